@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * clock.h: the two clocks. clock_mono_us() measures how long something takes; clock_wall_us() is
+ * only ever shown to people or recorded for them: nothing that keeps data safe depends on it. Any
+ * thread.
+ */
+#ifndef HF_BASE_CLOCK_H
+#define HF_BASE_CLOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CLOCK_TEXT 32 /* room for either text form */
+
+/* Microseconds since an arbitrary start; never goes back. */
+uint64_t clock_mono_us(void);
+/* Microseconds since 1970-01-01T00:00:00Z. */
+uint64_t clock_wall_us(void);
+/* "2026-11-21T05:30:00Z" (RFC 3339) into `out` (CLOCK_TEXT bytes); returns `out`. */
+char *clock_rfc3339(uint64_t wall_us, char *out);
+/* "2026-11-21 05:30:00" in the machine's time zone, for people. */
+char *clock_local(uint64_t wall_us, char *out);
+void clock_sleep_ms(unsigned ms);
+
+#endif

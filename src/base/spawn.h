@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * spawn.h: helper programs, started with an argument list and never through a shell.
+ *
+ * A child gets default signals and a process group of its own, and is told to end (SIGTERM) when
+ * the thread that started it ends, however that happens. Thread-safe; a `struct spawn` belongs to
+ * the thread that started it.
+ */
+#ifndef HF_BASE_SPAWN_H
+#define HF_BASE_SPAWN_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/cancel.h"
+#include "base/err.h"
+#include "base/mem.h"
+
+struct spawn {
+	pid_t pid;
+	int err_fd; /* what the child writes on standard error */
+	char *name;
+};
+
+/*
+ * Start argv[0] (looked up in PATH). `in` is the child's standard input, -1 for /dev/null; `out`
+ * its standard output, -1 for /dev/null. ERR_NOENT names the program and the package it comes with
+ * when it is not installed.
+ */
+struct spawn *spawn_start(const char *const argv[], int in, int out, struct err *e);
+/* Has it ended? 1 yes (with its last words in `e` when it failed), 0 still running. */
+int spawn_ended(struct spawn *s, struct err *e);
+/* Ask it to end (SIGTERM), after two seconds make it (SIGKILL). NULL is fine. */
+void spawn_stop(struct spawn *s);
+
+DEFINE_AUTO(spawn, spawn_stop);
+
+/* Run to its end and give what it printed (at most `max` bytes; `ret_out` may be NULL). */
+int spawn_run(const char *const argv[], size_t max, struct buf *ret_out,
+	      const struct cancel *cancel, struct err *e);
+
+#endif
