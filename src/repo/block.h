@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * block.h: what a block is: its id, and its encoding as a payload (format section 6).
+ *
+ * A codec holds the contexts for hashing and compression of one thread.
+ */
+#ifndef HF_REPO_BLOCK_H
+#define HF_REPO_BLOCK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "repo/keyring.h"
+#include "repo/seal.h"
+
+#define BLOCK_MAX ((size_t)4 << 20)
+#define RECORD_STORED_MAX 0xffffff /* a record with its tag */
+
+struct block_id {
+	uint8_t b[HASH_BYTES];
+};
+
+enum block_kind { BLOCK_DATA = 1, BLOCK_NODE = 2 };
+enum block_encoding { BLOCK_RAW = 0, BLOCK_ZSTD = 1, BLOCK_DELTA = 2 };
+
+static inline bool block_id_equal(const struct block_id *a, const struct block_id *b)
+{
+	return memcmp(a->b, b->b, HASH_BYTES) == 0;
+}
+/* The id of content that is all zeros, which is never stored. */
+static inline bool block_id_is_zero(const struct block_id *a)
+{
+	static const struct block_id zero;
+
+	return block_id_equal(a, &zero);
+}
+/* Is every byte zero? */
+static inline bool block_all_zero(const void *data, size_t n)
+{
+	const uint8_t *p = data;
+
+	return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
+}
+
+struct codec;
+
+#define CODEC_LEVEL 1 /* zstd level: what we write unless told otherwise */
+
+/* Ids with the keys of `k`, compression at a zstd `level`. Never NULL. */
+struct codec *codec_new(const struct keyring *k, int level);
+void codec_free(struct codec *c);
+
+void codec_id(struct codec *c, enum block_kind kind, const void *data, size_t n,
+	      struct block_id *ret_id);
+/*
+ * Make a payload of `n` bytes, at most BLOCK_MAX. Returns its length and encoding: either
+ * compressed into `out` (room for `n` bytes), or BLOCK_RAW and n, when compression would gain less
+ * than 5 %: then the payload is the content itself and `out` holds nothing of use.
+ */
+size_t codec_encode(struct codec *c, const void *data, size_t n, void *out,
+		    enum block_encoding *ret_encoding);
+/*
+ * The content of a payload, at most `cap` bytes, into `out`.
+ * ERR_CORRUPT, ERR_LIMIT (longer than cap), ERR_VERSION (unknown encoding).
+ */
+int codec_decode(struct codec *c, enum block_encoding encoding, const void *payload, size_t n,
+		 void *out, size_t cap, size_t *ret_len, struct err *e);
+
+DEFINE_AUTO(codec, codec_free);
+
+#endif

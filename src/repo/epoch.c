@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "repo/epoch.h"
+
+#include <stdlib.h>
+
+#include "repo/object.h"
+#include "repo/record.h"
+
+enum tag { TAG_NUMBER = 1, TAG_PACK = 2 };
+
+void epoch_encode(uint64_t number, const struct pack_set *packs, struct buf *out)
+{
+	record_u64(out, TAG_NUMBER, number);
+	for (size_t i = 0; i < packs->n; i++)
+		record_add(out, TAG_PACK, packs->names[i], HASH_BYTES);
+}
+
+int epoch_decode(const void *body, size_t n, struct pack_set *add_to, struct err *e)
+{
+	struct cur list = cur_of(body, n);
+	struct record r;
+	uint64_t number;
+	int rc;
+
+	while ((rc = record_next(&list, &r, e)) > 0) {
+		if (r.tag == TAG_NUMBER) {
+			rc = record_get_u64(&r, &number, e);
+		} else if (r.tag == TAG_PACK) {
+			add_to->names = xreallocarray(add_to->names, add_to->n + 1, HASH_BYTES);
+			rc = record_get_bytes(&r, add_to->names[add_to->n], HASH_BYTES, e);
+			add_to->n += rc == 0;
+		} else {
+			rc = record_unknown(&r, "an epoch", e);
+		}
+		if (rc < 0)
+			return -1;
+	}
+	return rc;
+}
+
+struct reading {
+	struct repo *repo;
+	struct pack_set set;
+};
+
+static int read_epoch(void *arg, const char *key, uint64_t size, struct err *e)
+{
+	struct reading *rd = arg;
+	AUTO_BUF body = BUF_INIT;
+	struct err why = {0};
+
+	(void)size;
+	if (object_get(repo_store(rd->repo), repo_keys(rd->repo), key, BOX_EPOCH, &body, NULL,
+		       &why) == 0)
+		return epoch_decode(body.data, body.len, &rd->set, e);
+	if (why.kind == ERR_NOENT)
+		return 0; /* its collector is done */
+	if (e)
+		*e = why;
+	return -1;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return memcmp(a, b, HASH_BYTES);
+}
+
+int epoch_condemned(struct repo *r, struct pack_set *ret_set, struct err *e)
+{
+	struct reading rd = {.repo = r};
+
+	if (store_list(repo_store(r), "epochs/", read_epoch, &rd, e) < 0) {
+		pack_set_done(&rd.set);
+		return -1;
+	}
+	if (rd.set.n)
+		qsort(rd.set.names, rd.set.n, HASH_BYTES, by_name);
+	*ret_set = rd.set;
+	return 0;
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading blocks. Every fetch keeps the keys of the packs that it read last; a pack's key takes one
+ * small read and a derivation to make.
+ */
+#include "base/hex.h"
+#include "repo/repo.h"
+
+#define KEYS 64
+
+struct pack_key {
+	uint8_t name[HASH_BYTES];
+	uint8_t key[SEAL_KEY];
+	uint64_t used; /* 0: empty */
+};
+
+struct fetch {
+	struct repo *repo;
+	struct codec *codec;
+	struct aead *aead;
+	uint8_t aead_name[HASH_BYTES]; /* whose key `aead` has */
+	struct pack_key keys[KEYS];
+	uint64_t tick;
+	uint8_t *sealed; /* one record, grown as needed */
+	size_t sealed_cap;
+};
+
+struct fetch *fetch_new(struct repo *r)
+{
+	struct fetch *f = xcalloc(1, sizeof(*f));
+
+	f->repo = r;
+	f->codec = codec_new(repo_keys(r), CODEC_LEVEL);
+	return f;
+}
+
+void fetch_free(struct fetch *f)
+{
+	if (!f)
+		return;
+	codec_free(f->codec);
+	aead_free(f->aead);
+	secret_wipe(f->keys, sizeof(f->keys));
+	free(f->sealed);
+	free(f);
+}
+
+static int load_key(struct fetch *f, const uint8_t name[HASH_BYTES], struct pack_key *k,
+		    struct err *e)
+{
+	uint8_t head[PACK_HEAD];
+	char key[STORE_KEY_MAX];
+
+	pack_key_name(name, key);
+	if (store_get_all(repo_store(f->repo), key, 0, head, PACK_HEAD, e) < 0)
+		return -1;
+	k->used = 0;
+	if (pack_key(repo_keys(f->repo), head, k->key, e) < 0)
+		return err_wrap(e, "%s/%s", repo_store(f->repo)->url, key);
+	memcpy(k->name, name, HASH_BYTES);
+	return 0;
+}
+
+/* Have the pack's key in f->aead. */
+static int use_key(struct fetch *f, const uint8_t name[HASH_BYTES], struct err *e)
+{
+	struct pack_key *k = &f->keys[0];
+
+	if (f->aead && memcmp(f->aead_name, name, HASH_BYTES) == 0)
+		return 0;
+	for (int i = 0; i < KEYS; i++) {
+		struct pack_key *at = &f->keys[i];
+
+		if (at->used && memcmp(at->name, name, HASH_BYTES) == 0) {
+			k = at;
+			break;
+		}
+		if (at->used < k->used)
+			k = at;
+	}
+	if ((!k->used || memcmp(k->name, name, HASH_BYTES) != 0) && load_key(f, name, k, e) < 0)
+		return -1;
+	k->used = ++f->tick;
+	if (f->aead)
+		aead_rekey(f->aead, k->key);
+	else
+		f->aead = aead_new(k->key);
+	memcpy(f->aead_name, name, HASH_BYTES);
+	return 0;
+}
+
+int fetch_range(struct fetch *f, const uint8_t pack[HASH_BYTES], uint32_t offset, void *out,
+		size_t len, struct err *e)
+{
+	char key[STORE_KEY_MAX];
+
+	pack_key_name(pack, key);
+	return store_get_all(repo_store(f->repo), key, offset, out, len, e);
+}
+
+/* "block 0a1b2c3d at 64 of dir:/x/packs/ab/…" */
+static int damaged(struct fetch *f, const struct location *l, const char *what, struct err *e)
+{
+	char key[STORE_KEY_MAX], id[HASH_TEXT];
+
+	pack_key_name(l->pack, key);
+	hex_encode(l->at.id.b, 8, id);
+	return err_set(e, ERR_CORRUPT, "block %s at offset %u of %s/%s %s", id, l->at.offset,
+		       repo_store(f->repo)->url, key, what);
+}
+
+int fetch_decode(struct fetch *f, const struct location *l, void *sealed, void *out, size_t cap,
+		 size_t *ret_len, struct err *e)
+{
+	struct block_id id;
+	size_t len;
+
+	if (l->at.stored < SEAL_TAG)
+		return damaged(f, l, "has an impossible length", e);
+	if (use_key(f, l->pack, e) < 0)
+		return -1;
+	if (!pack_open_record(f->aead, &l->at, sealed, sealed))
+		return damaged(f, l, "is damaged", e);
+	if (codec_decode(f->codec, l->at.encoding, sealed, l->at.stored - SEAL_TAG, out, cap, &len,
+			 e) < 0)
+		return -1;
+	codec_id(f->codec, l->at.kind, out, len, &id);
+	if (!block_id_equal(&id, &l->at.id))
+		return damaged(f, l, "is not what was backed up", e);
+	*ret_len = len;
+	return 0;
+}
+
+static int fetch_from(struct fetch *f, const struct location *l, void *out, size_t cap,
+		      size_t *ret_len, struct err *e)
+{
+	if (f->sealed_cap < l->at.stored) {
+		free(f->sealed);
+		f->sealed = xmalloc(l->at.stored);
+		f->sealed_cap = l->at.stored;
+	}
+	if (fetch_range(f, l->pack, l->at.offset, f->sealed, l->at.stored, e) < 0)
+		return -1;
+	return fetch_decode(f, l, f->sealed, out, cap, ret_len, e);
+}
+
+/* Try every place that the index knows now. *ret_tried is false when it knows none. */
+static int try_places(struct fetch *f, enum block_kind kind, const struct block_id *id, void *out,
+		      size_t cap, bool all, size_t *ret_len, bool *ret_tried, struct err *e)
+{
+	struct location places[INDEX_PLACES];
+	size_t n;
+
+	*ret_tried = false;
+	if (index_find(repo_index(f->repo), id, NULL, all, places, &n, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		if (places[i].at.kind != kind)
+			continue;
+		*ret_tried = true;
+		if (fetch_from(f, &places[i], out, cap, ret_len, e) == 0)
+			return 0;
+	}
+	return -1;
+}
+
+static int unknown(const struct block_id *id, struct err *e)
+{
+	char hex[HASH_TEXT];
+
+	return err_set(e, ERR_CORRUPT, "block %s is missing: no pack in the repository has it",
+		       hex_encode(id->b, 8, hex));
+}
+
+int fetch_block(struct fetch *f, enum block_kind kind, const struct block_id *id, void *out,
+		size_t cap, size_t *ret_len, struct err *e)
+{
+	struct err why = {0};
+	bool tried;
+
+	if (try_places(f, kind, id, out, cap, false, ret_len, &tried, &why) == 0)
+		return 0;
+	/* It may lie in a second place, or a collector have moved it since the index was read. */
+	if (index_refresh(repo_index(f->repo), e) < 0)
+		return -1;
+	if (try_places(f, kind, id, out, cap, true, ret_len, &tried, &why) == 0)
+		return 0;
+	if (!tried && why.kind == ERR_NONE)
+		return unknown(id, e);
+	if (why.kind == ERR_NOENT)
+		why.kind = ERR_CORRUPT; /* a pack that should be there is not */
+	if (e)
+		*e = why;
+	return -1;
+}
+
+int fetch_locate(struct fetch *f, const struct block_id *id, struct location *ret_l, struct err *e)
+{
+	struct location places[INDEX_PLACES];
+	size_t n;
+
+	if (index_find(repo_index(f->repo), id, NULL, false, places, &n, e) < 0)
+		return -1;
+	if (n == 0) {
+		if (index_refresh(repo_index(f->repo), e) < 0 ||
+		    index_find(repo_index(f->repo), id, NULL, false, places, &n, e) < 0)
+			return -1;
+	}
+	if (n == 0)
+		return unknown(id, e);
+	*ret_l = places[0];
+	return 0;
+}

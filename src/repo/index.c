@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Looking up. A lookup asks each run's filter, then the group of entries where the id would lie.
+ * Groups come from a set-associative cache: ids are random, so the set is picked by run and group
+ * number, and within a set the least recently used way goes. The locks are per set and held for a
+ * binary search, never during I/O.
+ */
+#include "repo/index_priv.h"
+
+#include <stdlib.h>
+
+/* ---- sets of names ---- */
+
+static int by_name(const void *a, const void *b)
+{
+	return memcmp(a, b, HASH_BYTES);
+}
+
+bool pack_set_has(const struct pack_set *set, const uint8_t name[HASH_BYTES])
+{
+	return set && set->n && bsearch(name, set->names, set->n, HASH_BYTES, by_name);
+}
+
+void pack_set_done(struct pack_set *set)
+{
+	free(set->names);
+	*set = (struct pack_set){0};
+}
+
+void name_list_add(struct name_list *l, const uint8_t name[HASH_BYTES])
+{
+	if (l->n == l->cap) {
+		l->cap = l->cap ? l->cap * 2 : 16;
+		l->names = xreallocarray(l->names, l->cap, HASH_BYTES);
+	}
+	memcpy(l->names[l->n++], name, HASH_BYTES);
+}
+
+bool name_list_has(const struct name_list *l, const uint8_t name[HASH_BYTES])
+{
+	for (size_t i = 0; i < l->n; i++) {
+		if (memcmp(l->names[i], name, HASH_BYTES) == 0)
+			return true;
+	}
+	return false;
+}
+
+void name_list_done(struct name_list *l)
+{
+	free(l->names);
+	*l = (struct name_list){0};
+}
+
+/* ---- life ---- */
+
+struct index *index_new(struct store *s, const struct keyring *k)
+{
+	struct index *ix = xcalloc(1, sizeof(*ix));
+
+	ix->store = s;
+	ix->keys = k;
+	ix->next_serial = 1;
+	pthread_mutex_init(&ix->lock, NULL);
+	pthread_mutex_init(&ix->refresh, NULL);
+	pthread_rwlock_init(&ix->recovered_lock, NULL);
+	index_use(ix, NULL, 0);
+	for (int i = 0; i < CACHE_SETS; i++)
+		pthread_mutex_init(&ix->cache[i].lock, NULL);
+	return ix;
+}
+
+static void free_cache(struct index *ix)
+{
+	for (int i = 0; i < CACHE_SETS; i++) {
+		for (int j = 0; j < CACHE_WAYS; j++)
+			free(ix->cache[i].ways[j].entries);
+		pthread_mutex_destroy(&ix->cache[i].lock);
+	}
+}
+
+void index_free(struct index *ix)
+{
+	if (!ix)
+		return;
+	index_release(ix, ix->set);
+	free_cache(ix);
+	free(ix->recovered.entries);
+	free(ix->recovered.packs);
+	name_list_done(&ix->damaged);
+	name_list_done(&ix->bad);
+	pthread_rwlock_destroy(&ix->recovered_lock);
+	pthread_mutex_destroy(&ix->refresh);
+	pthread_mutex_destroy(&ix->lock);
+	free(ix);
+}
+
+struct run_set *index_hold(struct index *ix)
+{
+	struct run_set *set;
+
+	pthread_mutex_lock(&ix->lock);
+	set = ix->set;
+	set->refs++;
+	pthread_mutex_unlock(&ix->lock);
+	return set;
+}
+
+/* Called with the lock held. */
+static void unref_set(struct run_set *set)
+{
+	if (--set->refs)
+		return;
+	for (size_t i = 0; i < set->n; i++) {
+		if (--set->runs[i]->refs == 0) {
+			run_free(set->runs[i]->run);
+			free(set->runs[i]);
+		}
+	}
+	free(set);
+}
+
+void index_release(struct index *ix, struct run_set *set)
+{
+	pthread_mutex_lock(&ix->lock);
+	unref_set(set);
+	pthread_mutex_unlock(&ix->lock);
+}
+
+void index_use(struct index *ix, struct index_run *const *runs, size_t n)
+{
+	struct run_set *set = xcalloc(1, sizeof(*set) + n * sizeof(struct index_run *)), *old;
+
+	set->refs = 1;
+	set->n = n;
+	pthread_mutex_lock(&ix->lock);
+	for (size_t i = 0; i < n; i++) {
+		set->runs[i] = runs[i];
+		if (runs[i]->serial == 0)
+			runs[i]->serial = ix->next_serial++;
+		runs[i]->refs++;
+	}
+	old = ix->set;
+	ix->set = set;
+	if (old)
+		unref_set(old);
+	pthread_mutex_unlock(&ix->lock);
+}
+
+void index_state(struct index *ix, size_t *ret_runs, uint64_t *ret_entries, size_t *ret_damaged)
+{
+	struct run_set *set = index_hold(ix);
+
+	*ret_runs = set->n;
+	*ret_entries = 0;
+	for (size_t i = 0; i < set->n; i++)
+		*ret_entries += set->runs[i]->run->n;
+	index_release(ix, set);
+	pthread_mutex_lock(&ix->refresh);
+	*ret_damaged = ix->damaged.n;
+	pthread_mutex_unlock(&ix->refresh);
+}
+
+/* ---- lookup ---- */
+
+struct search {
+	const struct block_id *id;
+	const struct pack_set *without;
+	bool all;
+	struct location *places;
+	size_t n;
+};
+
+static void found(struct search *s, const struct run_entry *r, const uint8_t pack[HASH_BYTES])
+{
+	struct location *l;
+
+	if (s->n == INDEX_PLACES || pack_set_has(s->without, pack))
+		return;
+	for (size_t i = 0; i < s->n; i++) {
+		if (memcmp(s->places[i].pack, pack, HASH_BYTES) == 0 &&
+		    s->places[i].at.offset == r->offset)
+			return;
+	}
+	l = &s->places[s->n++];
+	memcpy(l->pack, pack, HASH_BYTES);
+	l->at = (struct pack_entry){r->id, r->offset, r->stored, r->kind, r->encoding};
+}
+
+/* All entries for the id in one group. */
+static void search_group(struct search *s, const struct run *run, const uint8_t *entries, size_t n)
+{
+	struct run_entry r;
+
+	for (size_t i = run_lower_bound(entries, n, s->id); i < n; i++) {
+		run_entry_decode(entries + i * RUN_ENTRY, &r);
+		if (!block_id_equal(&r.id, s->id))
+			return;
+		if (r.pack < run->n_packs)
+			found(s, &r, run->packs[r.pack]);
+	}
+}
+
+static struct cached_group *cached(struct cache_set *set, uint64_t serial, uint64_t g)
+{
+	for (int i = 0; i < CACHE_WAYS; i++) {
+		struct cached_group *c = &set->ways[i];
+
+		if (c->serial == serial && c->group == g) {
+			c->used = ++set->tick;
+			return c;
+		}
+	}
+	return NULL;
+}
+
+/* Take over `entries` as the cached group. Called with the set's lock held. */
+static void keep_group(struct cache_set *set, uint64_t serial, uint64_t g, uint8_t *entries,
+		       size_t n)
+{
+	struct cached_group *old = &set->ways[0];
+
+	for (int i = 1; i < CACHE_WAYS; i++) {
+		if (set->ways[i].used < old->used)
+			old = &set->ways[i];
+	}
+	free(old->entries);
+	*old = (struct cached_group){serial, g, ++set->tick, n, entries};
+}
+
+static int search_one(struct index *ix, const struct index_run *ir, uint64_t g, struct search *s,
+		      struct err *e)
+{
+	struct cache_set *set = &ix->cache[(ir->serial * 0x9e3779b97f4a7c15U + g) % CACHE_SETS];
+	struct cached_group *c;
+	uint8_t *entries;
+	size_t n;
+
+	pthread_mutex_lock(&set->lock);
+	c = cached(set, ir->serial, g);
+	if (c)
+		search_group(s, ir->run, c->entries, c->n);
+	pthread_mutex_unlock(&set->lock);
+	if (c)
+		return 0;
+	entries = xmalloc((size_t)ir->run->group * RUN_ENTRY);
+	if (run_read_group(ir->run, g, entries, &n, e) < 0) {
+		free(entries);
+		return -1;
+	}
+	search_group(s, ir->run, entries, n);
+	pthread_mutex_lock(&set->lock);
+	if (cached(set, ir->serial, g))
+		free(entries); /* another thread was faster */
+	else
+		keep_group(set, ir->serial, g, entries, n);
+	pthread_mutex_unlock(&set->lock);
+	return 0;
+}
+
+static int search_run(struct index *ix, const struct index_run *ir, struct search *s, struct err *e)
+{
+	uint64_t g, end;
+
+	if (!run_may_hold(ir->run, s->id))
+		return 0;
+	run_groups_of(ir->run, s->id, &g, &end);
+	for (; g < end; g++) {
+		if (search_one(ix, ir, g, s, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int compare_entry(const void *id, const void *entry)
+{
+	return memcmp(id, ((const struct run_entry *)entry)->id.b, HASH_BYTES);
+}
+
+static void search_recovered(struct index *ix, struct search *s)
+{
+	const struct recovered *rec = &ix->recovered;
+	const struct run_entry *r;
+
+	pthread_rwlock_rdlock(&ix->recovered_lock);
+	r = rec->n ? bsearch(s->id, rec->entries, rec->n, sizeof(*r), compare_entry) : NULL;
+	if (r)
+		found(s, r, rec->packs[r->pack]);
+	pthread_rwlock_unlock(&ix->recovered_lock);
+}
+
+static int search_all(struct index *ix, struct search *s, uint8_t ret_failed[HASH_BYTES],
+		      struct err *e)
+{
+	struct run_set *set = index_hold(ix);
+	int rc = 0;
+
+	/* The newest comes last in the set, and is the most likely to be asked for. */
+	for (size_t i = set->n; i-- > 0 && rc == 0 && (s->all || s->n == 0);) {
+		rc = search_run(ix, set->runs[i], s, e);
+		if (rc < 0)
+			memcpy(ret_failed, set->runs[i]->run->name, HASH_BYTES);
+	}
+	index_release(ix, set);
+	if (rc == 0 && (s->all || s->n == 0))
+		search_recovered(ix, s);
+	return rc;
+}
+
+#define TRIES 8
+
+int index_find(struct index *ix, const struct block_id *id, const struct pack_set *without,
+	       bool all, struct location *ret_places, size_t *ret_n, struct err *e)
+{
+	struct search s = {id, without, all, ret_places, 0};
+	uint8_t failed[HASH_BYTES];
+	struct err why = {0};
+
+	for (int tries = 0; search_all(ix, &s, failed, &why) < 0; tries++) {
+		int rc = -1;
+
+		s.n = 0;
+		if (tries < TRIES && why.kind == ERR_NOENT) /* merged into another one */
+			rc = index_refresh(ix, &why);
+		else if (tries < TRIES && why.kind == ERR_CORRUPT)
+			rc = index_distrust(ix, failed, &why);
+		if (rc < 0) {
+			if (e)
+				*e = why;
+			return -1;
+		}
+	}
+	*ret_n = s.n;
+	return 0;
+}

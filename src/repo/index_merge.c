@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writing runs, and keeping their number small.
+ *
+ * Runs are merged in levels by size: when MERGE_MIN or more runs lie in one level (a factor of 8),
+ * they become one run of a higher level. Every entry is so rewritten once for each level, and a
+ * lookup asks at most MERGE_MIN - 1 runs of each. The new run is durable before the old ones are
+ * removed; whoever still reads an old one finds it gone, lists again and finds the new one.
+ */
+#include "repo/index_priv.h"
+
+#define MERGE_MIN 8
+#define LEVEL_LOG 3
+#define LEVELS 16
+
+static unsigned level_of(uint64_t n)
+{
+	unsigned level = 0;
+
+	while (n >= 1024) {
+		n >>= LEVEL_LOG;
+		level++;
+	}
+	return level;
+}
+
+int index_add(struct index *ix, struct store_session *ss, struct run_entry *entries, size_t n,
+	      const uint8_t (*packs)[HASH_BYTES], size_t n_packs, struct err *e)
+{
+	struct run_input *in;
+	uint8_t name[HASH_BYTES];
+	bool written;
+	int rc;
+
+	run_sort(entries, n);
+	in = run_input_array(entries, n, packs, n_packs);
+	rc = run_write(ix->keys, ss, &in, 1, NULL, 0, name, &written, e);
+	in->free(in);
+	if (rc < 0 || !written)
+		return rc;
+	return index_open_run(ix, name, e);
+}
+
+struct plan {
+	const struct run **runs;
+	size_t n;
+	struct name_list replaced;
+};
+
+static int write_plan(struct index *ix, struct store_session *ss, const struct plan *p,
+		      struct run_input *extra, struct err *e)
+{
+	struct run_input **inputs = xcalloc(p->n + 1, sizeof(struct run_input *));
+	uint8_t name[HASH_BYTES];
+	size_t n = 0;
+	bool written;
+	int rc;
+
+	for (size_t i = 0; i < p->n; i++)
+		inputs[n++] = run_input_run(p->runs[i]);
+	if (extra)
+		inputs[n++] = extra;
+	rc = run_write(ix->keys, ss, inputs, n, (const uint8_t(*)[HASH_BYTES])p->replaced.names,
+		       p->replaced.n, name, &written, e);
+	for (size_t i = 0; i < p->n; i++)
+		inputs[i]->free(inputs[i]);
+	free(inputs);
+	/* If interrupted here: the old runs are superseded, and removed by the next merge's end. */
+	for (size_t i = 0; rc == 0 && written && i < p->replaced.n; i++) {
+		char key[STORE_KEY_MAX];
+
+		run_key_name(p->replaced.names[i], key);
+		rc = store_remove(ix->store, key, e);
+	}
+	return rc;
+}
+
+/* Merge the runs of one level if there are enough; 1 when that was done. */
+static int tidy_level(struct index *ix, struct store_session *ss, unsigned level, struct err *e)
+{
+	struct run_set *set = index_hold(ix);
+	struct plan p = {.runs = xcalloc(set->n, sizeof(const struct run *))};
+	int rc = 0;
+
+	for (size_t i = 0; i < set->n; i++) {
+		const struct run *run = set->runs[i]->run;
+
+		if (level_of(run->n) != level)
+			continue;
+		p.runs[p.n++] = run;
+		name_list_add(&p.replaced, run->name);
+	}
+	if (p.n >= MERGE_MIN)
+		rc = write_plan(ix, ss, &p, NULL, e) < 0 ? -1 : 1;
+	index_release(ix, set);
+	free(p.runs);
+	name_list_done(&p.replaced);
+	return rc;
+}
+
+/* Replace damaged runs by what was read from the packs; 1 when that was done. */
+static int heal(struct index *ix, struct store_session *ss, struct err *e)
+{
+	const struct recovered *rec = &ix->recovered;
+	struct plan p = {0};
+	struct run_input *in;
+	int rc;
+
+	if (ix->damaged.n == 0 || rec->n == 0 || rec->incomplete)
+		return 0;
+	for (size_t i = 0; i < ix->damaged.n; i++)
+		name_list_add(&p.replaced, ix->damaged.names[i]);
+	in = run_input_array(rec->entries, rec->n, (const uint8_t(*)[HASH_BYTES])rec->packs,
+			     rec->n_packs);
+	rc = write_plan(ix, ss, &p, in, e);
+	in->free(in);
+	name_list_done(&p.replaced);
+	return rc < 0 ? -1 : 1;
+}
+
+int index_tidy(struct index *ix, struct store_session *ss, struct err *e)
+{
+	struct err why = {0};
+	int rc;
+
+	if (index_refresh(ix, e) < 0)
+		return -1;
+	/* heal() reads what only a refresh changes. */
+	pthread_mutex_lock(&ix->refresh);
+	rc = heal(ix, ss, e);
+	pthread_mutex_unlock(&ix->refresh);
+	if (rc > 0)
+		rc = index_refresh(ix, e);
+	for (unsigned level = 0; level < LEVELS && rc >= 0; level++) {
+		rc = tidy_level(ix, ss, level, &why);
+		if (rc < 0 && why.kind != ERR_NOENT) {
+			if (e)
+				*e = why;
+			return -1;
+		}
+		/* Merged, or another merger took the runs away. */
+		if (rc != 0)
+			rc = index_refresh(ix, e);
+	}
+	return rc;
+}

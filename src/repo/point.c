@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "repo/point.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "repo/object.h"
+
+const char *consistency_name(enum consistency c)
+{
+	static const char *const names[] = {"off", "best-effort", "required"};
+
+	return (size_t)c < ARRAY_LEN(names) ? names[c] : "unknown";
+}
+
+const char *achieved_name(enum achieved a)
+{
+	static const char *const names[] = {"unknown", "crash", "quiesced", "shut-off"};
+
+	return (size_t)a < ARRAY_LEN(names) ? names[a] : "unknown";
+}
+
+/* ---- members ---- */
+
+struct point *point_new(void)
+{
+	return xcalloc(1, sizeof(struct point));
+}
+
+static void free_resource(struct point_resource *r)
+{
+	for (size_t i = 0; i < r->n_disks; i++) {
+		struct point_disk *d = &r->disks[i];
+
+		free(d->name);
+		free(d->source);
+		free(d->format);
+		free(d->tracking);
+		free(d->mode);
+		free(d->reason);
+	}
+	for (size_t i = 0; i < r->n_items; i++)
+		free(r->items[i].name);
+	free(r->disks);
+	free(r->items);
+	free(r->type);
+	free(r->id);
+	free(r->name);
+	free(r->platform);
+	free(r->why_less);
+}
+
+static void free_strings(char **list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(list[i]);
+	free(list);
+}
+
+void point_free(struct point *p)
+{
+	if (!p)
+		return;
+	for (size_t i = 0; i < p->n_resources; i++)
+		free_resource(&p->resources[i]);
+	free(p->resources);
+	free_strings(p->tags, p->n_tags);
+	free_strings(p->warnings, p->n_warnings);
+	free(p->writer);
+	free(p);
+}
+
+struct point_resource *point_add_resource(struct point *p, const char *type, const char *id,
+					  const char *name, const char *platform)
+{
+	struct point_resource *r;
+
+	p->resources = xreallocarray(p->resources, p->n_resources + 1, sizeof(*r));
+	r = &p->resources[p->n_resources++];
+	*r = (struct point_resource){.type = xstrdup(type),
+				     .id = xstrdup(id),
+				     .name = xstrdup(name),
+				     .platform = xstrdup(platform)};
+	return r;
+}
+
+struct point_disk *point_add_disk(struct point_resource *r, const char *name)
+{
+	struct point_disk *d;
+
+	r->disks = xreallocarray(r->disks, r->n_disks + 1, sizeof(*d));
+	d = &r->disks[r->n_disks++];
+	*d = (struct point_disk){.name = xstrdup(name)};
+	return d;
+}
+
+struct point_item *point_add_item(struct point_resource *r, const char *name)
+{
+	struct point_item *it;
+
+	r->items = xreallocarray(r->items, r->n_items + 1, sizeof(*it));
+	it = &r->items[r->n_items++];
+	*it = (struct point_item){.name = xstrdup(name)};
+	return it;
+}
+
+static void add_string(char ***list, size_t *n, char *take)
+{
+	*list = xreallocarray(*list, *n + 1, sizeof(char *));
+	(*list)[(*n)++] = take;
+}
+
+void point_add_tag(struct point *p, const char *tag)
+{
+	add_string(&p->tags, &p->n_tags, xstrdup(tag));
+}
+
+void point_add_warning(struct point *p, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	add_string(&p->warnings, &p->n_warnings, xstrdup(text));
+}
+
+struct point_disk *point_find_disk(const struct point_resource *r, const char *name)
+{
+	for (size_t i = 0; i < r->n_disks; i++) {
+		if (strcmp(r->disks[i].name, name) == 0)
+			return &r->disks[i];
+	}
+	return NULL;
+}
+
+struct point_item *point_find_item(const struct point_resource *r, const char *name)
+{
+	for (size_t i = 0; i < r->n_items; i++) {
+		if (strcmp(r->items[i].name, name) == 0)
+			return &r->items[i];
+	}
+	return NULL;
+}
+
+/* ---- in a repository ---- */
+
+void point_key_name(const struct uuid *id, char out[STORE_KEY_MAX])
+{
+	char text[UUID_TEXT];
+
+	snprintf(out, STORE_KEY_MAX, "points/%s", uuid_text(id, text));
+}
+
+struct point *point_load(struct repo *r, const struct uuid *id, struct err *e)
+{
+	AUTO_BUF body = BUF_INIT;
+	uint8_t hash[HASH_BYTES];
+	char key[STORE_KEY_MAX];
+	AUTO(point) p = NULL;
+
+	point_key_name(id, key);
+	if (object_get(repo_store(r), repo_keys(r), key, BOX_POINT, &body, hash, e) < 0)
+		return NULL;
+	p = point_decode(body.data, body.len, e);
+	if (p && !uuid_equal(&p->id, id))
+		err_set(e, ERR_CORRUPT, "this is another checkpoint's point");
+	if (!p || !uuid_equal(&p->id, id)) {
+		err_wrap(e, "%s/%s", repo_store(r)->url, key);
+		return NULL;
+	}
+	memcpy(p->hash, hash, HASH_BYTES);
+	return steal(&p);
+}
+
+int point_delete(struct repo *r, const struct uuid *id, struct err *e)
+{
+	char key[STORE_KEY_MAX];
+	uint64_t size;
+
+	point_key_name(id, key);
+	if (store_size(repo_store(r), key, &size, e) < 0)
+		return -1;
+	return store_remove(repo_store(r), key, e);
+}
+
+struct listing {
+	struct repo *repo;
+	struct point_list *list;
+};
+
+static int load_one(void *arg, const char *key, uint64_t size, struct err *e)
+{
+	struct listing *l = arg;
+	struct err why = {0};
+	struct point *p;
+	struct uuid id;
+
+	(void)size;
+	if (!uuid_parse(key + strlen("points/"), &id))
+		return 0;
+	p = point_load(l->repo, &id, &why);
+	if (p) {
+		l->list->points =
+			xreallocarray(l->list->points, l->list->n + 1, sizeof(struct point *));
+		l->list->points[l->list->n++] = p;
+		return 0;
+	}
+	if (why.kind == ERR_NOENT)
+		return 0; /* deleted meanwhile */
+	if (why.kind != ERR_CORRUPT && why.kind != ERR_VERSION && why.kind != ERR_LIMIT) {
+		if (e)
+			*e = why;
+		return -1;
+	}
+	add_string(&l->list->damaged, &l->list->n_damaged, xstrdup(why.msg));
+	return 0;
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct point *p = *(struct point *const *)a, *q = *(struct point *const *)b;
+
+	if (p->instant_us != q->instant_us)
+		return p->instant_us < q->instant_us ? -1 : 1;
+	return memcmp(p->id.b, q->id.b, 16);
+}
+
+int point_list_load(struct repo *r, struct point_list *ret_l, struct err *e)
+{
+	struct point_list list = {0};
+	struct listing l = {r, &list};
+
+	if (store_list(repo_store(r), "points/", load_one, &l, e) < 0) {
+		point_list_done(&list);
+		return -1;
+	}
+	if (list.n)
+		qsort(list.points, list.n, sizeof(struct point *), by_time);
+	*ret_l = list;
+	return 0;
+}
+
+void point_list_done(struct point_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		point_free(l->points[i]);
+	free(l->points);
+	free_strings(l->damaged, l->n_damaged);
+	*l = (struct point_list){0};
+}
+
+static bool has_resource(const struct point *p, const char *name, size_t n)
+{
+	for (size_t i = 0; i < p->n_resources; i++) {
+		const struct point_resource *r = &p->resources[i];
+
+		if ((strlen(r->name) == n && strncmp(r->name, name, n) == 0) ||
+		    (strlen(r->id) == n && strncmp(r->id, name, n) == 0))
+			return true;
+	}
+	return false;
+}
+
+/* The newest one, of the named resource if `n` is not 0. */
+static struct point *find_latest(const struct point_list *l, const char *name, size_t n,
+				 struct err *e)
+{
+	for (size_t i = l->n; i-- > 0;) {
+		if (n == 0 || has_resource(l->points[i], name, n))
+			return l->points[i];
+	}
+	if (n == 0)
+		err_set(e, ERR_NOENT, "there are no checkpoints yet");
+	else
+		err_set(e, ERR_NOENT,
+			"there is no checkpoint of '%.*s': see 'holdfast checkpoint list'", (int)n,
+			name);
+	return NULL;
+}
+
+static bool prefix_matches(const struct uuid *id, const char *ref)
+{
+	char text[UUID_TEXT];
+
+	uuid_text(id, text);
+	for (size_t i = 0; ref[i]; i++) {
+		if (i == UUID_TEXT - 1 || tolower((unsigned char)ref[i]) != text[i])
+			return false;
+	}
+	return true;
+}
+
+#define REF_MIN 4
+#define LATEST "latest"
+
+struct point *point_list_find(const struct point_list *l, const char *ref, struct err *e)
+{
+	const char *at = strrchr(ref, '@');
+	struct point *found = NULL;
+
+	if (strcmp(ref, LATEST) == 0)
+		return find_latest(l, NULL, 0, e);
+	if (at && at != ref && strcmp(at + 1, LATEST) == 0)
+		return find_latest(l, ref, (size_t)(at - ref), e);
+	if (strlen(ref) < REF_MIN) {
+		err_set(e, ERR_INVALID,
+			"checkpoint '%s': give at least %d digits of its id, 'latest', or "
+			"NAME@latest",
+			ref, REF_MIN);
+		return NULL;
+	}
+	for (size_t i = 0; i < l->n; i++) {
+		if (!prefix_matches(&l->points[i]->id, ref))
+			continue;
+		if (found) {
+			err_set(e, ERR_INVALID,
+				"checkpoint '%s' means more than one: give more digits", ref);
+			return NULL;
+		}
+		found = l->points[i];
+	}
+	if (!found)
+		err_set(e, ERR_NOENT, "there is no checkpoint '%s': see 'holdfast checkpoint list'",
+			ref);
+	return found;
+}

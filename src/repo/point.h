@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * point.h: points, the root objects of checkpoints (format section 10): what was protected, how it
+ * was read, and the tree of every disk and item.
+ *
+ * A point owns everything it names. Threads: a point belongs to one thread.
+ */
+#ifndef HF_REPO_POINT_H
+#define HF_REPO_POINT_H
+
+#include "base/uuid.h"
+#include "repo/repo.h"
+#include "repo/tree.h"
+
+struct point_stats {
+	uint64_t content;  /* bytes of the disks */
+	uint64_t read;	   /* bytes read from them */
+	uint64_t fresh;	   /* of these, bytes that the repository did not have */
+	uint64_t stored;   /* bytes written to the store */
+	uint64_t spent_us; /* how long it took */
+};
+
+/* What was asked for about consistency, and what was achieved. */
+enum consistency { CONSISTENCY_OFF = 0, CONSISTENCY_BEST_EFFORT = 1, CONSISTENCY_REQUIRED = 2 };
+enum achieved {
+	ACHIEVED_UNKNOWN = 0,
+	ACHIEVED_CRASH = 1,    /* as after a power cut */
+	ACHIEVED_QUIESCED = 2, /* file systems frozen for the instant */
+	ACHIEVED_SHUT_OFF = 3,
+};
+const char *consistency_name(enum consistency c);
+const char *achieved_name(enum achieved a);
+
+struct point_disk {
+	char *name;	/* vda */
+	char *source;	/* where it was */
+	char *format;	/* qcow2, raw */
+	char *tracking; /* the change-tracking checkpoint that starts here; NULL: none */
+	char *mode;	/* full, incremental */
+	char *reason;	/* why it was read wider than asked; NULL */
+	struct tree tree;
+	struct point_stats stats;
+};
+
+struct point_item {
+	char *name; /* domain.xml, nvram … */
+	struct tree tree;
+};
+
+struct point_resource {
+	char *type; /* domain, disk, stream */
+	char *id, *name, *platform;
+	enum consistency asked;
+	enum achieved achieved;
+	char *why_less; /* NULL */
+	uint64_t frozen_us;
+	struct point_disk *disks;
+	size_t n_disks;
+	struct point_item *items;
+	size_t n_items;
+};
+
+struct point {
+	struct uuid id;
+	uint64_t instant_us, complete_us;
+	char *writer;
+	struct uuid parent; /* zero: none */
+	uint8_t parent_hash[HASH_BYTES];
+	char **tags; /* key=value */
+	size_t n_tags;
+	char **warnings;
+	size_t n_warnings;
+	struct point_stats stats;
+	struct point_resource *resources;
+	size_t n_resources;
+	uint8_t hash[HASH_BYTES]; /* of the stored object; known after point_load */
+};
+
+struct point *point_new(void);
+void point_free(struct point *p);
+/* New members, zeroed, owned by the point; valid until the next of the same list is added. */
+struct point_resource *point_add_resource(struct point *p, const char *type, const char *id,
+					  const char *name, const char *platform);
+struct point_disk *point_add_disk(struct point_resource *r, const char *name);
+struct point_item *point_add_item(struct point_resource *r, const char *name);
+void point_add_tag(struct point *p, const char *tag);
+void point_add_warning(struct point *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* NULL when there is none. */
+struct point_disk *point_find_disk(const struct point_resource *r, const char *name);
+struct point_item *point_find_item(const struct point_resource *r, const char *name);
+
+/* The body of the object. */
+void point_encode(const struct point *p, struct buf *out);
+struct point *point_decode(const void *body, size_t n, struct err *e);
+
+/* ---- in a repository ---- */
+
+/* "points/UUID" */
+void point_key_name(const struct uuid *id, char out[STORE_KEY_MAX]);
+struct point *point_load(struct repo *r, const struct uuid *id, struct err *e);
+/* Remove a checkpoint. Its blocks stay until they are collected. ERR_NOENT when it is not there. */
+int point_delete(struct repo *r, const struct uuid *id, struct err *e);
+
+/* All points, oldest first. */
+struct point_list {
+	struct point **points;
+	size_t n;
+	char **damaged; /* what is wrong with points that could not be read */
+	size_t n_damaged;
+};
+int point_list_load(struct repo *r, struct point_list *ret_l, struct err *e);
+void point_list_done(struct point_list *l);
+/*
+ * The one that `ref` means: a UUID, at least four of its first digits, "latest", or "NAME@latest"
+ * for the newest of the resource with that name or id. ERR_NOENT; ERR_INVALID when it means
+ * several.
+ */
+struct point *point_list_find(const struct point_list *l, const char *ref, struct err *e);
+
+DEFINE_AUTO(point, point_free);
+
+#endif

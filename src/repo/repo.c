@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "repo/repo.h"
+
+#include <stdio.h>
+
+#include "repo/header.h"
+
+struct repo {
+	struct store *store;
+	struct keyring *keys;
+	struct index *index;
+	bool read_only;
+	char *warning;
+};
+
+/*
+ * If interrupted before the header: keys without a header, which repo_create finishes when it is
+ * called again with a key that opens them, and which repo_open accepts.
+ */
+int repo_create(struct store *s, const struct credential *c, const char *label,
+		const struct keyring_cost *cost, struct err *e)
+{
+	struct uuid id = uuid_random();
+	AUTO(keyring) k = keyring_new(&id, c, label, cost, e);
+	AUTO_BUF header = BUF_INIT;
+	struct err why = {0};
+
+	if (!k)
+		return -1;
+	if (keyring_store(k, s, &why) < 0) {
+		AUTO(keyring) there = NULL;
+		uint64_t size;
+
+		if (why.kind != ERR_EXISTS || store_size(s, HEADER_KEY, &size, NULL) == 0) {
+			if (e)
+				*e = why;
+			return -1;
+		}
+		there = keyring_open(s, c, e);
+		if (!there)
+			return -1;
+		id = *keyring_repo_id(there);
+	}
+	header_encode(&id, &header);
+	return store_put_new(s, HEADER_KEY, header.data, header.len, e);
+}
+
+static int read_header(struct store *s, struct header *ret_h, struct err *e)
+{
+	AUTO_BUF text = BUF_INIT;
+
+	if (store_slurp(s, HEADER_KEY, HEADER_MAX, &text, e) < 0)
+		return -1;
+	return header_decode(text.data, text.len, ret_h, e);
+}
+
+/* What became of the header: it agrees with the keys, or it is damaged, which does no harm. */
+static int judge_header(struct repo *r, const struct header *h, const struct err *why,
+			struct err *e)
+{
+	if (why->kind != ERR_NONE) {
+		r->warning =
+			xasprintf("the repository's header is missing or damaged, which does no "
+				  "harm as long as its keys are whole (%s)",
+				  why->msg);
+		return 0;
+	}
+	if (!uuid_equal(&h->id, keyring_repo_id(r->keys)))
+		return err_set(e, ERR_CORRUPT,
+			       "%s: the header and the keys belong to different repositories",
+			       r->store->url);
+	r->read_only = h->read_only;
+	return 0;
+}
+
+struct repo *repo_open(struct store *s, const struct credential *c, struct err *e)
+{
+	AUTO(repo) r = xcalloc(1, sizeof(*r));
+	struct header h = {0};
+	struct err why = {0};
+
+	r->store = s;
+	if (read_header(s, &h, &why) < 0 && why.kind != ERR_CORRUPT && why.kind != ERR_NOENT &&
+	    why.kind != ERR_LIMIT) {
+		if (e)
+			*e = why;
+		return NULL;
+	}
+	r->keys = keyring_open(s, c, e);
+	if (!r->keys || judge_header(r, &h, &why, e) < 0)
+		return NULL;
+	r->index = index_new(s, r->keys);
+	if (index_refresh(r->index, e) < 0)
+		return NULL;
+	return steal(&r);
+}
+
+void repo_free(struct repo *r)
+{
+	if (!r)
+		return;
+	index_free(r->index);
+	keyring_free(r->keys);
+	free(r->warning);
+	free(r);
+}
+
+struct store *repo_store(const struct repo *r)
+{
+	return r->store;
+}
+
+struct keyring *repo_keys(const struct repo *r)
+{
+	return r->keys;
+}
+
+struct index *repo_index(const struct repo *r)
+{
+	return r->index;
+}
+
+const char *repo_warning(const struct repo *r)
+{
+	return r->warning;
+}
+
+int repo_check_writable(const struct repo *r, struct err *e)
+{
+	if (!r->read_only)
+		return 0;
+	return err_set(e, ERR_VERSION,
+		       "%s uses features for writing that this version does not know: use a newer "
+		       "version of holdfast",
+		       r->store->url);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * repo.h: an open repository: a store, its keys and its index, and reading blocks from it. Writing
+ * goes through session.h, checkpoints through point.h.
+ *
+ * Threads: a repo is thread-safe. A fetch belongs to one thread.
+ */
+#ifndef HF_REPO_REPO_H
+#define HF_REPO_REPO_H
+
+#include "repo/block.h"
+#include "repo/index.h"
+#include "repo/keyring.h"
+#include "repo/store.h"
+
+struct repo;
+
+/* Create a repository in an empty store, opened by one credential. ERR_EXISTS: there is one. */
+int repo_create(struct store *s, const struct credential *c, const char *label,
+		const struct keyring_cost *cost, struct err *e);
+/*
+ * Open the repository in a store, which stays the caller's and must outlive it. ERR_NOENT: there is
+ * none; ERR_KEY; ERR_VERSION; ERR_CORRUPT.
+ */
+struct repo *repo_open(struct store *s, const struct credential *c, struct err *e);
+void repo_free(struct repo *r);
+
+struct store *repo_store(const struct repo *r);
+struct keyring *repo_keys(const struct repo *r);
+struct index *repo_index(const struct repo *r);
+/* What the user should hear about: a damaged header, say; NULL for nothing. Owned by the repo. */
+const char *repo_warning(const struct repo *r);
+/* -1 with ERR_VERSION when this program may only read it. */
+int repo_check_writable(const struct repo *r, struct err *e);
+
+DEFINE_AUTO(repo, repo_free);
+
+/* ---- reading ---- */
+
+struct fetch;
+
+struct fetch *fetch_new(struct repo *r);
+void fetch_free(struct fetch *f);
+/*
+ * The content of a block or node, at most `cap` bytes, verified against its id. A place that is
+ * damaged or gone is passed over for another one; ERR_CORRUPT when none is left, naming the pack.
+ */
+int fetch_block(struct fetch *f, enum block_kind kind, const struct block_id *id, void *out,
+		size_t cap, size_t *ret_len, struct err *e);
+/* Where a block lies; ERR_CORRUPT when nobody knows. */
+int fetch_locate(struct fetch *f, const struct block_id *id, struct location *ret_l, struct err *e);
+/* Bytes of a pack as they are stored, for records that lie near each other. */
+int fetch_range(struct fetch *f, const uint8_t pack[HASH_BYTES], uint32_t offset, void *out,
+		size_t len, struct err *e);
+/* The content of a record read by fetch_range, verified; `sealed` is overwritten. */
+int fetch_decode(struct fetch *f, const struct location *l, void *sealed, void *out, size_t cap,
+		 size_t *ret_len, struct err *e);
+
+DEFINE_AUTO(fetch, fetch_free);
+
+#endif

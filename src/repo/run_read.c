@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "base/hex.h"
+#include "repo/box.h"
+#include "repo/run.h"
+
+#define HEAD 64
+#define LAYOUT 1
+#define GROUP_MAX 65536
+#define ENTRIES_MAX ((uint64_t)1 << 40)
+
+void run_key_name(const uint8_t name[HASH_BYTES], char out[STORE_KEY_MAX])
+{
+	char hex[HASH_TEXT];
+
+	snprintf(out, STORE_KEY_MAX, "index/%s", hex_encode(name, HASH_BYTES, hex));
+}
+
+void run_entry_encode(const struct run_entry *r, uint8_t out[RUN_ENTRY])
+{
+	memcpy(out, r->id.b, HASH_BYTES);
+	put_le32(out + 32, r->pack);
+	put_le32(out + 36, r->offset);
+	put_le32(out + 40, r->stored | (uint32_t)r->encoding << 24 | (uint32_t)r->kind << 28);
+}
+
+void run_entry_decode(const uint8_t p[RUN_ENTRY], struct run_entry *ret_r)
+{
+	uint32_t last = get_le32(p + 40);
+
+	memcpy(ret_r->id.b, p, HASH_BYTES);
+	ret_r->pack = get_le32(p + 32);
+	ret_r->offset = get_le32(p + 36);
+	ret_r->stored = last & 0xffffff;
+	ret_r->encoding = last >> 24 & 15;
+	ret_r->kind = (uint8_t)(last >> 28);
+}
+
+void run_free(struct run *r)
+{
+	if (!r)
+		return;
+	if (r->box)
+		secret_wipe(r->box->key, SEAL_KEY);
+	free(r->box);
+	free(r->fences);
+	free(r->packs);
+	free(r->superseded);
+	free(r->filter);
+	free(r);
+}
+
+/* Read `n` items of `size` bytes from *at of the body on. */
+static void *read_list(struct run *r, uint64_t *at, uint64_t n, size_t size, struct err *e)
+{
+	void *list = xcalloc(n, size);
+
+	if (box_read(r->box, *at, list, n * size, e) < 0) {
+		free(list);
+		return NULL;
+	}
+	*at += n * size;
+	r->bytes += n * size;
+	return list;
+}
+
+static int read_fences(struct run *r, uint64_t *at, struct err *e)
+{
+	uint8_t *raw;
+
+	r->n_groups = DIV_UP(r->n, r->group);
+	raw = read_list(r, at, r->n_groups, 8, e);
+	if (!raw)
+		return -1;
+	r->fences = xcalloc(r->n_groups, sizeof(*r->fences));
+	for (uint64_t i = 0; i < r->n_groups; i++)
+		r->fences[i] = get_be64(raw + 8 * i);
+	free(raw);
+	return 0;
+}
+
+/* The fixed head of the body, checked against the body's length before anything is allocated. */
+static int read_head(struct run *r, struct err *e)
+{
+	uint64_t len = r->box->head.body_len;
+	uint8_t head[HEAD];
+
+	if (box_read(r->box, 0, head, HEAD, e) < 0)
+		return -1;
+	if (get_le32(head) != LAYOUT)
+		return err_set(
+			e, ERR_VERSION,
+			"an index run has layout %u, which this version does not know: use a "
+			"newer version of holdfast",
+			get_le32(head));
+	r->group = get_le32(head + 4);
+	r->n = get_le64(head + 8);
+	r->n_packs = get_le32(head + 16);
+	r->n_superseded = get_le32(head + 20);
+	r->filter_bytes = get_le64(head + 24);
+	if (r->group == 0 || r->group > GROUP_MAX || r->n > ENTRIES_MAX || r->n > len / RUN_ENTRY ||
+	    r->n_packs > len / HASH_BYTES || r->n_superseded > len / HASH_BYTES ||
+	    r->filter_bytes > len || r->filter_bytes % 32)
+		return err_set(e, ERR_CORRUPT, "the head of an index run is damaged");
+	return 0;
+}
+
+static int read_body(struct run *r, uint64_t filter_max, struct err *e)
+{
+	uint64_t at = HEAD;
+
+	if (read_head(r, e) < 0)
+		return -1;
+	r->superseded = read_list(r, &at, r->n_superseded, HASH_BYTES, e);
+	r->packs = r->superseded ? read_list(r, &at, r->n_packs, HASH_BYTES, e) : NULL;
+	if (!r->packs || read_fences(r, &at, e) < 0)
+		return -1;
+	r->entries_at = at + r->filter_bytes;
+	if (r->entries_at + r->n * RUN_ENTRY > r->box->head.body_len)
+		return err_set(e, ERR_CORRUPT, "an index run is cut short");
+	if (r->filter_bytes && r->filter_bytes <= filter_max) {
+		r->filter = read_list(r, &at, r->filter_bytes, 1, e);
+		if (!r->filter)
+			return -1;
+	}
+	return 0;
+}
+
+struct run *run_open(struct store *s, const struct keyring *k, const uint8_t name[HASH_BYTES],
+		     uint64_t filter_max, struct err *e)
+{
+	AUTO(run) r = xcalloc(1, sizeof(*r));
+	uint8_t head[BOX_HEAD];
+	const uint8_t *key;
+	ssize_t n;
+
+	r->store = s;
+	r->box = xcalloc(1, sizeof(*r->box));
+	r->box->store = s;
+	memcpy(r->name, name, HASH_BYTES);
+	run_key_name(name, r->box->name);
+	n = store_get(s, r->box->name, 0, head, BOX_HEAD, e);
+	if (n < 0)
+		return NULL;
+	if (box_head_parse(head, (size_t)n, BOX_RUN, &r->box->head, e) < 0)
+		goto damaged;
+	key = keyring_key(k, r->box->head.generation, e);
+	if (!key)
+		goto damaged;
+	box_key(key, &r->box->head, r->box->key);
+	if (read_body(r, filter_max, e) < 0)
+		goto damaged;
+	return steal(&r);
+damaged:
+	err_wrap(e, "%s/%s", s->url, r->box->name);
+	return NULL;
+}
+
+bool run_may_hold(const struct run *r, const struct block_id *id)
+{
+	return r->n && (!r->filter || run_filter_test(r->filter, r->filter_bytes, id));
+}
+
+void run_groups_of(const struct run *r, const struct block_id *id, uint64_t *ret_first,
+		   uint64_t *ret_end)
+{
+	uint64_t prefix = get_be64(id->b), lo = 0, hi = r->n_groups;
+
+	/* lo: the first group whose fence is not below the prefix; the id may lie before it. */
+	while (lo < hi) {
+		uint64_t mid = lo + (hi - lo) / 2;
+
+		if (r->fences[mid] < prefix)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	*ret_first = lo ? lo - 1 : 0;
+	while (lo < r->n_groups && r->fences[lo] == prefix)
+		lo++;
+	*ret_end = MAX(lo, *ret_first);
+	if (*ret_end == *ret_first && *ret_first < r->n_groups && r->fences[*ret_first] <= prefix)
+		(*ret_end)++;
+}
+
+int run_read_group(const struct run *r, uint64_t g, uint8_t *out, size_t *ret_n, struct err *e)
+{
+	uint64_t first = g * r->group;
+	size_t n = (size_t)MIN((uint64_t)r->group, r->n - first);
+
+	if (box_read(r->box, r->entries_at + first * RUN_ENTRY, out, n * RUN_ENTRY, e) < 0)
+		return -1;
+	*ret_n = n;
+	return 0;
+}
+
+size_t run_lower_bound(const uint8_t *entries, size_t n, const struct block_id *id)
+{
+	size_t lo = 0, hi = n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (memcmp(entries + mid * RUN_ENTRY, id->b, HASH_BYTES) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+/* ---- a run as an input of a merge ---- */
+
+struct run_stream {
+	struct run_input in;
+	const struct run *run;
+	uint8_t *group;
+	size_t at, n;
+	uint64_t next_group;
+};
+
+static int stream_next(struct run_input *in, struct run_entry *ret_r, struct err *e)
+{
+	struct run_stream *st = (struct run_stream *)in;
+
+	while (st->at == st->n) {
+		if (st->next_group == st->run->n_groups)
+			return 0;
+		if (run_read_group(st->run, st->next_group, st->group, &st->n, e) < 0)
+			return -1;
+		st->next_group++;
+		st->at = 0;
+	}
+	run_entry_decode(st->group + st->at++ * RUN_ENTRY, ret_r);
+	if (ret_r->pack >= st->run->n_packs)
+		return err_set(e, ERR_CORRUPT, "an index run names a pack that it does not list");
+	return 1;
+}
+
+static void stream_rewind(struct run_input *in)
+{
+	struct run_stream *st = (struct run_stream *)in;
+
+	st->at = st->n = 0;
+	st->next_group = 0;
+}
+
+static void stream_free(struct run_input *in)
+{
+	free(((struct run_stream *)in)->group);
+	free(in);
+}
+
+struct run_input *run_input_run(const struct run *r)
+{
+	struct run_stream *st = xcalloc(1, sizeof(*st));
+
+	st->in = (struct run_input){(const uint8_t(*)[HASH_BYTES])r->packs, r->n_packs, stream_next,
+				    stream_rewind, stream_free};
+	st->run = r;
+	st->group = xcalloc(r->group, RUN_ENTRY);
+	return &st->in;
+}

@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A writer at work.
+ *
+ *   session_put ──> pack_writer ──(full)──> queue ──> finisher: flush to disk, give its name
+ *                                                      (two packs at most wait there)
+ *   session_put remembers ids; when a pack is closed, the places of its blocks are added to
+ * `places`. When there are enough of them, all packs are waited for and one index run is written.
+ *
+ * A second thread raises the session's beats, so that a collector can see that the writer lives
+ * even when its source is slow. Both threads belong to a crew: their failure fails the session.
+ *
+ * Order of what becomes durable, and what is left if it is interrupted after each step:
+ *   1. sessions/ID         a session without a point: reclaimable
+ *   2. packs               blocks that no run names: reclaimable, or found again by a later repair
+ *   3. index runs          blocks that later sessions find and use: nothing was in vain
+ *   4. points/ID           the checkpoint
+ */
+#include "repo/session.h"
+
+#include <pthread.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/crew.h"
+#include "base/log.h"
+#include "base/queue.h"
+#include "repo/epoch.h"
+#include "repo/idset.h"
+#include "repo/object.h"
+#include "repo/record.h"
+
+#define PACK_BYTES ((uint64_t)60 << 20)
+#define RUN_ENTRIES ((size_t)256 << 10)
+#define BEAT_S 20
+#define FINISH_WAITING 1 /* beside the one that is being finished */
+
+enum session_tag { S_STARTED = 1, S_HOST = 2, S_PID = 3, S_WRITER = 4, S_BEATS = 5 };
+
+struct session {
+	struct repo *repo;
+	struct session_options o;
+	struct uuid id;
+	struct store_session *ss;
+	struct codec *codec; /* of the owner's thread */
+	struct pack_set condemned;
+	struct pack_writer *pack;
+	uint64_t stored;
+	bool committed;
+
+	pthread_rwlock_t ids_lock;
+	struct idset ids; /* put in this session and in no run yet */
+
+	struct run_entry *places; /* of blocks in closed packs that are in no run yet */
+	size_t n_places, cap_places;
+	uint8_t (*packs)[HASH_BYTES]; /* closed since the last run */
+	size_t n_packs;
+
+	struct crew *crew;
+	struct queue *finish;
+	pthread_mutex_t lock; /* of the three below */
+	pthread_cond_t changed;
+	size_t unfinished;
+	bool ending;
+	uint64_t started_us, beats;
+};
+
+/* ---- the session's object ---- */
+
+static void encode_state(struct session *s, struct buf *out)
+{
+	AUTO_BUF body = BUF_INIT;
+	char host[256] = "";
+
+	gethostname(host, sizeof(host) - 1);
+	record_u64(&body, S_STARTED, s->started_us);
+	record_text(&body, S_HOST, host);
+	record_u32(&body, S_PID, (uint32_t)getpid());
+	record_text(&body, S_WRITER, "holdfast " HF_VERSION);
+	record_u64(&body, S_BEATS, s->beats);
+	object_seal(repo_keys(s->repo), BOX_SESSION, &body, out);
+}
+
+static int beat(struct session *s, struct err *e)
+{
+	AUTO_BUF state = BUF_INIT;
+
+	s->beats++;
+	encode_state(s, &state);
+	return s->ss->ops->renew(s->ss, state.data, state.len, e);
+}
+
+static int revoked(struct err *e)
+{
+	return err_set(e, ERR_CONFLICT,
+		       "this backup was taken for dead and its session ended by somebody else; "
+		       "start it again: what it stored is not stored twice");
+}
+
+/* ---- background threads ---- */
+
+/* Until the session ends: wait and beat. */
+static int beat_loop(void *arg, struct err *e)
+{
+	struct session *s = arg;
+	struct timespec until;
+	int rc = 0;
+
+	pthread_mutex_lock(&s->lock);
+	while (!s->ending && rc == 0) {
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_sec += BEAT_S;
+		if (pthread_cond_timedwait(&s->changed, &s->lock, &until) == 0)
+			continue;
+		pthread_mutex_unlock(&s->lock);
+		rc = beat(s, e);
+		if (rc < 0 && e->kind == ERR_NOENT)
+			revoked(e);
+		pthread_mutex_lock(&s->lock);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
+static int finish_loop(void *arg, struct err *e)
+{
+	struct session *s = arg;
+	struct pack_done *d;
+	int rc = 0;
+
+	while (rc == 0 && (d = queue_take(s->finish)) != NULL) {
+		rc = pack_finish(d, e);
+		pack_done_free(d);
+		pthread_mutex_lock(&s->lock);
+		s->unfinished--;
+		pthread_cond_broadcast(&s->changed);
+		pthread_mutex_unlock(&s->lock);
+	}
+	return rc;
+}
+
+/* Somebody failed: wake all who wait. */
+static void stop(void *arg)
+{
+	struct session *s = arg;
+
+	queue_close(s->finish);
+	pthread_mutex_lock(&s->lock);
+	s->ending = true;
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* The failure of a background thread. */
+static int background_failed(struct session *s, struct err *e)
+{
+	return crew_join(s->crew, e) < 0 ? -1 : err_set(e, ERR_INTERNAL, "a session has ended");
+}
+
+/* ---- life ---- */
+
+static void init_threads(struct session *s)
+{
+	pthread_condattr_t attr;
+
+	pthread_rwlock_init(&s->ids_lock, NULL);
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->changed, &attr);
+	pthread_condattr_destroy(&attr);
+	s->finish = queue_new(FINISH_WAITING);
+	s->crew = crew_new(stop, s);
+}
+
+/* The order matters: see the format, section 11. */
+static int start(struct session *s, struct err *e)
+{
+	AUTO_BUF state = BUF_INIT;
+	char text[UUID_TEXT];
+
+	encode_state(s, &state);
+	s->ss = store_session_begin(repo_store(s->repo), uuid_text(&s->id, text), state.data,
+				    state.len, e);
+	if (!s->ss)
+		return -1;
+	if (epoch_condemned(s->repo, &s->condemned, e) < 0 ||
+	    index_refresh(repo_index(s->repo), e) < 0)
+		return -1;
+	if (crew_add(s->crew, finish_loop, s, e) < 0 || crew_add(s->crew, beat_loop, s, e) < 0)
+		return -1;
+	return 0;
+}
+
+struct session *session_begin(struct repo *r, const struct session_options *o, struct err *e)
+{
+	struct session *s;
+
+	if (repo_check_writable(r, e) < 0)
+		return NULL;
+	s = xcalloc(1, sizeof(*s));
+	s->repo = r;
+	if (o)
+		s->o = *o;
+	s->o.pack_bytes = s->o.pack_bytes ? s->o.pack_bytes : PACK_BYTES;
+	s->o.run_entries = s->o.run_entries ? s->o.run_entries : RUN_ENTRIES;
+	s->o.level = s->o.level ? s->o.level : CODEC_LEVEL;
+	s->id = uuid_random();
+	s->started_us = clock_wall_us();
+	s->codec = codec_new(repo_keys(r), s->o.level);
+	init_threads(s);
+	if (start(s, e) < 0) {
+		session_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void session_free(struct session *s)
+{
+	struct pack_done *d;
+
+	if (!s)
+		return;
+	stop(s);
+	while ((d = queue_try(s->finish)) != NULL)
+		pack_done_free(d);
+	crew_free(s->crew);
+	queue_free(s->finish);
+	pack_writer_free(s->pack);
+	store_session_end(s->ss);
+	codec_free(s->codec);
+	pack_set_done(&s->condemned);
+	idset_done(&s->ids);
+	free(s->places);
+	free(s->packs);
+	pthread_cond_destroy(&s->changed);
+	pthread_mutex_destroy(&s->lock);
+	pthread_rwlock_destroy(&s->ids_lock);
+	free(s);
+}
+
+const struct uuid *session_id(const struct session *s)
+{
+	return &s->id;
+}
+
+struct repo *session_repo(const struct session *s)
+{
+	return s->repo;
+}
+
+int session_level(const struct session *s)
+{
+	return s->o.level;
+}
+
+uint64_t session_stored(const struct session *s)
+{
+	return s->stored;
+}
+
+/* ---- blocks ---- */
+
+int session_knows(struct session *s, const struct block_id *id, struct err *e)
+{
+	struct location places[INDEX_PLACES];
+	bool pending;
+	size_t n;
+
+	pthread_rwlock_rdlock(&s->ids_lock);
+	pending = idset_has(&s->ids, id);
+	pthread_rwlock_unlock(&s->ids_lock);
+	if (pending)
+		return 1;
+	if (index_find(repo_index(s->repo), id, &s->condemned, false, places, &n, e) < 0)
+		return -1;
+	return n > 0;
+}
+
+static void add_places(struct session *s, const struct pack_done *d)
+{
+	s->packs = xreallocarray(s->packs, s->n_packs + 1, HASH_BYTES);
+	memcpy(s->packs[s->n_packs], d->name, HASH_BYTES);
+	for (size_t i = 0; i < d->n; i++) {
+		const struct pack_entry *at = &d->entries[i];
+
+		if (s->n_places == s->cap_places) {
+			s->cap_places = s->cap_places ? s->cap_places * 2 : 4096;
+			s->places = xreallocarray(s->places, s->cap_places, sizeof(*s->places));
+		}
+		s->places[s->n_places++] =
+			(struct run_entry){at->id,   (uint32_t)s->n_packs, at->offset, at->stored,
+					   at->kind, at->encoding};
+	}
+	s->n_packs++;
+}
+
+/* Close the pack that is being filled, if any, and hand it to the finisher. */
+static int close_pack(struct session *s, struct err *e)
+{
+	struct pack_done *d;
+
+	if (!s->pack)
+		return 0;
+	d = pack_close(steal(&s->pack), e);
+	if (!d)
+		return -1;
+	s->stored += d->size;
+	add_places(s, d);
+	pthread_mutex_lock(&s->lock);
+	s->unfinished++;
+	pthread_mutex_unlock(&s->lock);
+	if (!queue_give(s->finish, d)) {
+		pack_done_free(d);
+		return background_failed(s, e);
+	}
+	return 0;
+}
+
+/* Wait until every closed pack is durable. */
+static int wait_finished(struct session *s, struct err *e)
+{
+	bool done;
+
+	pthread_mutex_lock(&s->lock);
+	while (s->unfinished && !s->ending)
+		pthread_cond_wait(&s->changed, &s->lock);
+	done = s->unfinished == 0;
+	pthread_mutex_unlock(&s->lock);
+	return done && !crew_stopping(s->crew) ? 0 : background_failed(s, e);
+}
+
+/* Write a run of everything that is in none yet. */
+static int publish(struct session *s, struct err *e)
+{
+	if (close_pack(s, e) < 0 || wait_finished(s, e) < 0)
+		return -1;
+	if (index_add(repo_index(s->repo), s->ss, s->places, s->n_places,
+		      (const uint8_t(*)[HASH_BYTES])s->packs, s->n_packs, e) < 0)
+		return -1;
+	s->stored += s->n_places * RUN_ENTRY;
+	s->n_places = s->n_packs = 0;
+	/* From here on the index knows them. */
+	pthread_rwlock_wrlock(&s->ids_lock);
+	idset_clear(&s->ids);
+	pthread_rwlock_unlock(&s->ids_lock);
+	return 0;
+}
+
+static bool note_id(struct session *s, const struct block_id *id)
+{
+	bool added;
+
+	pthread_rwlock_wrlock(&s->ids_lock);
+	added = idset_add(&s->ids, id);
+	pthread_rwlock_unlock(&s->ids_lock);
+	return added;
+}
+
+int session_put(struct session *s, enum block_kind kind, const struct block_id *id,
+		enum block_encoding encoding, const void *payload, size_t n, size_t *ret_stored,
+		struct err *e)
+{
+	if (ret_stored)
+		*ret_stored = 0;
+	if (crew_stopping(s->crew))
+		return background_failed(s, e);
+	if (!note_id(s, id))
+		return 0;
+	if (!s->pack) {
+		s->pack = pack_writer_new(repo_keys(s->repo), s->ss, e);
+		if (!s->pack)
+			return -1;
+	}
+	if (pack_add(s->pack, kind, encoding, id, payload, n, e) < 0)
+		return -1;
+	if (ret_stored)
+		*ret_stored = n + SEAL_TAG + PACK_ENTRY;
+	if (pack_writer_size(s->pack) < s->o.pack_bytes)
+		return 0;
+	if (close_pack(s, e) < 0)
+		return -1;
+	return s->n_places < s->o.run_entries ? 0 : publish(s, e);
+}
+
+int session_put_node(void *arg, const struct block_id *id, const uint8_t *bytes, size_t n,
+		     struct err *e)
+{
+	struct session *s = arg;
+	AUTO_FREE uint8_t *out = xmalloc(n);
+	enum block_encoding encoding;
+	int known = session_knows(s, id, e);
+	size_t len;
+
+	if (known)
+		return known < 0 ? -1 : 0;
+	len = codec_encode(s->codec, bytes, n, out, &encoding);
+	return session_put(s, BLOCK_NODE, id, encoding, encoding == BLOCK_RAW ? bytes : out, len,
+			   NULL, e);
+}
+
+#define ITEM_BLOCK ((size_t)64 << 10)
+
+static int put_item_block(struct session *s, struct tree_seq *ts, const uint8_t *p, size_t n,
+			  struct err *e)
+{
+	AUTO_FREE uint8_t *out = xmalloc(n);
+	enum block_encoding encoding;
+	struct block_id id = {0};
+	size_t len;
+	int known;
+
+	if (!block_all_zero(p, n)) {
+		codec_id(s->codec, BLOCK_DATA, p, n, &id);
+		known = session_knows(s, &id, e);
+		if (known < 0)
+			return -1;
+		len = known ? 0 : codec_encode(s->codec, p, n, out, &encoding);
+		if (!known && session_put(s, BLOCK_DATA, &id, encoding,
+					  encoding == BLOCK_RAW ? p : out, len, NULL, e) < 0)
+			return -1;
+	}
+	return tree_seq_add(ts, &id, n, e);
+}
+
+int session_put_item(struct session *s, const void *data, size_t n, struct tree *ret_t,
+		     struct err *e)
+{
+	AUTO(tree_seq) ts = tree_seq_new(s->codec, session_put_node, s);
+
+	for (size_t off = 0; off < n; off += ITEM_BLOCK) {
+		if (put_item_block(s, ts, (const uint8_t *)data + off, MIN(ITEM_BLOCK, n - off),
+				   e) < 0)
+			return -1;
+	}
+	return tree_seq_finish(ts, ret_t, e);
+}
+
+/* ---- commit ---- */
+
+int session_commit(struct session *s, struct point *p, struct err *e)
+{
+	AUTO_BUF body = BUF_INIT;
+	AUTO_BUF object = BUF_INIT;
+	struct err why = {0};
+
+	if (publish(s, e) < 0)
+		return -1;
+	/* Tidying makes lookups faster; a checkpoint does not depend on it. */
+	if (index_tidy(repo_index(s->repo), s->ss, &why) < 0)
+		log_debug("tidying the index: %s", why.msg);
+	if (crew_stopping(s->crew))
+		return background_failed(s, e);
+	p->id = s->id;
+	p->complete_us = clock_wall_us();
+	if (!p->writer)
+		p->writer = xstrdup("holdfast " HF_VERSION);
+	p->stats.stored = s->stored;
+	point_encode(p, &body);
+	object_seal(repo_keys(s->repo), BOX_POINT, &body, &object);
+	if (s->ss->ops->commit(s->ss, object.data, object.len, &why) < 0) {
+		if (why.kind == ERR_NOENT)
+			return revoked(e);
+		if (e)
+			*e = why;
+		return -1;
+	}
+	s->stored += object.len;
+	s->committed = true;
+	sha256(object.data, object.len, p->hash);
+	return 0;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * session.h: a writer at work (format section 11): it takes blocks that the repository does not
+ * have, packs them, and ends with a commit, which makes a checkpoint, or without one, which leaves
+ * only reclaimable space.
+ *
+ * What was packed is made durable in the background, and published in index runs from time to time,
+ * so that a session that dies half-way has not worked in vain: the next one finds its blocks.
+ *
+ * Threads: session_knows() may be called by many threads; everything else by one thread at a time.
+ * After a failure only session_free() makes sense.
+ */
+#ifndef HF_REPO_SESSION_H
+#define HF_REPO_SESSION_H
+
+#include "repo/point.h"
+#include "repo/repo.h"
+#include "repo/tree.h"
+
+struct session;
+
+/* How a session packs; zero members mean the defaults. */
+struct session_options {
+	uint64_t pack_bytes; /* a pack is closed when it has so many: 60 MiB */
+	size_t run_entries;  /* an index run is published after so many blocks: 256 Ki */
+	int level;	     /* zstd: 1 */
+};
+
+/* NULL options: the defaults. */
+struct session *session_begin(struct repo *r, const struct session_options *o, struct err *e);
+/* Without a commit: abort. NULL is fine. */
+void session_free(struct session *s);
+/* The id that the checkpoint will have. */
+const struct uuid *session_id(const struct session *s);
+struct repo *session_repo(const struct session *s);
+int session_level(const struct session *s);
+
+/* Does the repository have this block, or will it once this session is durable? 1, 0, -1.
+ * Thread-safe. */
+int session_knows(struct session *s, const struct block_id *id, struct err *e);
+/* Store a block; `payload` and `encoding` come from codec_encode. One that is known by now is
+ * passed over; *ret_stored (may be NULL) is how many bytes it took, 0 if it was known. */
+int session_put(struct session *s, enum block_kind kind, const struct block_id *id,
+		enum block_encoding encoding, const void *payload, size_t n, size_t *ret_stored,
+		struct err *e);
+/* Store a node as it is: a tree_node_fn for trees that are made in this session (`arg` is it). */
+int session_put_node(void *arg, const struct block_id *id, const uint8_t *bytes, size_t n,
+		     struct err *e);
+/* Store a buffer as a sequence: for items of a resource. */
+int session_put_item(struct session *s, const void *data, size_t n, struct tree *ret_t,
+		     struct err *e);
+
+/* Bytes sent to the store so far (packs and runs). */
+uint64_t session_stored(const struct session *s);
+
+/* Make everything durable, then the checkpoint. `p->id` and times are filled in. */
+int session_commit(struct session *s, struct point *p, struct err *e);
+
+DEFINE_AUTO(session, session_free);
+
+#endif

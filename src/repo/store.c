@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "repo/store.h"
+
+#include <string.h>
+
+struct store *store_open(const char *url, bool create, struct err *e)
+{
+	const char *colon = strchr(url, ':');
+	const char *slash = strchr(url, '/');
+
+	if (url[0] == 0) {
+		err_set(e, ERR_INVALID, "the target is empty: give one like dir:/srv/backup");
+		return NULL;
+	}
+	if (strncmp(url, "dir:", 4) == 0)
+		return store_dir_open(url + 4, create, NULL, NULL, e);
+	/* "a/b:c" is a path, "s3:bucket" is not. */
+	if (!colon || (slash && slash < colon))
+		return store_dir_open(url, create, NULL, NULL, e);
+	err_set(e, ERR_UNSUPPORTED,
+		"target '%s': this version stores in directories only, write dir:PATH", url);
+	return NULL;
+}
+
+int store_get_all(struct store *s, const char *key, uint64_t off, void *data, size_t len,
+		  struct err *e)
+{
+	ssize_t n = store_get(s, key, off, data, len, e);
+
+	if (n < 0)
+		return -1;
+	if ((size_t)n < len)
+		return err_set(e, ERR_CORRUPT, "%s/%s is cut short: %zu bytes at %llu are missing",
+			       s->url, key, len - (size_t)n, (unsigned long long)off);
+	return 0;
+}
+
+int store_slurp(struct store *s, const char *key, size_t max, struct buf *ret_b, struct err *e)
+{
+	AUTO_BUF b = BUF_INIT;
+	uint64_t size;
+
+	if (store_size(s, key, &size, e) < 0)
+		return -1;
+	if (size > max)
+		return err_set(e, ERR_LIMIT, "%s/%s has %llu bytes, more than the %zu allowed",
+			       s->url, key, (unsigned long long)size, max);
+	if (store_get_all(s, key, 0, buf_reserve(&b, size + 1), size, e) < 0)
+		return -1;
+	b.len = size;
+	*ret_b = b;
+	b = BUF_INIT;
+	return 0;
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store.h: where a repository's objects lie.
+ *
+ * A store holds immutable objects under names like "packs/ab/abcd…" (docs/format/repository.md,
+ * section 2). It knows nothing of keys or contents. Everything that changes it is durable when the
+ * call returns, and atomic: an object is there as a whole or not at all.
+ *
+ * Bytes come in by three ways: put_new for small objects; an upload for packs, whose name is known
+ * only at their end; and a session, which stands for a writer at work and ends in exactly one of
+ * two ways, decided by one atomic step of the store: commit (its point appears) or revocation.
+ * Uploads belong to a session: what a dead writer left unfinished goes away with its session.
+ *
+ * Threads: a store is thread-safe. A session is thread-safe for uploads; commit and end are called
+ * once, by its owner. An upload belongs to one thread at a time.
+ *
+ * Errors: ERR_NOENT (no such object, or a session that was revoked), ERR_EXISTS, ERR_NOSPACE,
+ * ERR_DENIED, ERR_IO … with the object's name in the message.
+ */
+#ifndef HF_REPO_STORE_H
+#define HF_REPO_STORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/mem.h"
+
+#define STORE_KEY_MAX 96
+
+struct store;
+struct store_session;
+struct store_upload;
+
+/* One object of a listing; return -1 to stop it with `e`. */
+typedef int store_list_fn(void *arg, const char *key, uint64_t size, struct err *e);
+
+struct store_ops {
+	void (*free)(struct store *s);
+	/* Up to `len` bytes from `off`, fewer only at the end of the object. */
+	ssize_t (*get)(struct store *s, const char *key, uint64_t off, void *data, size_t len,
+		       struct err *e);
+	int (*size)(struct store *s, const char *key, uint64_t *ret_size, struct err *e);
+	/* Create the object if it is absent, else ERR_EXISTS. */
+	int (*put_new)(struct store *s, const char *key, const void *data, size_t len,
+		       struct err *e);
+	/* Remove it; that it is absent is no error. */
+	int (*remove)(struct store *s, const char *key, struct err *e);
+	/* Every object whose name starts with `prefix`, which ends in "/" ("packs/", "points/"), in
+	 * no order. Sessions are listed as one object each. */
+	int (*list)(struct store *s, const char *prefix, store_list_fn *fn, void *arg,
+		    struct err *e);
+	/* Create "sessions/ID". */
+	struct store_session *(*session_begin)(struct store *s, const char *id, const void *data,
+					       size_t len, struct err *e);
+	/* End somebody's session so that it can never commit; that it is absent is no error. */
+	int (*session_revoke)(struct store *s, const char *id, struct err *e);
+};
+
+struct store_session_ops {
+	/* Replace the session's object. ERR_NOENT: revoked. */
+	int (*renew)(struct store_session *ss, const void *data, size_t len, struct err *e);
+	struct store_upload *(*upload)(struct store_session *ss, struct err *e);
+	/* The atomic step: the session ends and "points/ID" is there. ERR_NOENT: revoked. */
+	int (*commit)(struct store_session *ss, const void *data, size_t len, struct err *e);
+	/* Frees; the session's leftovers are removed as far as possible, also after a commit. */
+	void (*end)(struct store_session *ss);
+};
+
+struct store_upload_ops {
+	int (*write)(struct store_upload *u, const void *data, size_t len, struct err *e);
+	/* Durable and visible as `key`; an object that is there is replaced (names that are hashes
+	 * promise the same bytes). Frees, also on failure. */
+	int (*finish)(struct store_upload *u, const char *key, struct err *e);
+	/* Forget it; frees. */
+	void (*abort)(struct store_upload *u);
+};
+
+struct store {
+	const struct store_ops *ops;
+	char *url; /* as people write it: "dir:/srv/backup"; owned by the driver */
+};
+
+struct store_session {
+	const struct store_session_ops *ops;
+};
+
+struct store_upload {
+	const struct store_upload_ops *ops;
+};
+
+/* Open "dir:PATH" (or a path) as a store. With `create` the place is made when it is absent. */
+struct store *store_open(const char *url, bool create, struct err *e);
+
+/* NULL is fine for these two. */
+static inline void store_free(struct store *s)
+{
+	if (s)
+		s->ops->free(s);
+}
+static inline void store_session_end(struct store_session *ss)
+{
+	if (ss)
+		ss->ops->end(ss);
+}
+
+static inline ssize_t store_get(struct store *s, const char *key, uint64_t off, void *data,
+				size_t len, struct err *e)
+{
+	return s->ops->get(s, key, off, data, len, e);
+}
+static inline int store_size(struct store *s, const char *key, uint64_t *ret_size, struct err *e)
+{
+	return s->ops->size(s, key, ret_size, e);
+}
+static inline int store_put_new(struct store *s, const char *key, const void *data, size_t len,
+				struct err *e)
+{
+	return s->ops->put_new(s, key, data, len, e);
+}
+static inline int store_remove(struct store *s, const char *key, struct err *e)
+{
+	return s->ops->remove(s, key, e);
+}
+static inline int store_list(struct store *s, const char *prefix, store_list_fn *fn, void *arg,
+			     struct err *e)
+{
+	return s->ops->list(s, prefix, fn, arg, e);
+}
+static inline struct store_session *store_session_begin(struct store *s, const char *id,
+							const void *data, size_t len, struct err *e)
+{
+	return s->ops->session_begin(s, id, data, len, e);
+}
+static inline int store_session_revoke(struct store *s, const char *id, struct err *e)
+{
+	return s->ops->session_revoke(s, id, e);
+}
+
+/* Exactly `len` bytes from `off`, else ERR_CORRUPT: the object is shorter than it should be. */
+int store_get_all(struct store *s, const char *key, uint64_t off, void *data, size_t len,
+		  struct err *e);
+/* The whole object; ERR_LIMIT when it is longer than `max`. */
+int store_slurp(struct store *s, const char *key, size_t max, struct buf *ret_b, struct err *e);
+
+DEFINE_AUTO(store, store_free);
+
+/*
+ * A directory, local or NFS. `step`, for tests, is called before each system call that changes the
+ * directory, with its name and the path; -1 makes that call fail with what `step` put in `e`.
+ */
+typedef int store_dir_step_fn(void *arg, const char *what, const char *path, struct err *e);
+struct store *store_dir_open(const char *path, bool create, store_dir_step_fn *step, void *arg,
+			     struct err *e);
+
+#endif
