@@ -160,6 +160,14 @@ void spawn_stop(struct spawn *s)
 	free(s);
 }
 
+void spawn_release(struct spawn *s)
+{
+	if (!s)
+		return;
+	s->pid = -1;
+	spawn_stop(s);
+}
+
 /* Wait for more output or the end; false when there will be no more. */
 static bool collect(int fd, size_t max, struct buf *out)
 {

@@ -34,6 +34,9 @@ int spawn_ended(struct spawn *s, struct err *e);
 /* Ask it to end (SIGTERM), after two seconds make it (SIGKILL). NULL is fine. */
 void spawn_stop(struct spawn *s);
 
+/* Let it go on by itself; it is not waited for. NULL is fine. */
+void spawn_release(struct spawn *s);
+
 DEFINE_AUTO(spawn, spawn_stop);
 
 /* Run to its end and give what it printed (at most `max` bytes; `ret_out` may be NULL). */

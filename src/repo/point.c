@@ -29,7 +29,7 @@ struct point *point_new(void)
 	return xcalloc(1, sizeof(struct point));
 }
 
-static void free_resource(struct point_resource *r)
+void point_drop_disks(struct point_resource *r)
 {
 	for (size_t i = 0; i < r->n_disks; i++) {
 		struct point_disk *d = &r->disks[i];
@@ -41,6 +41,12 @@ static void free_resource(struct point_resource *r)
 		free(d->mode);
 		free(d->reason);
 	}
+	r->n_disks = 0;
+}
+
+static void free_resource(struct point_resource *r)
+{
+	point_drop_disks(r);
 	for (size_t i = 0; i < r->n_items; i++)
 		free(r->items[i].name);
 	free(r->disks);

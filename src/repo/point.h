@@ -82,6 +82,8 @@ void point_free(struct point *p);
 struct point_resource *point_add_resource(struct point *p, const char *type, const char *id,
 					  const char *name, const char *platform);
 struct point_disk *point_add_disk(struct point_resource *r, const char *name);
+/* Forget all disks of a resource. */
+void point_drop_disks(struct point_resource *r);
 struct point_item *point_add_item(struct point_resource *r, const char *name);
 void point_add_tag(struct point *p, const char *tag);
 void point_add_warning(struct point *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cli.h: what every command of the command line has: its parsed words, an open repository if it
+ * asks for one, ways to show results, progress and notes.
+ *
+ * Threads: the main thread's, but for the progress display's own thread.
+ */
+#ifndef HF_CMD_CLI_H
+#define HF_CMD_CLI_H
+
+#include <jansson.h>
+
+#include "base/cancel.h"
+#include "base/log.h"
+#include "cmd/option.h"
+#include "mover/progress.h"
+#include "repo/credential.h"
+#include "repo/point.h"
+#include "repo/repo.h"
+
+struct cli {
+	struct parsed p;
+	bool json, quiet;
+	char *self; /* path of this program */
+	struct cancel cancel;
+	struct progress progress;
+	struct store *store;
+	struct repo *repo;
+	struct credential *credential; /* that opened it */
+};
+
+/* ---- opening (open.c) ---- */
+
+/* The target's URL; ERR_INVALID when none is given. */
+const char *cli_target(struct cli *c, struct err *e);
+/* Open the target's repository with the key that was given, or ask for a passphrase. */
+int cli_open(struct cli *c, struct err *e);
+/* The credential that options, environment or a prompt give. */
+struct credential *cli_credential(struct cli *c, struct err *e);
+/* Ask for a new passphrase twice. */
+struct credential *cli_ask_new(const char *prompt, struct err *e);
+/* "yes" from the terminal; -1 with ERR_INVALID where nobody can answer and `--yes` was not given.
+ */
+int cli_confirm(struct cli *c, const char *question, struct err *e);
+
+/* ---- showing (show.c) ---- */
+
+/* Print JSON to standard output and release it. */
+void cli_json(json_t *j);
+/* A table: columns are titles, rows are cells; text is made safe for a terminal. */
+struct table;
+/* `right`: one letter for each column, 'l' or 'r'. */
+struct table *table_new(const char *const *titles, const char *align);
+void table_row(struct table *t, const char *const *cells);
+void table_print(struct table *t); /* and free */
+/* "name: value" lines, aligned. */
+void cli_field(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+json_t *point_json(const struct point *p);
+/* A checkpoint for people, with its disks. */
+void point_show(const struct point *p);
+/* What a run read, stored and took: a row for each disk. */
+void point_summary(const struct point *p);
+
+/* ---- progress (progress_bar.c) ---- */
+
+struct progress_bar;
+/* Show c->progress until it is ended: a bar on a terminal, a line now and then otherwise. `stores`:
+ * a backup, which stores; else a restore. */
+struct progress_bar *progress_begin(struct cli *c, const char *what, bool stores);
+void progress_end(struct progress_bar *b);
+/* A platform_note_fn that prints to standard error; its argument is the cli. */
+void cli_note(void *arg, enum log_level level, const char *text);
+
+/* ---- help (help.c) ---- */
+
+/* Help on one command, on all that start with a prefix, or an overview (NULL). */
+void help_print(const struct command *c, const char *prefix);
+
+/* ---- commands (cmd_*.c) ---- */
+
+int cmd_target_init(struct cli *c, struct err *e);
+int cmd_target_show(struct cli *c, struct err *e);
+int cmd_key_list(struct cli *c, struct err *e);
+int cmd_key_add(struct cli *c, struct err *e);
+int cmd_key_remove(struct cli *c, struct err *e);
+int cmd_key_rotate(struct cli *c, struct err *e);
+int cmd_protect_domain(struct cli *c, struct err *e);
+int cmd_protect_disk(struct cli *c, struct err *e);
+int cmd_protect_stdin(struct cli *c, struct err *e);
+int cmd_checkpoint_list(struct cli *c, struct err *e);
+int cmd_checkpoint_show(struct cli *c, struct err *e);
+int cmd_checkpoint_diff(struct cli *c, struct err *e);
+int cmd_checkpoint_verify(struct cli *c, struct err *e);
+int cmd_checkpoint_delete(struct cli *c, struct err *e);
+int cmd_checkpoint_cat(struct cli *c, struct err *e);
+int cmd_restore_domain(struct cli *c, struct err *e);
+int cmd_restore_disk(struct cli *c, struct err *e);
+int cmd_resource_list(struct cli *c, struct err *e);
+int cmd_completion(struct cli *c, struct err *e);
+int cmd_version(struct cli *c, struct err *e);
+int cmd_freeze_guard(struct cli *c, struct err *e);
+
+/* What the command line and the man pages share about exit codes: one row for each kind of error.
+ */
+const char *exit_meaning(enum err_kind kind);
+
+/* Parse an option's value; ERR_INVALID names option and value. `ret` keeps its value when not
+ * given. */
+int cli_bytes(const struct cli *c, const char *name, uint64_t *ret, struct err *e);
+int cli_duration(const struct cli *c, const char *name, uint64_t *ret_us, struct err *e);
+
+#endif

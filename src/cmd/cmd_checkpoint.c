@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/human.h"
+#include "cmd/cli.h"
+#include "mover/restore.h"
+
+/* Open the repository and load its points; damaged ones are told. */
+static int load(struct cli *c, struct point_list *ret_l, struct err *e)
+{
+	if (cli_open(c, e) < 0 || point_list_load(c->repo, ret_l, e) < 0)
+		return -1;
+	for (size_t i = 0; i < ret_l->n_damaged; i++)
+		cli_note(c, LOG_LEVEL_WARN, ret_l->damaged[i]);
+	return 0;
+}
+
+/* ---- list, show ---- */
+
+static bool concerns(const struct point *p, const char *resource)
+{
+	if (!resource)
+		return true;
+	for (size_t i = 0; i < p->n_resources; i++) {
+		if (strcmp(p->resources[i].name, resource) == 0 ||
+		    strcmp(p->resources[i].id, resource) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void add_row(struct table *t, const struct point *p)
+{
+	const struct point_resource *r = p->n_resources ? &p->resources[0] : NULL;
+	char id[UUID_TEXT], when[CLOCK_TEXT], size[HUMAN_TEXT], fresh[HUMAN_TEXT];
+	char stored[HUMAN_TEXT];
+	const char *cells[8];
+
+	uuid_text(&p->id, id);
+	id[8] = 0;
+	cells[0] = id;
+	cells[1] = clock_local(p->instant_us, when);
+	cells[2] = r ? r->type : "";
+	cells[3] = r ? r->name : "";
+	cells[4] = r && strcmp(r->type, "domain") == 0 ? achieved_name(r->achieved) : "";
+	cells[5] = human_bytes(p->stats.content, size);
+	cells[6] = human_bytes(p->stats.fresh, fresh);
+	cells[7] = human_bytes(p->stats.stored, stored);
+	table_row(t, cells);
+}
+
+int cmd_checkpoint_list(struct cli *c, struct err *e)
+{
+	static const char *const titles[] = {"id",	    "time", "type", "name",
+					     "consistency", "size", "new",  "stored"};
+	const char *resource = parsed_text(&c->p, "resource");
+	struct table *t = NULL;
+	struct point_list l;
+	json_t *list = NULL;
+
+	if (load(c, &l, e) < 0)
+		return -1;
+	if (c->json)
+		list = json_array();
+	else
+		t = table_new(titles, "lllllrrr");
+	for (size_t i = 0; i < l.n; i++) {
+		if (!concerns(l.points[i], resource))
+			continue;
+		if (list)
+			json_array_append_new(list, point_json(l.points[i]));
+		else
+			add_row(t, l.points[i]);
+	}
+	if (list)
+		cli_json(list);
+	else
+		table_print(t);
+	point_list_done(&l);
+	return 0;
+}
+
+int cmd_checkpoint_show(struct cli *c, struct err *e)
+{
+	const struct point *p;
+	struct point_list l;
+
+	if (load(c, &l, e) < 0)
+		return -1;
+	p = point_list_find(&l, c->p.args[0], e);
+	if (p && c->json)
+		cli_json(point_json(p));
+	else if (p)
+		point_show(p);
+	point_list_done(&l);
+	return p ? 0 : -1;
+}
+
+/* ---- diff ---- */
+
+struct diffing {
+	struct cli *c;
+	bool ranges;
+	const char *disk;
+	uint64_t bytes, n;
+	json_t *list; /* of ranges, or NULL */
+};
+
+static int on_range(void *arg, uint64_t offset, uint64_t len, struct err *e)
+{
+	struct diffing *d = arg;
+
+	d->bytes += len;
+	d->n++;
+	if (d->list)
+		json_array_append_new(d->list, json_pack("{s:I,s:I}", "offset", (json_int_t)offset,
+							 "length", (json_int_t)len));
+	else if (d->ranges)
+		printf("%s  %llu  %llu\n", d->disk, (unsigned long long)offset,
+		       (unsigned long long)len);
+	return cancel_check(&d->c->cancel, e);
+}
+
+/* One disk of the two checkpoints; either may lack it. */
+static int diff_disk(struct cli *c, const char *name, const struct tree *a, const struct tree *b,
+		     json_t *disks, struct table *t, struct err *e)
+{
+	struct diffing d = {.c = c, .ranges = parsed_flag(&c->p, "ranges"), .disk = name};
+	AUTO(fetch) fetch = fetch_new(c->repo);
+	char bytes[HUMAN_TEXT], old[HUMAN_TEXT], new[HUMAN_TEXT], n[32];
+	const char *cells[5];
+
+	if (c->json && d.ranges)
+		d.list = json_array();
+	if (tree_diff(a, b, fetch, on_range, &d, e) < 0) {
+		json_decref(d.list);
+		return err_wrap(e, "disk %s", name);
+	}
+	if (disks) {
+		json_array_append_new(disks, json_pack("{s:s,s:I,s:I,s:I,s:I,s:o*}", "name", name,
+						       "old_bytes", (json_int_t)(a ? a->size : 0),
+						       "new_bytes", (json_int_t)(b ? b->size : 0),
+						       "changed_bytes", (json_int_t)d.bytes,
+						       "changed_ranges", (json_int_t)d.n, "ranges",
+						       d.list));
+		return 0;
+	}
+	snprintf(n, sizeof(n), "%llu", (unsigned long long)d.n);
+	cells[0] = name;
+	cells[1] = a ? human_bytes(a->size, old) : "-";
+	cells[2] = b ? human_bytes(b->size, new) : "-";
+	cells[3] = human_bytes(d.bytes, bytes);
+	cells[4] = n;
+	table_row(t, cells);
+	return 0;
+}
+
+static int diff_resources(struct cli *c, const struct point_resource *a,
+			  const struct point_resource *b, json_t *disks, struct table *t,
+			  struct err *e)
+{
+	const char *only = parsed_text(&c->p, "disk");
+	bool any = false;
+
+	for (size_t i = 0; i < a->n_disks; i++) {
+		const struct point_disk *d = &a->disks[i], *o = point_find_disk(b, d->name);
+
+		if (only && strcmp(only, d->name) != 0)
+			continue;
+		any = true;
+		if (diff_disk(c, d->name, &d->tree, o ? &o->tree : NULL, disks, t, e) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < b->n_disks; i++) {
+		const struct point_disk *d = &b->disks[i];
+
+		if (point_find_disk(a, d->name) || (only && strcmp(only, d->name) != 0))
+			continue;
+		any = true;
+		if (diff_disk(c, d->name, NULL, &d->tree, disks, t, e) < 0)
+			return -1;
+	}
+	if (!any)
+		return err_set(e, ERR_NOENT, "neither checkpoint has a disk '%s'",
+			       only ? only : "");
+	return 0;
+}
+
+static int diff_points(struct cli *c, const struct point *a, const struct point *b, struct err *e)
+{
+	static const char *const titles[] = {"disk", "old size", "new size", "changed", "ranges"};
+	struct table *t = c->json ? NULL : table_new(titles, "lrrrr");
+	json_t *disks = c->json ? json_array() : NULL;
+	char old[UUID_TEXT], new[UUID_TEXT];
+	int rc;
+
+	if (a->n_resources == 0 || b->n_resources == 0)
+		rc = err_set(e, ERR_INVALID, "one of the checkpoints is empty");
+	else
+		rc = diff_resources(c, &a->resources[0], &b->resources[0], disks, t, e);
+	if (rc == 0 && c->json)
+		cli_json(json_pack("{s:s,s:s,s:O}", "old", uuid_text(&a->id, old), "new",
+				   uuid_text(&b->id, new), "disks", disks));
+	if (t)
+		table_print(t);
+	json_decref(disks);
+	return rc;
+}
+
+int cmd_checkpoint_diff(struct cli *c, struct err *e)
+{
+	const struct point *a, *b;
+	struct point_list l;
+	int rc = -1;
+
+	if (load(c, &l, e) < 0)
+		return -1;
+	a = point_list_find(&l, c->p.args[0], e);
+	b = a ? point_list_find(&l, c->p.args[1], e) : NULL;
+	if (b)
+		rc = diff_points(c, a, b, e);
+	point_list_done(&l);
+	return rc;
+}
+
+/* ---- verify ---- */
+
+struct verifying {
+	struct cli *c;
+	const struct point *point;
+	const struct point_resource *resource;
+	const char *what; /* disk or item */
+	uint64_t damaged;
+	json_t *findings;
+};
+
+static int on_damage(void *arg, uint64_t offset, uint64_t len, const struct err *why)
+{
+	struct verifying *v = arg;
+	char id[UUID_TEXT], text[1024];
+
+	v->damaged++;
+	uuid_text(&v->point->id, id);
+	json_array_append_new(v->findings, json_pack("{s:s,s:s,s:s,s:I,s:I,s:s}", "checkpoint", id,
+						     "resource", v->resource->name, "disk", v->what,
+						     "offset", (json_int_t)offset, "length",
+						     (json_int_t)len, "message", why->msg));
+	id[8] = 0;
+	snprintf(text, sizeof(text), "checkpoint %s, %s, %s: %llu bytes at %llu are damaged: %s",
+		 id, v->resource->name, v->what, (unsigned long long)len,
+		 (unsigned long long)offset, why->msg);
+	cli_note(v->c, LOG_LEVEL_ERROR, text);
+	return 0;
+}
+
+static int verify_tree(struct verifying *v, const struct tree *t, struct err *e)
+{
+	AUTO(sink) sink = sink_null_open();
+	struct restore r = {v->c->repo, t, sink, &v->c->progress, &v->c->cancel, on_damage, v};
+
+	return restore_run(&r, e);
+}
+
+static int verify_point(struct cli *c, const struct point *p, json_t *findings, uint64_t *damaged,
+			struct err *e)
+{
+	struct verifying v = {.c = c, .point = p, .findings = findings};
+	int rc = 0;
+
+	for (size_t i = 0; i < p->n_resources && rc == 0; i++) {
+		v.resource = &p->resources[i];
+		for (size_t k = 0; k < v.resource->n_items && rc == 0; k++) {
+			v.what = v.resource->items[k].name;
+			rc = verify_tree(&v, &v.resource->items[k].tree, e);
+		}
+		for (size_t k = 0; k < v.resource->n_disks && rc == 0; k++) {
+			v.what = v.resource->disks[k].name;
+			rc = verify_tree(&v, &v.resource->disks[k].tree, e);
+		}
+	}
+	*damaged += v.damaged;
+	return rc;
+}
+
+/* The checkpoints that were named, or all. */
+static int choose(struct cli *c, const struct point_list *l, const struct point ***ret_v,
+		  size_t *ret_n, struct err *e)
+{
+	bool all = parsed_flag(&c->p, "all");
+	AUTO_FREE const struct point **v =
+		xcalloc(l->n + (size_t)c->p.n_args, sizeof(struct point *));
+	size_t n = 0;
+
+	if (!all && c->p.n_args == 0)
+		return err_set(e, ERR_INVALID, "name checkpoints, or give --all");
+	for (int i = 0; i < c->p.n_args && !all; i++) {
+		v[n] = point_list_find(l, c->p.args[i], e);
+		if (!v[n++])
+			return -1;
+	}
+	for (size_t i = 0; i < l->n && all; i++)
+		v[n++] = l->points[i];
+	*ret_v = steal(&v);
+	*ret_n = n;
+	return 0;
+}
+
+static void report(struct cli *c, size_t n, uint64_t damaged, uint64_t points, json_t *findings)
+{
+	char read[HUMAN_TEXT];
+	uint64_t bytes = progress_get(&c->progress.read);
+
+	if (c->json)
+		cli_json(json_pack("{s:I,s:I,s:I,s:I,s:O}", "checkpoints", (json_int_t)n,
+				   "damaged_checkpoints", (json_int_t)points, "damaged_ranges",
+				   (json_int_t)damaged, "read_bytes", (json_int_t)bytes, "findings",
+				   findings));
+	else if (!damaged && !points)
+		printf("%zu checkpoint%s verified, %s read: every block is what was backed up\n", n,
+		       n == 1 ? "" : "s", human_bytes(bytes, read));
+}
+
+static int verify_all(struct cli *c, const struct point_list *l, json_t *findings, struct err *e)
+{
+	AUTO_FREE const struct point **v = NULL;
+	uint64_t damaged = 0, points = l->n_damaged, total = 0;
+	struct progress_bar *bar;
+	size_t n;
+	int rc = 0;
+
+	if (choose(c, l, &v, &n, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		total += v[i]->stats.content;
+	atomic_store(&c->progress.total, total);
+	bar = progress_begin(c, "verify", false);
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		uint64_t before = damaged;
+
+		rc = verify_point(c, v[i], findings, &damaged, e);
+		points += damaged > before;
+	}
+	progress_end(bar);
+	if (rc < 0)
+		return -1;
+	if (!parsed_flag(&c->p, "all"))
+		points -= l->n_damaged;
+	report(c, n, damaged, points, findings);
+	if (points)
+		return err_set(
+			e, ERR_CORRUPT,
+			"%llu checkpoint%s cannot be restored completely: keep the target as it "
+			"is, restore what is whole, and make a new checkpoint of what still runs",
+			(unsigned long long)points, points == 1 ? "" : "s");
+	return 0;
+}
+
+int cmd_checkpoint_verify(struct cli *c, struct err *e)
+{
+	json_t *findings = json_array();
+	struct point_list l = {0};
+	int rc = load(c, &l, e);
+
+	if (rc == 0)
+		rc = verify_all(c, &l, findings, e);
+	json_decref(findings);
+	point_list_done(&l);
+	return rc;
+}
+
+/* ---- delete ---- */
+
+static int delete_one(struct cli *c, const struct point *p, json_t *deleted, struct err *e)
+{
+	char id[UUID_TEXT];
+
+	if (point_delete(c->repo, &p->id, e) < 0)
+		return -1;
+	uuid_text(&p->id, id);
+	json_array_append_new(deleted, json_string(id));
+	if (!c->json)
+		printf("deleted checkpoint %s\n", id);
+	return 0;
+}
+
+static int delete_chosen(struct cli *c, const struct point_list *l, struct err *e)
+{
+	AUTO_FREE const struct point **v = NULL;
+	json_t *deleted = json_array();
+	char question[128];
+	size_t n;
+	int rc = 0;
+
+	if (choose(c, l, &v, &n, e) < 0) {
+		json_decref(deleted);
+		return -1;
+	}
+	snprintf(question, sizeof(question), "delete %zu checkpoint%s for ever?", n,
+		 n == 1 ? "" : "s");
+	rc = cli_confirm(c, question, e);
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = delete_one(c, v[i], deleted, e);
+	if (rc == 0 && c->json)
+		cli_json(json_pack("{s:O}", "deleted", deleted));
+	json_decref(deleted);
+	return rc;
+}
+
+int cmd_checkpoint_delete(struct cli *c, struct err *e)
+{
+	struct point_list l;
+	int rc;
+
+	if (load(c, &l, e) < 0)
+		return -1;
+	rc = repo_check_writable(c->repo, e);
+	if (rc == 0)
+		rc = delete_chosen(c, &l, e);
+	point_list_done(&l);
+	return rc;
+}
+
+/* ---- cat ---- */
+
+static const struct tree *find_tree(const struct point *p, const char *name, struct err *e)
+{
+	for (size_t i = 0; i < p->n_resources; i++) {
+		const struct point_disk *d = point_find_disk(&p->resources[i], name);
+		const struct point_item *it = point_find_item(&p->resources[i], name);
+
+		if (d)
+			return &d->tree;
+		if (it)
+			return &it->tree;
+	}
+	err_set(e, ERR_NOENT,
+		"the checkpoint has no disk or item '%s': see 'holdfast checkpoint show'", name);
+	return NULL;
+}
+
+int cmd_checkpoint_cat(struct cli *c, struct err *e)
+{
+	AUTO(sink) sink = sink_pipe_open(STDOUT_FILENO, "standard output");
+	const struct tree *t = NULL;
+	const struct point *p;
+	struct point_list l;
+	int rc = -1;
+
+	if (load(c, &l, e) < 0)
+		return -1;
+	p = point_list_find(&l, c->p.args[0], e);
+	if (p)
+		t = find_tree(p, c->p.args[1], e);
+	if (t) {
+		struct restore r = {c->repo, t, sink, &c->progress, &c->cancel, NULL, NULL};
+
+		rc = restore_run(&r, e);
+	}
+	point_list_done(&l);
+	return rc;
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The grammar: every command and option that there is. A new command is one row here and one
+ * function in a cmd_*.c file; parser, help, man page and completion follow.
+ */
+#include "cmd/cli.h"
+
+const struct noun nouns[] = {
+	{"target", "the place where checkpoints are stored, and its keys"},
+	{"protect", "make a checkpoint"},
+	{"checkpoint", "look at, check and remove checkpoints"},
+	{"restore", "bring something back from a checkpoint"},
+	{"resource", "what can be protected"},
+	{"completion", "shell completion"},
+	{"version", "the version of this program"},
+	{0},
+};
+
+static const char *const outputs[] = {"table", "json", NULL};
+static const char *const consistencies[] = {"required", "best-effort", "off", NULL};
+static const char *const image_formats[] = {"raw", "qcow2", NULL};
+
+const struct opt global_opts[] = {
+	{"target", 't', "TARGET", "where checkpoints are stored: dir:PATH", "HOLDFAST_TARGET"},
+	{"key-file", 'k', "FILE",
+	 "file with the key, or with a passphrase; without it the passphrase is asked for",
+	 "HOLDFAST_KEY_FILE"},
+	{"output", 'o', "FORMAT", "how results are printed", NULL, "table", outputs},
+	{"quiet", 'q', NULL, "no progress, no notes"},
+	{"verbose", 'v', NULL, "say more, for finding out what went wrong"},
+	{"help", 'h', NULL, "show help"},
+	{0},
+};
+
+#define OPT_CONNECT                                                                                \
+	{                                                                                          \
+		"connect", 'c', "URI",                                                             \
+			"libvirt connection: qemu:///system, qemu+ssh://HOST/system …",            \
+			"LIBVIRT_DEFAULT_URI", "libvirt's default"                                 \
+	}
+#define OPT_TAG                                                                                    \
+	{                                                                                          \
+		"tag", 0, "KEY=VALUE", "note this with the checkpoint", .many = true               \
+	}
+#define OPT_NAME(help)                                                                             \
+	{                                                                                          \
+		"name", 'n', "NAME", help                                                          \
+	}
+
+static const struct opt init_opts[] = {
+	{"new-key-file", 0, "FILE", "make a new key, write it to this file, and use it"},
+	{"label", 0, "TEXT", "name of the first key slot", .fallback = "first key"},
+	{0},
+};
+
+static const struct opt key_add_opts[] = {
+	{"new-key-file", 0, "FILE", "make a new key and write it to this file"},
+	{"from-file", 0, "FILE", "use the key or passphrase in this file"},
+	{"label", 0, "TEXT", "name of the slot"},
+	{0},
+};
+
+static const struct opt key_rotate_opts[] = {
+	{"keep-key", 0, "FILE", "a further key, or passphrase, whose slot stays", .many = true},
+	{"drop-others", 0, NULL, "remove the slots whose keys are not given"},
+	{0},
+};
+
+static const struct opt protect_domain_opts[] = {
+	OPT_CONNECT,
+	{"disk", 0, "NAME", "only this disk", .many = true},
+	{"except", 0, "NAME", "all disks but this one", .many = true},
+	{"consistency", 0, "HOW",
+	 "freeze the guest's file systems for the instant: required (else fail), best-effort, off",
+	 NULL, "best-effort", consistencies},
+	{"freeze-timeout", 0, "TIME", "how long the guest may stand still", .fallback = "10s"},
+	{"scratch", 0, "DIR",
+	 "folder for blocks that the guest overwrites during the backup; fast and local",
+	 "HOLDFAST_SCRATCH", "/var/tmp"},
+	{"scratch-reserve", 0, "BYTES", "stop the backup before less than this is free there",
+	 .fallback = "1GiB"},
+	{"full", 0, NULL, "read everything, do not rely on change tracking this time"},
+	{"compression", 0, "LEVEL", "zstd level, 1 to 19", .fallback = "1"},
+	OPT_TAG,
+	{0},
+};
+
+static const struct opt protect_disk_opts[] = {
+	OPT_NAME("what to call it; checkpoints of one name are compared with each other"),
+	{"format", 0, "FORMAT", "format of the image: raw, qcow2, vmdk … or auto",
+	 .fallback = "raw"},
+	{"compression", 0, "LEVEL", "zstd level, 1 to 19", .fallback = "1"},
+	OPT_TAG,
+	{0},
+};
+
+static const struct opt protect_stdin_opts[] = {
+	OPT_NAME("what to call it (required)"),
+	{"compression", 0, "LEVEL", "zstd level, 1 to 19", .fallback = "1"},
+	OPT_TAG,
+	{0},
+};
+
+static const struct opt list_opts[] = {
+	{"resource", 'r', "NAME", "only checkpoints of the resource with this name or id"},
+	{0},
+};
+
+static const struct opt diff_opts[] = {
+	{"disk", 0, "NAME", "only this disk"},
+	{"ranges", 0, NULL, "list every range that differs"},
+	{0},
+};
+
+static const struct opt verify_opts[] = {
+	{"all", 'a', NULL, "every checkpoint in the repository"},
+	{0},
+};
+
+static const struct opt delete_opts[] = {
+	{"yes", 'y', NULL, "do not ask"},
+	{0},
+};
+
+static const struct opt restore_domain_opts[] = {
+	OPT_CONNECT,
+	OPT_NAME("name of the restored domain"),
+	{"to", 0, "DIR", "folder for its disks", .fallback = "where they were"},
+	{"pool", 0, "POOL", "storage pool for its disks, instead of a folder"},
+	{"disk", 0, "NAME", "only this disk", .many = true},
+	{"in-place", 0, NULL,
+	 "replace the disks and the definition of the domain itself; the old disks stay until the "
+	 "new "
+	 "ones are complete"},
+	{"stop", 0, NULL, "with --in-place: shut the domain down if it runs"},
+	{"keep-old", 0, NULL,
+	 "with --in-place: leave the old disks beside the new ones, as PATH.old"},
+	{"keep-identity", 0, NULL, "the same UUID and MAC addresses, also under another name"},
+	{"network", 0, "FROM=TO", "attach to network or bridge TO what was attached to FROM",
+	 .many = true},
+	{"definition-only", 0, NULL, "define the domain, restore no disks"},
+	{"start", 0, NULL, "start it when it is complete"},
+	{0},
+};
+
+static const struct opt restore_disk_opts[] = {
+	{"format", 0, "FORMAT", "format of the file that is made", NULL, "raw", image_formats},
+	{"overwrite", 0, NULL, "replace what is there; needed for block devices"},
+	{0},
+};
+
+static const struct opt resource_opts[] = {
+	OPT_CONNECT,
+	{0},
+};
+
+const struct command commands[] = {
+	{"target init", "", 0, 0, "create a repository in a target",
+	 "Creates the repository that keeps checkpoints: deduplicated, compressed and encrypted. "
+	 "It "
+	 "can be opened with the key that is given now, and with others that are added later.\n\n"
+	 "Keep the key apart from the target. Without a key nothing in the target can be read by "
+	 "anybody. Add a second key ('holdfast target key add') and put it in a safe place.",
+	 "holdfast target init -t dir:/srv/backup --new-key-file /root/backup.key\n"
+	 "holdfast target init -t dir:/srv/backup\n",
+	 init_opts, cmd_target_init},
+	{"target show", "", 0, 0, "show a repository",
+	 "Shows what is in the target: its format, keys, number of checkpoints, and how much it "
+	 "takes.",
+	 "holdfast target show -t dir:/srv/backup -k /root/backup.key\n", NULL, cmd_target_show},
+	{"target key list", "", 0, 0, "list the keys that open a repository",
+	 "Every key has a slot. Any of them opens the whole repository.", NULL, NULL, cmd_key_list},
+	{"target key add", "", 0, 0, "add a key",
+	 "Adds a slot for another key or passphrase. Without an option the new passphrase is asked "
+	 "for.",
+	 "holdfast target key add --new-key-file /media/safe/recovery.key --label recovery\n",
+	 key_add_opts, cmd_key_add},
+	{"target key remove", "SLOT", 1, 1, "remove a key",
+	 "Removes a slot, named by its id or the first digits of it. Whoever has a copy of the "
+	 "target "
+	 "from before, and the removed key, can still read what was there; rotate the keys if the "
+	 "key "
+	 "is in wrong hands.",
+	 NULL, delete_opts, cmd_key_remove},
+	{"target key rotate", "", 0, 0, "replace the repository's inner keys",
+	 "From now on everything is written under new keys; what is stored stays readable and is "
+	 "not "
+	 "rewritten. The slot of the key that opens the repository stays, and those of further "
+	 "keys "
+	 "that are given; the others cannot be renewed without their keys, and have to be dropped.",
+	 "holdfast target key rotate --keep-key /media/safe/recovery.key\n", key_rotate_opts,
+	 cmd_key_rotate},
+	{"protect domain", "DOMAIN", 1, 1, "back up a virtual machine",
+	 "Makes a checkpoint of a libvirt domain, running or shut off: all its disks at one "
+	 "instant, "
+	 "its definition, firmware variables, TPM state, and the networks and pools it refers to. "
+	 "Only "
+	 "what changed since the last checkpoint is read, where the disk's format can track that "
+	 "(qcow2); whatever is in the repository already is not stored again.\n\n"
+	 "A running domain's file systems are frozen for an instant if a guest agent answers. "
+	 "Blocks "
+	 "that the guest overwrites during the backup are kept in a scratch folder; the backup is "
+	 "stopped before that could fill up, because then the guest's own writes would fail.",
+	 "holdfast protect domain web1\n"
+	 "holdfast protect domain db1 --consistency required --scratch /fast/scratch\n",
+	 protect_domain_opts, cmd_protect_domain},
+	{"protect disk", "PATH", 1, 1, "back up a disk image or block device",
+	 "Makes a checkpoint of a file or device. It must not change meanwhile: for the disks of a "
+	 "running machine use 'holdfast protect domain', or a snapshot.",
+	 "holdfast protect disk /dev/vg0/data-snap --name data\n"
+	 "holdfast protect disk appliance.vmdk --format vmdk\n",
+	 protect_disk_opts, cmd_protect_disk},
+	{"protect stdin", "", 0, 0, "back up what comes from standard input",
+	 "Makes a checkpoint of a stream: a database dump, an archive. It is cut where its content "
+	 "says so, so that what is the same as in an earlier stream is found wherever it lies.\n\n"
+	 "A stream that ends early looks like one that is complete: use 'set -o pipefail' and "
+	 "delete "
+	 "the checkpoint if the program before it failed.",
+	 "pg_dumpall | holdfast protect stdin --name pg-dump\n", protect_stdin_opts,
+	 cmd_protect_stdin},
+	{"checkpoint list", "", 0, 0, "list checkpoints", "Lists checkpoints, oldest first.", NULL,
+	 list_opts, cmd_checkpoint_list},
+	{"checkpoint show", "CHECKPOINT", 1, 1, "show one checkpoint",
+	 "Shows what a checkpoint holds, how consistent it is, and what it cost.\n\n"
+	 "A checkpoint is named by its id, by the first digits of it (at least four), by 'latest', "
+	 "or "
+	 "by NAME@latest: the newest one of that resource.",
+	 "holdfast checkpoint show web1@latest\n", NULL, cmd_checkpoint_show},
+	{"checkpoint diff", "OLD NEW", 2, 2, "show what changed between two checkpoints",
+	 "Compares the disks of two checkpoints. Only what differs is looked at.",
+	 "holdfast checkpoint diff 3f2a web1@latest --ranges\n", diff_opts, cmd_checkpoint_diff},
+	{"checkpoint verify", "[CHECKPOINT …]", 0, -1, "check that checkpoints restore",
+	 "Reads every block of the checkpoints and compares it with what was backed up. Damage is "
+	 "named with the disks and offsets that it hurts.",
+	 "holdfast checkpoint verify --all\n", verify_opts, cmd_checkpoint_verify},
+	{"checkpoint delete", "CHECKPOINT …", 1, -1, "delete checkpoints",
+	 "Deletes checkpoints. Others do not depend on them and stay whole.", NULL, delete_opts,
+	 cmd_checkpoint_delete},
+	{"checkpoint cat", "CHECKPOINT NAME", 2, 2, "write a disk or an item to standard output",
+	 "NAME is a disk (its raw content is written) or an item, such as domain.xml.",
+	 "holdfast checkpoint cat web1@latest domain.xml\n"
+	 "holdfast checkpoint cat pg-dump@latest stdin | psql\n",
+	 NULL, cmd_checkpoint_cat},
+	{"restore domain", "CHECKPOINT", 1, 1, "bring a virtual machine back",
+	 "Restores the disks and definition of a domain. Where the original is gone, it comes back "
+	 "as "
+	 "it was: same name, UUID, addresses and paths. Where it is still there, give a new name "
+	 "and a "
+	 "place for the disks (--to or --pool), or replace it with --in-place.",
+	 "holdfast restore domain web1@latest --start\n"
+	 "holdfast restore domain 3f2a --name web1-test --to /var/lib/libvirt/images "
+	 "--network default=isolated\n"
+	 "holdfast restore domain web1@latest --in-place --stop --start\n",
+	 restore_domain_opts, cmd_restore_domain},
+	{"restore disk", "CHECKPOINT DISK TO", 3, 3, "bring one disk back",
+	 "Writes a disk to a file (sparse), a block device, an NBD export given as a URI, or "
+	 "standard "
+	 "output (-). A file appears under its name when it is complete.",
+	 "holdfast restore disk web1@latest vda /srv/vda.raw\n"
+	 "holdfast restore disk 3f2a vda /srv/vda.qcow2 --format qcow2\n"
+	 "holdfast restore disk 3f2a vda /dev/vg0/web1 --overwrite\n"
+	 "holdfast restore disk 3f2a vda 'nbd://127.0.0.1/export'\n",
+	 restore_disk_opts, cmd_restore_disk},
+	{"resource list", "", 0, 0, "list what can be protected",
+	 "Lists the domains of a libvirt host with their disks.",
+	 "holdfast resource list -c qemu+ssh://kvm1/system\n", resource_opts, cmd_resource_list},
+	{"completion", "SHELL", 1, 1, "print completion rules for a shell",
+	 "SHELL is bash, zsh or fish.", "source <(holdfast completion bash)\n", NULL,
+	 cmd_completion},
+	{"version", "", 0, 0, "show the version of this program", "Shows the version.", NULL, NULL,
+	 cmd_version},
+	{"freeze-guard", "URI UUID MS", 3, 3, "", "", NULL, NULL, cmd_freeze_guard, true},
+	{0},
+};

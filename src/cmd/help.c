@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "cmd/cli.h"
+
+#define WIDTH_MAX 100
+#define OPTION_COLUMN 30
+
+static int line_width(void)
+{
+	struct winsize size = {0};
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col < 40)
+		return 80;
+	return MIN(size.ws_col, WIDTH_MAX);
+}
+
+/* Text in lines, indented by `indent` but for the first, which starts at column `at`. */
+static void wrap(const char *text, int indent, int at)
+{
+	int width = line_width();
+
+	while (*text) {
+		size_t n = strcspn(text, " \n");
+
+		if (at + (int)n > width && at > indent) {
+			printf("\n%*s", indent, "");
+			at = indent;
+		}
+		fwrite(text, 1, n, stdout);
+		at += (int)n;
+		text += n;
+		if (*text == '\n') {
+			printf("\n%*s", indent, "");
+			at = indent;
+			text++;
+		} else if (*text == ' ') {
+			putchar(' ');
+			at++;
+			text++;
+		}
+	}
+	putchar('\n');
+}
+
+static void print_option(const struct opt *o)
+{
+	char head[64] = "  ", help[512];
+
+	if (o->letter)
+		snprintf(head, sizeof(head), "  -%c, ", o->letter);
+	snprintf(head + strlen(head), sizeof(head) - strlen(head), "%s--%s%s%s",
+		 o->letter ? "" : "    ", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
+	snprintf(help, sizeof(help), "%s", o->help);
+	for (size_t i = 0; o->choices && o->choices[i]; i++) {
+		/* Choices that the text names already are not repeated. */
+		if (i == 0 && strstr(o->help, o->choices[0]))
+			break;
+		snprintf(help + strlen(help), sizeof(help) - strlen(help), "%s%s", i ? ", " : ": ",
+			 o->choices[i]);
+	}
+	if (o->fallback)
+		snprintf(help + strlen(help), sizeof(help) - strlen(help), " (default: %s)",
+			 o->fallback);
+	if (o->env)
+		snprintf(help + strlen(help), sizeof(help) - strlen(help), " [$%s]", o->env);
+	if (o->many)
+		snprintf(help + strlen(help), sizeof(help) - strlen(help), "; may be repeated");
+	printf("%-*s", OPTION_COLUMN, head);
+	if (strlen(head) >= OPTION_COLUMN)
+		printf("\n%*s", OPTION_COLUMN, "");
+	wrap(help, OPTION_COLUMN, OPTION_COLUMN);
+}
+
+static void print_options(const char *title, const struct opt *list)
+{
+	if (!list || !list->name)
+		return;
+	printf("\n%s\n", title);
+	for (const struct opt *o = list; o->name; o++)
+		print_option(o);
+}
+
+static void print_command(const struct command *c)
+{
+	printf("holdfast %s%s%s: %s\n\n", c->name, c->args[0] ? " " : "", c->args, c->summary);
+	wrap(c->text, 0, 0);
+	print_options("Options", c->opts);
+	print_options("Options of every command", global_opts);
+	if (c->examples)
+		printf("\nExamples\n");
+	for (const char *p = c->examples; p && *p;) {
+		size_t n = strcspn(p, "\n");
+
+		printf("  %.*s\n", (int)n, p);
+		p += n + (p[n] == '\n');
+	}
+}
+
+static void print_list(const char *prefix)
+{
+	size_t n = prefix ? strlen(prefix) : 0;
+
+	for (const struct command *c = commands; c->name; c++) {
+		char head[64];
+
+		if (c->hidden || (n && (strncmp(c->name, prefix, n) != 0 ||
+					(c->name[n] != ' ' && c->name[n] != 0))))
+			continue;
+		snprintf(head, sizeof(head), "  %s%s%s", c->name, c->args[0] ? " " : "", c->args);
+		printf("%-36s", head);
+		if (strlen(head) >= 36)
+			printf("\n%36s", "");
+		wrap(c->summary, 36, 36);
+	}
+}
+
+static const struct command *only_one(const char *prefix)
+{
+	for (const struct command *c = commands; prefix && c->name; c++) {
+		if (strcmp(c->name, prefix) == 0)
+			return c;
+	}
+	return NULL;
+}
+
+void help_print(const struct command *c, const char *prefix)
+{
+	if (!c)
+		c = only_one(prefix);
+	if (c) {
+		print_command(c);
+		return;
+	}
+	if (!prefix || !prefix[0])
+		printf("holdfast: backup for virtual machines, volumes and databases in private "
+		       "clouds\n\n"
+		       "usage: holdfast [OPTION]… COMMAND [ARGUMENT]…\n\nCommands\n");
+	else
+		printf("Commands\n");
+	print_list(prefix && prefix[0] ? prefix : NULL);
+	print_options("Options of every command", global_opts);
+	printf("\n'holdfast help COMMAND' tells more about one.\n");
+}

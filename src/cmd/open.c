@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which repository, and with what key. A key comes from a file named by an option or by the
+ * environment, or from a prompt; never from an argument or an environment variable itself, where
+ * other users could read it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "cmd/cli.h"
+
+const char *cli_target(struct cli *c, struct err *e)
+{
+	const char *t = parsed_text(&c->p, "target");
+
+	if (!t)
+		err_set(e, ERR_INVALID,
+			"no target: give one with --target dir:PATH, or set HOLDFAST_TARGET");
+	return t;
+}
+
+/* ---- asking ---- */
+
+static int open_tty(struct err *e)
+{
+	int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+
+	return fd >= 0 ? fd
+		       : err_set(e, ERR_INVALID,
+				 "no key: give one with --key-file, or set HOLDFAST_KEY_FILE "
+				 "(there "
+				 "is no terminal to ask for a passphrase)");
+}
+
+/* One line from the terminal into locked memory; its length without the newline, or -1. */
+static ssize_t read_line(int fd, struct secret *s, struct err *e)
+{
+	size_t n = 0;
+
+	while (n < s->len) {
+		ssize_t got = read(fd, s->data + n, 1);
+
+		if (got < 0 && errno == EINTR)
+			return err_set(e, ERR_CANCELLED, "stopped on request");
+		if (got <= 0)
+			return err_set(e, ERR_INVALID, "no passphrase was given");
+		if (s->data[n] == '\n')
+			return (ssize_t)n;
+		n++;
+	}
+	return err_set(e, ERR_LIMIT, "the passphrase is longer than %zu bytes", s->len);
+}
+
+/* Ask without echo. The first `*ret_n` bytes of the secret are the answer. */
+static struct secret *ask(const char *prompt, size_t *ret_n, struct err *e)
+{
+	AUTO_CLOSE int fd = open_tty(e);
+	AUTO(secret) s = NULL;
+	struct termios was, quiet;
+	ssize_t n;
+
+	if (fd < 0)
+		return NULL;
+	s = secret_new(CREDENTIAL_MAX);
+	if (dprintf(fd, "%s: ", prompt) < 0 || tcgetattr(fd, &was) < 0) {
+		err_sys(e, errno, "ask for a passphrase");
+		return NULL;
+	}
+	quiet = was;
+	quiet.c_lflag &= ~(tcflag_t)ECHO;
+	tcsetattr(fd, TCSAFLUSH, &quiet);
+	n = read_line(fd, s, e);
+	tcsetattr(fd, TCSAFLUSH, &was);
+	dprintf(fd, "\n");
+	if (n < 0)
+		return NULL;
+	*ret_n = (size_t)n;
+	return steal(&s);
+}
+
+static struct credential *ask_once(const char *prompt, struct err *e)
+{
+	size_t n = 0;
+	AUTO(secret) s = ask(prompt, &n, e);
+
+	return s ? credential_passphrase(s->data, n, e) : NULL;
+}
+
+struct credential *cli_ask_new(const char *prompt, struct err *e)
+{
+	AUTO(credential) first = ask_once(prompt, e);
+	AUTO(credential) second = first ? ask_once("the same again", e) : NULL;
+
+	if (!second)
+		return NULL;
+	if (!secret_equal(first->secret, second->secret)) {
+		err_set(e, ERR_INVALID, "the two passphrases differ");
+		return NULL;
+	}
+	return steal(&first);
+}
+
+int cli_confirm(struct cli *c, const char *question, struct err *e)
+{
+	AUTO_CLOSE int fd = -1;
+	char answer[8] = "";
+	ssize_t n;
+
+	if (parsed_flag(&c->p, "yes"))
+		return 0;
+	fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return err_set(e, ERR_INVALID,
+			       "there is no terminal to ask at: confirm with --yes");
+	dprintf(fd, "%s [y/N] ", question);
+	n = read(fd, answer, sizeof(answer) - 1);
+	if (n > 0 && (answer[0] == 'y' || answer[0] == 'Y'))
+		return 0;
+	return err_set(e, ERR_CANCELLED, "nothing was changed");
+}
+
+struct credential *cli_credential(struct cli *c, struct err *e)
+{
+	const char *path = parsed_text(&c->p, "key-file");
+
+	return path ? credential_load(path, e) : ask_once("passphrase of the repository", e);
+}
+
+/* ---- opening ---- */
+
+int cli_open(struct cli *c, struct err *e)
+{
+	const char *target = cli_target(c, e);
+	const char *warning;
+
+	if (!target)
+		return -1;
+	/* Whether there is anything to open is told before a passphrase is asked for. */
+	c->store = store_open(target, false, e);
+	if (!c->store)
+		return -1;
+	c->credential = cli_credential(c, e);
+	if (!c->credential)
+		return -1;
+	c->repo = repo_open(c->store, c->credential, e);
+	if (!c->repo)
+		return -1;
+	warning = repo_warning(c->repo);
+	if (warning)
+		cli_note(c, LOG_LEVEL_WARN, warning);
+	return 0;
+}

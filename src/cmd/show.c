@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/human.h"
+#include "cmd/cli.h"
+
+void cli_json(json_t *j)
+{
+	json_dumpf(j, stdout, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_REAL_PRECISION(6));
+	putchar('\n');
+	json_decref(j);
+}
+
+void cli_field(const char *name, const char *fmt, ...)
+{
+	va_list ap;
+
+	printf("%-14s ", name);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	putchar('\n');
+}
+
+/* ---- tables ---- */
+
+#define COLUMNS_MAX 12
+
+struct table {
+	size_t columns;
+	char align[COLUMNS_MAX];
+	size_t widths[COLUMNS_MAX];
+	char **cells; /* row by row, the titles first */
+	size_t n, cap;
+};
+
+/* Characters, not bytes, of UTF-8. */
+static size_t width(const char *s)
+{
+	size_t n = 0;
+
+	for (; *s; s++)
+		n += (*s & 0xc0) != 0x80;
+	return n;
+}
+
+/* Names come from guests and other tenants: nothing of them may command a terminal. */
+static char *safe(const char *s)
+{
+	char *copy = xstrdup(s ? s : "");
+
+	for (char *p = copy; *p; p++) {
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
+	}
+	return copy;
+}
+
+void table_row(struct table *t, const char *const *cells)
+{
+	if (t->n + t->columns > t->cap) {
+		t->cap = t->cap ? 2 * t->cap : 16 * t->columns;
+		t->cells = xreallocarray(t->cells, t->cap, sizeof(char *));
+	}
+	for (size_t i = 0; i < t->columns; i++) {
+		char *cell = safe(cells[i]);
+
+		t->widths[i] = MAX(t->widths[i], width(cell));
+		t->cells[t->n++] = cell;
+	}
+}
+
+struct table *table_new(const char *const *titles, const char *align)
+{
+	struct table *t = xcalloc(1, sizeof(*t));
+
+	t->columns = strlen(align);
+	memcpy(t->align, align, t->columns);
+	table_row(t, titles);
+	return t;
+}
+
+static void print_cell(const struct table *t, size_t column, const char *cell)
+{
+	int pad = (int)(t->widths[column] - width(cell));
+	bool last = column + 1 == t->columns;
+
+	if (t->align[column] == 'r')
+		printf("%*s%s", pad, "", cell);
+	else
+		printf("%s%*s", cell, last ? 0 : pad, "");
+	fputs(last ? "\n" : "  ", stdout);
+}
+
+void table_print(struct table *t)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		print_cell(t, i % t->columns, t->cells[i]);
+		free(t->cells[i]);
+	}
+	free(t->cells);
+	free(t);
+}
+
+/* ---- checkpoints as JSON ---- */
+
+static json_t *text_json(const char *s)
+{
+	json_t *j = s ? json_string(s) : json_null();
+
+	/* Not UTF-8: a path may be anything. */
+	return j ? j : json_string("?");
+}
+
+static json_t *time_json(uint64_t us)
+{
+	char text[CLOCK_TEXT];
+
+	return json_string(clock_rfc3339(us, text));
+}
+
+static json_t *stats_json(const struct point_stats *s)
+{
+	return json_pack("{s:I,s:I,s:I,s:I,s:f}", "content_bytes", (json_int_t)s->content,
+			 "read_bytes", (json_int_t)s->read, "new_bytes", (json_int_t)s->fresh,
+			 "stored_bytes", (json_int_t)s->stored, "seconds",
+			 (double)s->spent_us / 1e6);
+}
+
+static json_t *strings_json(char *const *list, size_t n)
+{
+	json_t *j = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(j, text_json(list[i]));
+	return j;
+}
+
+static json_t *disk_json(const struct point_disk *d)
+{
+	return json_pack("{s:o,s:I,s:o,s:o,s:o,s:o,s:o,s:o}", "name", text_json(d->name),
+			 "size_bytes", (json_int_t)d->tree.size, "source", text_json(d->source),
+			 "format", text_json(d->format), "mode", text_json(d->mode), "reason",
+			 text_json(d->reason), "tracking", text_json(d->tracking), "stats",
+			 stats_json(&d->stats));
+}
+
+static json_t *resource_json(const struct point_resource *r)
+{
+	json_t *disks = json_array(), *items = json_array();
+
+	for (size_t i = 0; i < r->n_disks; i++)
+		json_array_append_new(disks, disk_json(&r->disks[i]));
+	for (size_t i = 0; i < r->n_items; i++)
+		json_array_append_new(items,
+				      json_pack("{s:o,s:I}", "name", text_json(r->items[i].name),
+						"size_bytes", (json_int_t)r->items[i].tree.size));
+	return json_pack("{s:o,s:o,s:o,s:o,s:{s:s,s:s,s:o,s:f},s:o,s:o}", "type",
+			 text_json(r->type), "id", text_json(r->id), "name", text_json(r->name),
+			 "platform", text_json(r->platform), "consistency", "asked",
+			 consistency_name(r->asked), "achieved", achieved_name(r->achieved),
+			 "why_less", text_json(r->why_less), "frozen_seconds",
+			 (double)r->frozen_us / 1e6, "disks", disks, "items", items);
+}
+
+json_t *point_json(const struct point *p)
+{
+	char id[UUID_TEXT], parent[UUID_TEXT];
+	json_t *resources = json_array();
+
+	for (size_t i = 0; i < p->n_resources; i++)
+		json_array_append_new(resources, resource_json(&p->resources[i]));
+	uuid_text(&p->parent, parent);
+	return json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "id", uuid_text(&p->id, id),
+			 "time", time_json(p->instant_us), "complete", time_json(p->complete_us),
+			 "writer", text_json(p->writer), "parent",
+			 uuid_is_zero(&p->parent) ? json_null() : json_string(parent), "tags",
+			 strings_json(p->tags, p->n_tags), "warnings",
+			 strings_json(p->warnings, p->n_warnings), "stats", stats_json(&p->stats),
+			 "resources", resources);
+}
+
+/* ---- checkpoints for people ---- */
+
+void point_summary(const struct point *p)
+{
+	static const char *const titles[] = {"disk", "size", "how", "read", "new", "time", NULL};
+	struct table *t = table_new(titles, "lrlrrr");
+	char size[HUMAN_TEXT], read[HUMAN_TEXT], fresh[HUMAN_TEXT], spent[HUMAN_TEXT];
+
+	for (size_t i = 0; i < p->n_resources; i++) {
+		for (size_t k = 0; k < p->resources[i].n_disks; k++) {
+			const struct point_disk *d = &p->resources[i].disks[k];
+			const char *const cells[] = {d->name,
+						     human_bytes(d->tree.size, size),
+						     d->mode ? d->mode : "",
+						     human_bytes(d->stats.read, read),
+						     human_bytes(d->stats.fresh, fresh),
+						     human_duration(d->stats.spent_us, spent)};
+
+			table_row(t, cells);
+		}
+	}
+	table_print(t);
+}
+
+static void show_resource(const struct point_resource *r)
+{
+	char took[HUMAN_TEXT], size[HUMAN_TEXT];
+
+	cli_field("resource", "%s %s (%s)", r->type, r->name, r->id);
+	cli_field("platform", "%s", r->platform);
+	if (strcmp(r->type, "domain") == 0) {
+		cli_field("consistency", "%s (asked for: %s)%s%s", achieved_name(r->achieved),
+			  consistency_name(r->asked), r->why_less ? ": " : "",
+			  r->why_less ? r->why_less : "");
+		if (r->frozen_us)
+			cli_field("frozen", "%s", human_duration(r->frozen_us, took));
+	}
+	for (size_t i = 0; i < r->n_disks; i++) {
+		const struct point_disk *d = &r->disks[i];
+
+		cli_field(i ? "" : "disks", "%s  %s  %s  %s%s%s", d->name,
+			  human_bytes(d->tree.size, size), d->format ? d->format : "",
+			  d->mode ? d->mode : "", d->reason ? ": " : "",
+			  d->reason ? d->reason : "");
+	}
+	for (size_t i = 0; i < r->n_items; i++)
+		cli_field(i ? "" : "items", "%s  %s", r->items[i].name,
+			  human_bytes(r->items[i].tree.size, size));
+}
+
+void point_show(const struct point *p)
+{
+	char id[UUID_TEXT], when[CLOCK_TEXT];
+	char content[HUMAN_TEXT], read[HUMAN_TEXT], fresh[HUMAN_TEXT], stored[HUMAN_TEXT];
+	char took[HUMAN_TEXT];
+
+	cli_field("checkpoint", "%s", uuid_text(&p->id, id));
+	cli_field("time", "%s", clock_local(p->instant_us, when));
+	for (size_t i = 0; i < p->n_resources; i++)
+		show_resource(&p->resources[i]);
+	for (size_t i = 0; i < p->n_tags; i++)
+		cli_field(i ? "" : "tags", "%s", p->tags[i]);
+	if (!uuid_is_zero(&p->parent))
+		cli_field("compared with", "%s", uuid_text(&p->parent, id));
+	cli_field("statistics", "%s of content, %s read, %s new, %s stored, %s",
+		  human_bytes(p->stats.content, content), human_bytes(p->stats.read, read),
+		  human_bytes(p->stats.fresh, fresh), human_bytes(p->stats.stored, stored),
+		  human_duration(p->stats.spent_us, took));
+	for (size_t i = 0; i < p->n_warnings; i++)
+		cli_field(i ? "" : "warnings", "%s", p->warnings[i]);
+	cli_field("written by", "%s", p->writer ? p->writer : "");
+}

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Backing up a disk.
+ *
+ * The reader asks the source's map for a region at a time, turns it into runs of blocks, and reads
+ * the runs of data, several requests in flight. Unchanged runs are passed over; from them AUDITS
+ * blocks are picked at random over the whole disk and read all the same, because nothing else would
+ * notice change tracking that lost a write.
+ */
+#include "mover/backup.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/uuid.h"
+#include "mover/blockmap.h"
+#include "mover/pipeline.h"
+
+#define REGION ((uint64_t)1 << 30) /* of the map asked for at once */
+#define BLOCK ((uint64_t)1 << TREE_BLOCK_LOG)
+#define SLOT_BLOCKS_MAX (SLOT_BYTES >> TREE_BLOCK_LOG)
+#define AUDITS 32
+#define WAIT_MS 100
+
+struct backup {
+	const struct backup_disk *job;
+	uint64_t size, blocks;
+	struct tree_edit *edit;
+	/* of the reader's thread: */
+	struct pipe_slot **flying; /* reads in flight, oldest first */
+	size_t n_flying;
+	struct tree_walk *parent; /* or NULL */
+	struct tree_piece ahead;  /* its next block */
+	bool ahead_valid, ahead_end;
+	uint64_t audits[AUDITS]; /* ascending */
+	size_t n_audits, next_audit;
+};
+
+/* ---- what stood here before ---- */
+
+/* The parent's id of a block; blocks ascend from call to call, with jumps. */
+static int parent_id(struct backup *b, uint64_t block, struct block_id *ret_id, struct err *e)
+{
+	uint64_t off = block << TREE_BLOCK_LOG;
+
+	memset(ret_id, 0, sizeof(*ret_id));
+	if (!b->parent)
+		return 0;
+	if (!b->ahead_end && (!b->ahead_valid || b->ahead.offset + 256 * BLOCK < off)) {
+		if (tree_walk_seek(b->parent, off, e) < 0)
+			return -1;
+		b->ahead_valid = false;
+	}
+	while (!b->ahead_end && (!b->ahead_valid || b->ahead.offset < off)) {
+		int rc = tree_walk_next(b->parent, &b->ahead, e);
+
+		if (rc < 0)
+			return -1;
+		b->ahead_valid = true;
+		b->ahead_end = rc == 0;
+	}
+	if (!b->ahead_end && b->ahead.offset == off)
+		*ret_id = b->ahead.id;
+	return 0;
+}
+
+/* ---- reads ---- */
+
+/* Turn a finished read into items and hand the slot on. */
+static int landed(struct backup *b, struct pipeline *p, struct pipe_slot *slot, struct err *e)
+{
+	size_t padded = slot->n_blocks << TREE_BLOCK_LOG;
+
+	if (slot->read.error)
+		return err_sys(e, slot->read.error, "read %s at %llu", b->job->source->name,
+			       (unsigned long long)slot->read.off);
+	memset(slot->buf + slot->read.len, 0, padded - slot->read.len);
+	slot->n_items = slot->n_blocks;
+	for (size_t i = 0; i < slot->n_items; i++) {
+		slot->items[i].off = (uint32_t)(i << TREE_BLOCK_LOG);
+		slot->items[i].len = (uint32_t)BLOCK;
+	}
+	progress_add(&b->job->progress->passed, slot->kind == SLOT_AUDIT ? 0 : slot->read.len);
+	return pipeline_give(p, slot) ? 0 : pipeline_check(p, e);
+}
+
+/* Let reads finish; hand on those that are done. */
+static int poll_reads(struct backup *b, struct pipeline *p, int timeout_ms, struct err *e)
+{
+	struct source *src = b->job->source;
+	size_t kept = 0;
+
+	if (src->ops->wait && src->ops->wait(src, timeout_ms, e) < 0)
+		return -1;
+	for (size_t i = 0; i < b->n_flying; i++) {
+		struct pipe_slot *slot = b->flying[i];
+
+		if (!slot->read.done)
+			b->flying[kept++] = slot;
+		else if (landed(b, p, slot, e) < 0)
+			return -1;
+	}
+	b->n_flying = kept;
+	return pipeline_check(p, e);
+}
+
+/* A free slot, while reads in flight go on. */
+static struct pipe_slot *next_slot(struct backup *b, struct pipeline *p, struct err *e)
+{
+	for (;;) {
+		struct pipe_slot *slot = pipeline_slot(p, b->n_flying == 0);
+
+		if (slot)
+			return slot;
+		if (b->n_flying == 0) {
+			pipeline_check(p, e);
+			return NULL;
+		}
+		if (poll_reads(b, p, WAIT_MS, e) < 0)
+			return NULL;
+	}
+}
+
+static int start_read(struct backup *b, struct pipeline *p, enum slot_kind kind, uint64_t first,
+		      uint64_t n, struct err *e)
+{
+	struct source *src = b->job->source;
+	struct pipe_slot *slot;
+
+	while (b->n_flying >= src->in_flight) {
+		if (poll_reads(b, p, WAIT_MS, e) < 0)
+			return -1;
+	}
+	slot = next_slot(b, p, e);
+	if (!slot)
+		return -1;
+	slot->kind = kind;
+	slot->first = first;
+	slot->n_blocks = n;
+	for (uint64_t i = 0; i < n; i++) {
+		if (parent_id(b, first + i, &slot->items[i].parent, e) < 0)
+			return -1;
+	}
+	slot->read = (struct source_read){.buf = slot->buf, .off = first << TREE_BLOCK_LOG};
+	slot->read.len = (size_t)MIN(n << TREE_BLOCK_LOG, b->size - slot->read.off);
+	b->flying[b->n_flying++] = slot;
+	if (src->ops->start(src, &slot->read, e) < 0)
+		return -1;
+	return slot->read.done ? poll_reads(b, p, 0, e) : 0;
+}
+
+/* ---- the reader ---- */
+
+static int read_run(struct backup *b, struct pipeline *p, const struct block_run *r, struct err *e)
+{
+	for (uint64_t i = 0; i < r->n; i += SLOT_BLOCKS_MAX) {
+		if (start_read(b, p, SLOT_BLOCKS, r->first + i, MIN(r->n - i, SLOT_BLOCKS_MAX), e) <
+		    0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Zeros: nothing to do in a new tree; in a copy of the parent's they make a hole. */
+static int clear_run(struct backup *b, struct pipeline *p, const struct block_run *r, struct err *e)
+{
+	struct pipe_slot *slot;
+
+	progress_add(&b->job->progress->passed, r->n << TREE_BLOCK_LOG);
+	if (!b->job->incremental)
+		return 0;
+	slot = next_slot(b, p, e);
+	if (!slot)
+		return -1;
+	slot->kind = SLOT_CLEAR;
+	slot->first = r->first;
+	slot->n_blocks = r->n;
+	return pipeline_give(p, slot) ? 0 : pipeline_check(p, e);
+}
+
+static int keep_run(struct backup *b, struct pipeline *p, const struct block_run *r, struct err *e)
+{
+	struct block_id id;
+
+	progress_add(&b->job->progress->passed, r->n << TREE_BLOCK_LOG);
+	while (b->next_audit < b->n_audits && b->audits[b->next_audit] < r->first)
+		b->next_audit++;
+	for (; b->next_audit < b->n_audits; b->next_audit++) {
+		uint64_t block = b->audits[b->next_audit];
+
+		if (block >= r->first + r->n)
+			return 0;
+		if (parent_id(b, block, &id, e) < 0)
+			return -1;
+		/* Holes say little: most of a disk is holes. */
+		if (!block_id_is_zero(&id) && start_read(b, p, SLOT_AUDIT, block, 1, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int take_runs(struct backup *b, struct pipeline *p, struct blockmap *m, struct err *e)
+{
+	struct block_run r;
+
+	while (blockmap_take(m, &r)) {
+		int rc = r.kind == EXTENT_DATA	 ? read_run(b, p, &r, e)
+			 : r.kind == EXTENT_ZERO ? clear_run(b, p, &r, e)
+						 : keep_run(b, p, &r, e);
+
+		if (rc < 0)
+			return -1;
+	}
+	return pipeline_check(p, e);
+}
+
+/* The map of one region; what the parent does not have cannot be unchanged. */
+static int map_region(struct backup *b, struct blockmap *m, struct extent_list *l, struct err *e)
+{
+	struct source *src = b->job->source;
+	uint64_t had = b->job->incremental ? b->job->parent->size / BLOCK * BLOCK : 0;
+	uint64_t off = m->at;
+
+	l->n = 0;
+	if (src->ops->map(src, off, MIN(REGION, b->size - off), l, e) < 0)
+		return -1;
+	for (size_t i = 0; i < l->n; i++) {
+		struct extent x = l->v[i];
+		uint64_t known = off < had ? MIN(x.len, had - off) : 0;
+
+		off += x.len;
+		if (x.kind != EXTENT_CLEAN) {
+			blockmap_add(m, x.len, x.kind);
+			continue;
+		}
+		blockmap_add(m, known, EXTENT_CLEAN);
+		blockmap_add(m, x.len - known, EXTENT_DATA);
+	}
+	return 0;
+}
+
+static int read_disk(struct pipeline *p, void *arg, struct err *e)
+{
+	struct backup *b = arg;
+	struct extent_list extents = {0};
+	struct blockmap m;
+	int rc = 0;
+
+	blockmap_init(&m, BLOCK, b->size);
+	while (m.at < b->size && rc == 0) {
+		rc = map_region(b, &m, &extents, e);
+		if (rc == 0)
+			rc = take_runs(b, p, &m, e);
+	}
+	while (rc == 0 && b->n_flying)
+		rc = poll_reads(b, p, WAIT_MS, e);
+	blockmap_done(&m);
+	extent_done(&extents);
+	return rc;
+}
+
+/* ---- the tree ---- */
+
+static int place(void *arg, const struct pipe_slot *slot, struct err *e)
+{
+	struct backup *b = arg;
+
+	if (slot->kind == SLOT_CLEAR)
+		return tree_edit_clear(b->edit, slot->first, slot->first + slot->n_blocks, e);
+	for (size_t i = 0; i < slot->n_items; i++) {
+		/* In a new tree holes are there already. */
+		if (slot->items[i].state == ITEM_ZERO && !b->job->incremental)
+			continue;
+		if (tree_edit_set(b->edit, slot->first + i, &slot->items[i].id, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int ascending(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void pick_audits(struct backup *b)
+{
+	if (b->blocks == 0)
+		return;
+	random_bytes(b->audits, sizeof(b->audits));
+	for (int i = 0; i < AUDITS; i++)
+		b->audits[i] %= b->blocks;
+	qsort(b->audits, AUDITS, sizeof(b->audits[0]), ascending);
+	for (int i = 0; i < AUDITS; i++) {
+		if (b->n_audits == 0 || b->audits[b->n_audits - 1] != b->audits[i])
+			b->audits[b->n_audits++] = b->audits[i];
+	}
+}
+
+static int run(struct backup *b, struct session *s, struct fetch *fetch, struct fetch *walk_fetch,
+	       struct codec *codec, struct tree *ret_tree, struct point_stats *stats, struct err *e)
+{
+	const struct backup_disk *job = b->job;
+	AUTO(tree_walk) parent = job->parent ? tree_walk_new(job->parent, walk_fetch) : NULL;
+	AUTO(tree_edit)
+	edit = tree_edit_new(job->incremental ? job->parent : NULL, b->size, fetch, codec,
+			     session_put_node, s, e);
+	struct pipeline_job run = {s, job->source->in_flight, read_disk,  place,
+				   b, job->progress,	      job->cancel};
+
+	if (!edit)
+		return -1;
+	b->edit = edit;
+	b->parent = parent;
+	if (pipeline_run(&run, stats, e) < 0)
+		return -1;
+	return tree_edit_finish(edit, ret_tree, e);
+}
+
+int backup_disk(struct session *s, const struct backup_disk *job, struct tree *ret_tree,
+		struct point_stats *ret_stats, struct err *e)
+{
+	struct backup b = {.job = job, .size = job->source->size};
+	struct point_stats stats = {.content = b.size};
+	AUTO(fetch) fetch = fetch_new(session_repo(s));
+	AUTO(fetch) walk_fetch = fetch_new(session_repo(s));
+	AUTO(codec) codec = codec_new(repo_keys(session_repo(s)), session_level(s));
+	uint64_t start = clock_mono_us();
+	int rc;
+
+	if (b.size > TREE_SIZE_MAX)
+		return err_set(e, ERR_LIMIT, "%s is too large", job->source->name);
+	b.blocks = DIV_UP(b.size, BLOCK);
+	if (job->incremental)
+		pick_audits(&b);
+	b.flying = xcalloc(job->source->in_flight + 1, sizeof(struct pipe_slot *));
+	rc = run(&b, s, fetch, walk_fetch, codec, ret_tree, &stats, e);
+	free(b.flying);
+	if (rc < 0)
+		return -1;
+	stats.spent_us = clock_mono_us() - start;
+	*ret_stats = stats;
+	return 0;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * backup.h: reading disks and streams into a repository.
+ *
+ * Threads: a call uses one thread per core and a few more, and returns when all have ended. It is
+ * the session's only user meanwhile.
+ */
+#ifndef HF_MOVER_BACKUP_H
+#define HF_MOVER_BACKUP_H
+
+#include "base/cancel.h"
+#include "mover/progress.h"
+#include "mover/source.h"
+#include "repo/session.h"
+
+struct backup_disk {
+	struct source *source;
+	const struct tree *parent; /* what the disk held before, to compare with; NULL */
+	/*
+	 * The source tells what changed since `parent`: the rest is taken over from it unread. A
+	 * sample of it is read all the same; ERR_CONFLICT when it did change: change tracking
+	 * cannot be trusted, and the disk must be read as a whole.
+	 */
+	bool incremental;
+	struct progress *progress;
+	const struct cancel *cancel;
+};
+
+/* Store a disk; its tree and statistics are for the checkpoint's point. */
+int backup_disk(struct session *s, const struct backup_disk *b, struct tree *ret_tree,
+		struct point_stats *ret_stats, struct err *e);
+
+/* Store all that `fd` gives until its end, in content-defined blocks. `name` is for messages. */
+int backup_stream(struct session *s, int fd, const char *name, struct progress *progress,
+		  const struct cancel *cancel, struct tree *ret_tree, struct point_stats *ret_stats,
+		  struct err *e);
+
+#endif

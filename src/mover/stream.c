@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Backing up a stream. The reader keeps a window of the stream, cuts blocks off its front and
+ * copies them into slots; what is left when a slot is full moves to the front of the window.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "mover/backup.h"
+#include "mover/chunker.h"
+#include "mover/pipeline.h"
+
+#define AVERAGE ((size_t)128 << 10)
+#define WINDOW ((size_t)2 << 20)
+
+struct stream {
+	int fd;
+	const char *name;
+	struct progress *progress;
+	struct chunker chunker;
+	struct tree_seq *seq;
+	uint64_t size;
+	/* of the reader's thread: */
+	uint8_t *window;
+	size_t at, have; /* bytes used of the window, and filled */
+	bool ended;
+};
+
+/* Fill the window, or as much as comes before the end, looking for a stop meanwhile. */
+static int fill(struct stream *st, struct pipeline *p, struct err *e)
+{
+	memmove(st->window, st->window + st->at, st->have - st->at);
+	st->have -= st->at;
+	st->at = 0;
+	while (st->have < WINDOW && !st->ended) {
+		struct pollfd pfd = {.fd = st->fd, .events = POLLIN};
+		ssize_t n;
+
+		if (pipeline_check(p, e) < 0)
+			return -1;
+		/* A regular file is always ready; a pipe may be silent for long. */
+		if (poll(&pfd, 1, 100) == 0)
+			continue;
+		n = read(st->fd, st->window + st->have, WINDOW - st->have);
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (n < 0)
+			return err_sys(e, errno, "read %s", st->name);
+		st->ended = n == 0;
+		st->have += (size_t)n;
+		progress_add(&st->progress->passed, (uint64_t)n);
+	}
+	return 0;
+}
+
+static int fill_slot(struct stream *st, struct pipeline *p, struct pipe_slot *slot, struct err *e)
+{
+	size_t used = 0;
+
+	slot->kind = SLOT_BLOCKS;
+	while (slot->n_items < SLOT_ITEMS) {
+		struct pipe_item *it = &slot->items[slot->n_items];
+		size_t len;
+
+		if (st->have - st->at < st->chunker.max && !st->ended && fill(st, p, e) < 0)
+			return -1;
+		len = chunker_cut(&st->chunker, st->window + st->at, st->have - st->at);
+		if (len == 0 || used + len > SLOT_BYTES)
+			break;
+		memcpy(slot->buf + used, st->window + st->at, len);
+		*it = (struct pipe_item){.off = (uint32_t)used, .len = (uint32_t)len};
+		slot->n_items++;
+		used += len;
+		st->at += len;
+	}
+	return 0;
+}
+
+static int read_stream(struct pipeline *p, void *arg, struct err *e)
+{
+	struct stream *st = arg;
+
+	for (;;) {
+		struct pipe_slot *slot = pipeline_slot(p, true);
+
+		if (!slot)
+			return pipeline_check(p, e);
+		if (fill_slot(st, p, slot, e) < 0)
+			return -1;
+		/* Also when it is empty: its number must not be missed. */
+		if (!pipeline_give(p, slot))
+			return pipeline_check(p, e);
+		if (st->ended && st->at == st->have)
+			return 0;
+	}
+}
+
+static int place(void *arg, const struct pipe_slot *slot, struct err *e)
+{
+	struct stream *st = arg;
+
+	for (size_t i = 0; i < slot->n_items; i++) {
+		if (tree_seq_add(st->seq, &slot->items[i].id, slot->items[i].len, e) < 0)
+			return -1;
+		st->size += slot->items[i].len;
+	}
+	return 0;
+}
+
+int backup_stream(struct session *s, int fd, const char *name, struct progress *progress,
+		  const struct cancel *cancel, struct tree *ret_tree, struct point_stats *ret_stats,
+		  struct err *e)
+{
+	struct stream st = {.fd = fd, .name = name, .progress = progress};
+	AUTO(codec) codec = codec_new(repo_keys(session_repo(s)), session_level(s));
+	AUTO(tree_seq) seq = tree_seq_new(codec, session_put_node, s);
+	struct pipeline_job run = {s, 1, read_stream, place, &st, progress, cancel};
+	struct point_stats stats = {0};
+	uint64_t start = clock_mono_us();
+	int rc;
+
+	chunker_init(&st.chunker, repo_keys(session_repo(s)), AVERAGE);
+	st.seq = seq;
+	st.window = xmalloc(WINDOW);
+	rc = pipeline_run(&run, &stats, e);
+	free(st.window);
+	if (rc < 0 || tree_seq_finish(seq, ret_tree, e) < 0)
+		return -1;
+	stats.content = st.size;
+	stats.spent_us = clock_mono_us() - start;
+	*ret_stats = stats;
+	return 0;
+}

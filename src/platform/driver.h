@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * driver.h: what a platform can do: list what can be protected, protect it, restore it.
+ *
+ * A driver knows its platform's ways of getting a consistent view of disks and of what changed; the
+ * data goes through the mover. Drivers are listed in drivers.c.
+ *
+ * Threads: a platform belongs to one thread; `note` is called in it.
+ */
+#ifndef HF_PLATFORM_DRIVER_H
+#define HF_PLATFORM_DRIVER_H
+
+#include "base/cancel.h"
+#include "base/log.h"
+#include "mover/progress.h"
+#include "repo/point.h"
+#include "repo/repo.h"
+
+struct platform;
+
+struct platform_disk {
+	char *name, *source, *format;
+	uint64_t bytes; /* 0: not known */
+};
+
+/* Something that can be protected. */
+struct platform_resource {
+	char *type, *id, *name, *state;
+	struct platform_disk *disks;
+	size_t n_disks;
+};
+
+struct platform_resource_list {
+	struct platform_resource *v;
+	size_t n;
+};
+void platform_resource_list_done(struct platform_resource_list *l);
+
+/* What the person watching should know now: a fallback and why, a step that takes long. */
+typedef void platform_note_fn(void *arg, enum log_level level, const char *text);
+
+struct platform_watch {
+	platform_note_fn *note; /* never NULL */
+	void *arg;
+	struct progress *progress;
+	const struct cancel *cancel;
+};
+
+struct protect {
+	const char *resource;	   /* name or id */
+	const char *const *only;   /* names of disks; NULL-terminated list or NULL: all */
+	const char *const *except; /* likewise */
+	enum consistency consistency;
+	uint64_t freeze_timeout_us;
+	const char *scratch;	  /* folder for the guest's overwritten blocks; NULL: the default */
+	uint64_t scratch_reserve; /* bytes to keep free there; 0: the default */
+	bool full;		  /* do not trust change tracking this time */
+	const char *self;	  /* path of the program that has the freeze guard; NULL: none */
+	int level;		  /* compression; 0: the default */
+	struct repo *repo;
+	const struct point_list *history;
+	struct point *point; /* tags are in; the rest is filled in, and it is committed */
+	struct platform_watch watch;
+};
+
+struct rename_pair {
+	const char *from, *to;
+};
+
+struct platform_restore {
+	struct repo *repo;
+	const struct point *point;
+	const struct point_resource *resource;
+	bool in_place;	       /* replace the disks of the resource itself */
+	bool definition_only;  /* no disks */
+	bool keep_identity;    /* UUID and MACs too, even where the original is still there */
+	bool start;	       /* when it is complete */
+	bool stop;	       /* in place: shut it down if it runs */
+	bool keep_old;	       /* in place: leave the old disks beside the new ones */
+	const char *name;      /* NULL: as it was */
+	const char *directory; /* for disks; NULL: where they were */
+	const char *pool;      /* for disks, instead of a directory */
+	const char *const *only;
+	const struct rename_pair *networks;
+	size_t n_networks;
+	struct platform_watch watch;
+};
+
+struct platform_ops {
+	void (*free)(struct platform *p);
+	int (*list)(struct platform *p, struct platform_resource_list *ret_l, struct err *e);
+	int (*protect)(struct platform *p, const struct protect *job, struct err *e);
+	/* *ret_name is the restored resource's name, freed by the caller. */
+	int (*restore)(struct platform *p, const struct platform_restore *job, char **ret_name,
+		       struct err *e);
+};
+
+struct platform {
+	const struct platform_ops *ops;
+	char *name; /* "libvirt"; owned by the driver */
+};
+
+static inline void platform_free(struct platform *p)
+{
+	if (p)
+		p->ops->free(p);
+}
+
+DEFINE_AUTO(platform, platform_free);
+
+/* Connect to a platform by URI; NULL: the default one of this machine. */
+struct platform *platform_open(const char *uri, struct err *e);
+
+/* The text of a note. */
+void platform_note(const struct platform_watch *w, enum log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Is `name` in a NULL-terminated list (which may be NULL)? */
+bool platform_listed(const char *const *list, const char *name);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "platform/driver.h"
+#include "platform/libvirt/libvirt.h"
+
+/* Which URIs a driver takes. A new driver is one more row. */
+static const struct {
+	const char *scheme; /* prefix of the URI */
+	struct platform *(*open)(const char *uri, struct err *e);
+} drivers[] = {
+	{"qemu", libvirt_open},
+};
+
+struct platform *platform_open(const char *uri, struct err *e)
+{
+	if (!uri)
+		return libvirt_open(NULL, e);
+	for (size_t i = 0; i < ARRAY_LEN(drivers); i++) {
+		if (strncmp(uri, drivers[i].scheme, strlen(drivers[i].scheme)) == 0)
+			return drivers[i].open(uri, e);
+	}
+	err_set(e, ERR_UNSUPPORTED,
+		"no driver for the platform '%s': give a libvirt URI like qemu:///system", uri);
+	return NULL;
+}
+
+void platform_resource_list_done(struct platform_resource_list *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		struct platform_resource *r = &l->v[i];
+
+		for (size_t j = 0; j < r->n_disks; j++) {
+			free(r->disks[j].name);
+			free(r->disks[j].source);
+			free(r->disks[j].format);
+		}
+		free(r->disks);
+		free(r->type);
+		free(r->id);
+		free(r->name);
+		free(r->state);
+	}
+	free(l->v);
+	*l = (struct platform_resource_list){0};
+}
+
+void platform_note(const struct platform_watch *w, enum log_level level, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	w->note(w->arg, level, text);
+}
+
+bool platform_listed(const char *const *list, const char *name)
+{
+	for (; list && *list; list++) {
+		if (strcmp(*list, name) == 0)
+			return true;
+	}
+	return false;
+}
