@@ -14,11 +14,11 @@ static struct credential *first_key(struct cli *c, struct err *e)
 {
 	const char *path = parsed_text(&c->p, "new-key-file");
 
-	if (path && parsed_text(&c->p, "key-file")) {
+	if (path && parsed_given(&c->p, "key-file")) {
 		err_set(e, ERR_INVALID,
 			"--new-key-file makes a key, --key-file uses one that is there: give one "
 			"of "
-			"them (is HOLDFAST_KEY_FILE set?)");
+			"them");
 		return NULL;
 	}
 	if (path)

@@ -251,14 +251,22 @@ void parsed_done(struct parsed *p)
 
 /* ---- values ---- */
 
-const char *parsed_text(const struct parsed *p, const char *name)
+const char *parsed_given(const struct parsed *p, const char *name)
 {
-	const struct opt *o = find_opt(p->command ? p->command->opts : NULL, name);
-
 	for (size_t i = p->n_values; i-- > 0;) {
 		if (strcmp(p->values[i].opt->name, name) == 0)
 			return p->values[i].text;
 	}
+	return NULL;
+}
+
+const char *parsed_text(const struct parsed *p, const char *name)
+{
+	const struct opt *o = find_opt(p->command ? p->command->opts : NULL, name);
+	const char *given = parsed_given(p, name);
+
+	if (given)
+		return given;
 	if (!o)
 		o = find_opt(global_opts, name);
 	if (o && o->env) {

@@ -69,6 +69,8 @@ void parsed_done(struct parsed *p);
 
 /* The last value given for an option, or its environment variable's, or NULL. */
 const char *parsed_text(const struct parsed *p, const char *name);
+/* The last value given as an option, whatever the environment says. */
+const char *parsed_given(const struct parsed *p, const char *name);
 bool parsed_flag(const struct parsed *p, const char *name);
 /* All values, NULL-terminated; NULL when there are none. The caller frees the array. */
 const char **parsed_list(const struct parsed *p, const char *name);

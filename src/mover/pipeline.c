@@ -3,7 +3,7 @@
 
 #include "base/crew.h"
 
-#define SLOTS_MAX 96 /* 96 MiB */
+#define SLOTS_MAX 192 /* 96 MiB */
 
 struct pipeline {
 	const struct pipeline_job *job;

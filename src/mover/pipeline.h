@@ -21,7 +21,7 @@
 #include "mover/source.h"
 #include "repo/session.h"
 
-#define SLOT_BYTES ((size_t)1 << 20)
+#define SLOT_BYTES ((size_t)512 << 10) /* small enough for the processor's caches */
 #define SLOT_ITEMS 64
 
 enum item_state { ITEM_ZERO, ITEM_KNOWN, ITEM_NEW };

@@ -17,7 +17,7 @@
 #include "base/crew.h"
 #include "base/queue.h"
 
-#define TASK_BYTES ((size_t)1 << 20)
+#define TASK_BYTES ((size_t)512 << 10)
 #define TASK_PIECES 64
 #define GAP_MAX                                                                                    \
 	((uint32_t)64 << 10) /* bytes of a pack that are read in vain rather than sought over */

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,11 +13,15 @@
 #include "base/fio.h"
 #include "mover/sink.h"
 
+#define WRITE_BEHIND ((uint64_t)64 << 20)
+
 struct fd_sink {
 	struct sink s;
 	int fd;
 	bool close;
-	char *temp; /* a file that gets its name at the end */
+	char *temp;	      /* a file that gets its name at the end */
+	pthread_mutex_t lock; /* one write at a time, and of the two below */
+	uint64_t written, behind;
 };
 
 static struct fd_sink *of(struct sink *s)
@@ -31,6 +36,7 @@ static struct fd_sink *fd_sink_new(const struct sink_ops *ops, const char *name,
 	f->s.ops = ops;
 	f->s.name = xstrdup(name);
 	f->fd = fd;
+	pthread_mutex_init(&f->lock, NULL);
 	return f;
 }
 
@@ -40,6 +46,7 @@ static void fd_free(struct sink *s)
 		close(of(s)->fd);
 	if (of(s)->temp)
 		unlink(of(s)->temp);
+	pthread_mutex_destroy(&of(s)->lock);
 	free(of(s)->temp);
 	free(s->name);
 	free(s);
@@ -47,11 +54,28 @@ static void fd_free(struct sink *s)
 
 /* ---- files and devices ---- */
 
+/*
+ * Writers of one file exclude each other in the kernel, by spinning: waiting here costs less. Every
+ * now and then the disk is told to begin, so that the flush at the end finds little left to do.
+ */
 static int file_write(struct sink *s, unsigned thread, const void *data, size_t len, uint64_t off,
 		      struct err *e)
 {
+	struct fd_sink *f = of(s);
+	bool begin;
+	int rc;
+
 	(void)thread;
-	return fio_pwrite(of(s)->fd, data, len, off, s->name, e);
+	pthread_mutex_lock(&f->lock);
+	rc = fio_pwrite(f->fd, data, len, off, s->name, e);
+	f->written += len;
+	begin = f->written - f->behind >= WRITE_BEHIND;
+	if (begin)
+		f->behind = f->written;
+	pthread_mutex_unlock(&f->lock);
+	if (begin)
+		sync_file_range(f->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	return rc;
 }
 
 #define ZEROS ((size_t)1 << 20)

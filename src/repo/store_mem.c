@@ -4,13 +4,11 @@
  * are a list; sessions are objects whose presence decides, under the lock, whether a commit
  * succeeds.
  */
-#include "repo/store.h"
+#include "repo/store_mem.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "repo/store_mem.h"
 
 struct object {
 	char key[STORE_KEY_MAX];

@@ -56,8 +56,8 @@ static struct uuid protect(struct repo *r, const uint8_t *disk, size_t blocks,
 	struct uuid id;
 
 	writer_begin(&w, r, o);
-	te = OK_PTR(tree_edit_new(NULL, blocks * BLOCK, w.fetch, w.codec, session_put_node, w.s,
-				  e));
+	te = OK_PTR(
+		tree_edit_new(NULL, blocks * BLOCK, w.fetch, w.codec, session_put_node, w.s, e));
 	*ret_new = 0;
 	for (size_t i = 0; i < blocks; i++) {
 		struct block_id bid;

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "testing.h"
 
+#include <ftw.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 uint64_t random_next(struct random *r)
 {
@@ -19,7 +22,8 @@ uint64_t random_below(struct random *r, uint64_t n)
 
 void random_fill(struct random *r, void *out, size_t n, bool noise)
 {
-	static const char words[] = "backup restore checkpoint mover target repository policy plan ";
+	static const char words[] =
+		"backup restore checkpoint mover target repository policy plan ";
 	uint8_t *p = out;
 
 	for (size_t i = 0; i < n; i++) {
@@ -46,6 +50,13 @@ struct credential *test_credential(uint8_t byte)
 	return c;
 }
 
+struct repo *test_reopen(struct store *s)
+{
+	AUTO(credential) c = test_credential(1);
+
+	return OK_PTR(repo_open(s, c, e));
+}
+
 struct repo *test_repo(struct store **ret_store)
 {
 	AUTO(credential) c = test_credential(1);
@@ -53,5 +64,95 @@ struct repo *test_repo(struct store **ret_store)
 
 	OK(repo_create(s, c, "test", NULL, e));
 	*ret_store = s;
-	return OK_PTR(repo_open(s, c, e));
+	return test_reopen(s);
+}
+
+char *test_folder(void)
+{
+	/* Flushing costs nothing in memory, and these tests flush a lot. */
+	const char *base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+	char *path = xasprintf("%s/holdfast-test-XXXXXX", base);
+
+	assert_non_null(mkdtemp(path));
+	return path;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+void test_folder_done(char *path)
+{
+	nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	free(path);
+}
+
+char *test_path(const char *folder, const char *name)
+{
+	return xasprintf("%s/%s", folder, name);
+}
+
+struct pick {
+	size_t n, want;
+	char *out;
+};
+
+static int pick_one(void *arg, const char *key, uint64_t size, struct err *e)
+{
+	struct pick *p = arg;
+
+	(void)size;
+	(void)e;
+	if (p->out && p->n == p->want)
+		snprintf(p->out, STORE_KEY_MAX, "%s", key);
+	p->n++;
+	return 0;
+}
+
+size_t test_count(struct store *s, const char *prefix)
+{
+	struct pick p = {0};
+
+	OK(store_list(s, prefix, pick_one, &p, e));
+	return p.n;
+}
+
+void test_nth(struct store *s, const char *prefix, size_t n, char out[STORE_KEY_MAX])
+{
+	struct pick p = {.want = n, .out = out};
+
+	OK(store_list(s, prefix, pick_one, &p, e));
+	if (p.n <= n)
+		fail_msg("%s holds %zu objects, wanted number %zu", prefix, p.n, n);
+}
+
+struct thread {
+	pthread_t id;
+	test_thread_fn *fn;
+	void *arg;
+	unsigned number;
+};
+
+static void *run_thread(void *arg)
+{
+	struct thread *t = arg;
+
+	t->fn(t->arg, t->number);
+	return NULL;
+}
+
+void test_threads(unsigned n, test_thread_fn *fn, void *arg)
+{
+	AUTO_FREE struct thread *t = xcalloc(n, sizeof(*t));
+
+	for (unsigned i = 0; i < n; i++) {
+		t[i] = (struct thread){.fn = fn, .arg = arg, .number = i};
+		assert_int_equal(pthread_create(&t[i].id, NULL, run_thread, &t[i]), 0);
+	}
+	for (unsigned i = 0; i < n; i++)
+		pthread_join(t[i].id, NULL);
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * testing.h: what unit tests share: cmocka, a repository in memory, seeded random data.
+ * testing.h: what unit tests share: cmocka, a repository in memory, seeded random data, folders.
+ *
+ * OK, FAILS and cmocka's assertions leave the test by a long jump: they are for the thread that
+ * runs the test. Other threads count what goes wrong in an atomic and the test looks at that.
  */
 #ifndef HF_TEST_TESTING_H
 #define HF_TEST_TESTING_H
@@ -39,7 +42,7 @@
 		}                                                                                  \
 		ptr_;                                                                              \
 	})
-/* A call that must fail in this way. */
+/* A call that must fail in this way, and say so. */
 #define FAILS(want, call)                                                                          \
 	do {                                                                                       \
 		struct err err_ = {0};                                                             \
@@ -69,5 +72,21 @@ uint64_t random_seed(void);
 struct credential *test_credential(uint8_t byte);
 /* A new repository in memory; the store is freed by the caller after the repo. */
 struct repo *test_repo(struct store **ret_store);
+/* The repository in a store, with test_credential(1). */
+struct repo *test_reopen(struct store *s);
+
+/* A new empty folder, preferably in memory; test_folder_done removes it with all it holds. */
+char *test_folder(void);
+void test_folder_done(char *path);
+/* "FOLDER/NAME", to be freed. */
+char *test_path(const char *folder, const char *name);
+/* How many objects' names start with `prefix`. */
+size_t test_count(struct store *s, const char *prefix);
+/* The name of the n-th object under `prefix`, in the store's order; fails when there is none. */
+void test_nth(struct store *s, const char *prefix, size_t n, char out[STORE_KEY_MAX]);
+
+/* Run `fn` in `n` threads, each with its own number, and wait for all. */
+typedef void test_thread_fn(void *arg, unsigned number);
+void test_threads(unsigned n, test_thread_fn *fn, void *arg);
 
 #endif

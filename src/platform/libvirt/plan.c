@@ -99,41 +99,51 @@ static bool usable(const struct planning *p, const struct lv_checkpoint *c,
 	return found && image->layers_with_bitmaps == 1;
 }
 
+/* What was found out about bitmaps of a disk that cannot be used. */
+struct refusals {
+	bool known, moved, broken;
+};
+
+/* Can the increment start from this checkpoint? Sets the base, or notes why not. */
+static void consider(const struct planning *p, const struct lv_checkpoint *c,
+		     struct lv_plan_disk *d, const struct lv_image *image, struct refusals *no)
+{
+	const struct point *point = find_point(p->job->history, &c->point);
+	const struct point_resource *res = point ? resource_of(point, p->info->uuid) : NULL;
+	const struct point_disk *was = res ? point_find_disk(res, d->disk->name) : NULL;
+
+	if (!was || !was->tracking || strcmp(was->tracking, c->name) != 0)
+		return;
+	no->known = true;
+	if (!same_disk(d->disk, was)) {
+		no->moved = true;
+	} else if (!usable(p, c, d, image)) {
+		no->broken = true;
+	} else {
+		d->base = was;
+		snprintf(d->base_name, sizeof(d->base_name), "%s", c->name);
+	}
+}
+
 /* Look for a base among our checkpoints, newest first; else say why there is none. */
 static void choose_base(const struct planning *p, struct lv_plan_disk *d,
 			const struct lv_image *image)
 {
-	bool broken = false, moved = false, known = false;
+	struct refusals no = {0};
 
-	for (size_t i = 0; i < p->ours.n && !d->base; i++) {
-		const struct lv_checkpoint *c = &p->ours.v[i];
-		const struct point *point = find_point(p->job->history, &c->point);
-		const struct point_resource *res = point ? resource_of(point, p->info->uuid) : NULL;
-		const struct point_disk *was = res ? point_find_disk(res, d->disk->name) : NULL;
-
-		if (!was || !was->tracking || strcmp(was->tracking, c->name) != 0)
-			continue;
-		known = true;
-		if (!same_disk(d->disk, was)) {
-			moved = true;
-		} else if (!usable(p, c, d, image)) {
-			broken = true;
-		} else {
-			d->base = was;
-			snprintf(d->base_name, sizeof(d->base_name), "%s", c->name);
-		}
-	}
+	for (size_t i = 0; i < p->ours.n && !d->base; i++)
+		consider(p, &p->ours.v[i], d, image, &no);
 	if (d->base || !d->parent)
 		return;
-	if (broken)
+	if (no.broken)
 		set_reason(d,
 			   "its change tracking is missing or broken (the hypervisor crashed, or a "
 			   "snapshot was reverted)");
-	else if (moved)
+	else if (no.moved)
 		set_reason(d, "it is another disk than before: now %s", d->disk->source);
 	else if (!d->bitmap_able)
 		set_reason(d, "%s images cannot track changes", d->disk->format);
-	else if (!known)
+	else if (!no.known)
 		set_reason(d, "nothing tracks its changes since a checkpoint that is still here");
 }
 
