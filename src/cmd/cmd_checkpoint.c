@@ -35,27 +35,29 @@ static bool concerns(const struct point *p, const char *resource)
 static void add_row(struct table *t, const struct point *p)
 {
 	const struct point_resource *r = p->n_resources ? &p->resources[0] : NULL;
-	char id[UUID_TEXT], when[CLOCK_TEXT], size[HUMAN_TEXT], fresh[HUMAN_TEXT];
-	char stored[HUMAN_TEXT];
-	const char *cells[8];
+	char id[UUID_TEXT], when[CLOCK_TEXT], size[HUMAN_TEXT], read[HUMAN_TEXT];
+	char fresh[HUMAN_TEXT], stored[HUMAN_TEXT], took[HUMAN_TEXT];
+	const char *const cells[] = {
+		uuid_text(&p->id, id),
+		clock_local(p->instant_us, when),
+		r ? r->type : "",
+		r ? r->name : "",
+		r && strcmp(r->type, "domain") == 0 ? achieved_name(r->achieved) : "",
+		human_bytes(p->stats.content, size),
+		human_bytes(p->stats.read, read),
+		human_bytes(p->stats.fresh, fresh),
+		human_bytes(p->stats.stored, stored),
+		human_duration(p->stats.spent_us, took),
+	};
 
-	uuid_text(&p->id, id);
-	id[8] = 0;
-	cells[0] = id;
-	cells[1] = clock_local(p->instant_us, when);
-	cells[2] = r ? r->type : "";
-	cells[3] = r ? r->name : "";
-	cells[4] = r && strcmp(r->type, "domain") == 0 ? achieved_name(r->achieved) : "";
-	cells[5] = human_bytes(p->stats.content, size);
-	cells[6] = human_bytes(p->stats.fresh, fresh);
-	cells[7] = human_bytes(p->stats.stored, stored);
+	id[8] = 0; /* enough to name it by */
 	table_row(t, cells);
 }
 
 int cmd_checkpoint_list(struct cli *c, struct err *e)
 {
-	static const char *const titles[] = {"id",	    "time", "type", "name",
-					     "consistency", "size", "new",  "stored"};
+	static const char *const titles[] = {"id",   "time", "type", "name",   "consistency",
+					     "size", "read", "new",  "stored", "took"};
 	const char *resource = parsed_text(&c->p, "resource");
 	struct table *t = NULL;
 	struct point_list l;
@@ -66,7 +68,7 @@ int cmd_checkpoint_list(struct cli *c, struct err *e)
 	if (c->json)
 		list = json_array();
 	else
-		t = table_new(titles, "lllllrrr");
+		t = table_new(titles, "lllllrrrrr");
 	for (size_t i = 0; i < l.n; i++) {
 		if (!concerns(l.points[i], resource))
 			continue;

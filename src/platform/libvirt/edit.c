@@ -89,12 +89,9 @@ void lv_edit_remove_disk(xmlDocPtr doc, const char *disk)
 
 void lv_edit_path(xmlDocPtr doc, const char *xpath, const char *path)
 {
-	size_t n;
-	AUTO_FREE xmlNodePtr *nodes = lv_xml_nodes(doc, NULL, xpath, &n);
-
-	if (n && path)
+	if (path)
 		set_text(doc, xpath, path);
-	else if (n)
+	else
 		remove_nodes(doc, NULL, xpath);
 }
 

@@ -98,6 +98,14 @@ char *lv_xml_quote(const char *text)
 	return xstrdup(buf_str(&b));
 }
 
+static bool has(xmlDocPtr doc, xmlNodePtr at, const char *xpath)
+{
+	size_t n;
+
+	free(lv_xml_nodes(doc, at, xpath, &n));
+	return n > 0;
+}
+
 /* ---- a domain ---- */
 
 static void read_chain(xmlDocPtr doc, xmlNodePtr node, struct lv_disk *d)
@@ -131,11 +139,8 @@ static char *describe_source(xmlDocPtr doc, xmlNodePtr node)
 /* False for what is no disk to protect: an empty drive, a CD-ROM. */
 static bool read_disk(xmlDocPtr doc, xmlNodePtr node, struct lv_disk *d)
 {
-	size_t n;
-	AUTO_FREE xmlNodePtr *source = lv_xml_nodes(doc, node, "source", &n);
-
 	d->name = lv_xml_text(doc, node, "target/@dev");
-	if (n == 0 || !d->name)
+	if (!d->name || !has(doc, node, "source"))
 		return false;
 	d->type = lv_xml_text(doc, node, "@type");
 	d->format = lv_xml_text(doc, node, "driver/@type");
@@ -193,14 +198,6 @@ static void read_user(xmlDocPtr doc, struct lv_domain_info *info)
 	}
 }
 
-static bool has(xmlDocPtr doc, const char *xpath)
-{
-	size_t n;
-
-	free(lv_xml_nodes(doc, NULL, xpath, &n));
-	return n > 0;
-}
-
 int lv_domain_info(const char *xml, struct lv_domain_info *ret_i, struct err *e)
 {
 	AUTO_XML doc = lv_xml_parse(xml, "the domain's definition", e);
@@ -219,8 +216,8 @@ int lv_domain_info(const char *xml, struct lv_domain_info *ret_i, struct err *e)
 	info.nvram = lv_xml_text(doc, NULL, "os/nvram");
 	info.kernel = lv_xml_text(doc, NULL, "os/kernel");
 	info.initrd = lv_xml_text(doc, NULL, "os/initrd");
-	info.agent = has(doc, "devices/channel/target[@name='org.qemu.guest_agent.0']");
-	info.tpm = has(doc, "devices/tpm/backend[@type='emulator']");
+	info.agent = has(doc, NULL, "devices/channel/target[@name='org.qemu.guest_agent.0']");
+	info.tpm = has(doc, NULL, "devices/tpm/backend[@type='emulator']");
 	*ret_i = info;
 	return 0;
 }

@@ -1,0 +1,161 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# check.sh : install what the tests need, build in every way that finds defects, and run all tests.
+#
+#   ./check.sh              everything, as CI does
+#   ./check.sh STAGE…       only these: lint asan clang tsan valgrind fuzz coverage reader it quickstart
+#
+# Needs Debian 12 or 13, as root or as somebody who may use sudo (for installing packages only). Tests run private
+# daemons in temporary folders; what is built lies in build-check/. The last line is "N passed, N failed, N skipped".
+set -uo pipefail
+cd "$(dirname "$(realpath "$0")")" || exit 1
+out=$PWD/build-check
+results=$out/results
+export PYTHONDONTWRITEBYTECODE=1
+# A test that hangs is a failure; a sanitizer's finding is one too.
+export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:exitcode=99 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+fuzz_seconds=${HF_FUZZ_SECONDS:-10}
+
+if [ -t 1 ]; then bold=$'\e[1m' plain=$'\e[0m'; else bold='' plain=''; fi
+say() { printf '\n%s== %s%s  (%d s)\n' "$bold" "$*" "$plain" "$SECONDS"; }
+
+# note NAME STATUS [REASON] : a result that no test runner counts
+note() { printf '%s\t%s\t%s\n' "$1" "$2" "${3:-}" >>"$results/notes"; }
+judge() { # NAME COMMAND… : run it, show what it says when it fails
+	local name=$1
+	shift
+	if "$@" >"$results/$name.log" 2>&1; then
+		note "$name" passed
+	else
+		note "$name" failed
+		echo "FAILED: $name"
+		tail -n 40 "$results/$name.log"
+		return 1
+	fi
+}
+
+# build NAME CC OPTION… : configure if that was not done, and compile
+build() {
+	local name=$1 cc=$2
+	shift 2
+	if [ ! -e "$out/$name/build.ninja" ]; then
+		CC=$cc judge "$name-configure" meson setup "$out/$name" "$@" || return 1
+	fi
+	judge "$name-build" ninja -C "$out/$name"
+}
+
+# tests NAME ARGUMENT… : run meson's tests, keep their counts
+tests() {
+	local name=$1 junit
+	shift
+	meson test -C "$out/$name" --no-rebuild --print-errorlogs "$@" >"$results/$name-test.log" 2>&1 ||
+		grep -vE '^ *[0-9]+/[0-9]+ .* OK ' "$results/$name-test.log" | tail -n 150
+	junit=$(ls -t "$out/$name"/meson-logs/*.junit.xml 2>/dev/null | head -n 1)
+	[ -n "$junit" ] && cp "$junit" "$results/$name.xml" || note "$name-test" failed
+	tail -n 12 "$results/$name-test.log" | grep -E '^(Ok|Fail|Skipped|Timeout):' | tr -s ' \n' ' ' && echo
+}
+
+pytests() { # NAME FOLDER
+	HOLDFAST=$out/asan/src/holdfast /usr/bin/python3 -m pytest -q -p no:cacheprovider \
+		--junitxml="$results/$1.xml" "$2" >"$results/$1.log" 2>&1 ||
+		tail -n 120 "$results/$1.log"
+	tail -n 1 "$results/$1.log"
+	[ -s "$results/$1.xml" ] || note "$1" failed
+}
+
+ubsan=-fno-sanitize-recover=undefined
+
+stage_lint() {
+	say "Format, layers, sizes, banned calls"
+	judge lint tools/lint
+	tail -n 1 "$results/lint.log"
+}
+
+stage_asan() {
+	say "gcc, address and undefined-behaviour sanitizers: all tests"
+	build asan gcc -Db_sanitize=address,undefined -Db_lundef=false -Dc_args=$ubsan && tests asan
+}
+
+stage_clang() {
+	say "clang, release: warnings are errors"
+	build clang clang --buildtype=release && tests clang --suite unit
+}
+
+stage_tsan() {
+	say "Thread sanitizer"
+	build tsan clang -Db_sanitize=thread -Db_lundef=false && tests tsan --suite unit --suite prop -t 3
+}
+
+stage_valgrind() {
+	say "valgrind: unit tests"
+	build debug gcc --buildtype=debug &&
+		tests debug --suite unit -t 20 \
+			--wrap "valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite"
+}
+
+stage_fuzz() {
+	say "Fuzzers, $fuzz_seconds s each"
+	build fuzz clang -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false \
+		"-Dc_args=$ubsan -fsanitize=fuzzer-no-link" || return
+	local target name seeds runs
+	for target in "$out"/fuzz/test/fuzz/fuzz_*; do
+		name=$(basename "$target")
+		[ -x "$target" ] && [ -f "$target" ] && [ "$name" != fuzz_seeds ] || continue
+		seeds=()
+		for dir in "test/fuzz/seeds/${name#fuzz_}" "$out/fuzz/test/fuzz/made-seeds/${name#fuzz_}"; do
+			[ -d "$dir" ] && seeds+=("$dir")
+		done
+		mkdir -p "$out/corpus/$name"
+		judge "$name" "$target" -max_total_time="$fuzz_seconds" -timeout=20 -rss_limit_mb=3000 -print_final_stats=1 \
+			-artifact_prefix="$results/$name-" "$out/corpus/$name" "${seeds[@]}"
+		runs=$(sed -n 's/stat::number_of_executed_units: *//p' "$results/$name.log")
+		printf '%-18s %12s inputs\n' "$name" "${runs:-0}"
+	done
+}
+
+stage_coverage() {
+	say "Coverage of base, repo and mover: 90 % of lines"
+	build coverage gcc --buildtype=debug -Db_coverage=true || return
+	find "$out/coverage" -name '*.gcda' -delete
+	tests coverage --suite unit --suite prop --suite fault
+	judge coverage gcovr -r . --filter 'src/(base|repo|mover)/' --fail-under-line 90 "$out/coverage" \
+		--txt "$out/coverage.txt" --gcov-ignore-parse-errors
+	[ -s "$out/coverage.txt" ] || gcovr -r . --filter 'src/(base|repo|mover)/' "$out/coverage" >"$out/coverage.txt" 2>/dev/null
+	tail -n 3 "$out/coverage.txt" | head -n 2
+}
+
+need_asan() { [ -x "$out/asan/src/holdfast" ] || build asan gcc -Db_sanitize=address,undefined -Db_lundef=false -Dc_args=$ubsan; }
+
+stage_reader() {
+	say "The reference reader, which shares no code with src/repo, restores test repositories"
+	need_asan && pytests reader test/reader
+}
+
+stage_it() {
+	say "Integration: a real libvirtd, a real guest (emulated)"
+	need_asan && pytests it test/it
+}
+
+stage_quickstart() {
+	say "The quick start, with the demo guest"
+	judge quickstart ./quickstart.sh --demo
+	tail -n 1 "$results/quickstart.log"
+	./quickstart.sh --stop
+}
+
+all='lint asan clang tsan valgrind fuzz coverage reader it quickstart'
+for stage; do
+	case " $all " in
+	*" $stage "*) ;;
+	*) sed -n '3,9s/^# \{0,1\}//p' "$0"; exit 2 ;;
+	esac
+done
+rm -rf "$results"
+mkdir -p "$results"
+: >"$results/notes"
+say "Installing what is needed (Debian packages)"
+tools/install build run demo test || exit 1
+for stage in ${*:-$all}; do "stage_$stage"; done
+say "Totals"
+tools/totals "$results"

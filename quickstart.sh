@@ -1,0 +1,191 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# quickstart.sh : see Holdfast do its main job, from nothing.
+#
+#   ./quickstart.sh           install, build, protect what runs here; without a running virtual machine, a demo one
+#   ./quickstart.sh --demo    the demo guest, whatever runs here
+#   ./quickstart.sh --stop    end what the demo left running, and remove it
+#
+# Needs Debian 12 or 13, as root or as somebody who may use sudo (for installing packages only). Everything that
+# is made lies in build-quickstart/ and in one temporary folder; no service of the machine is touched.
+set -euo pipefail
+cd "$(dirname "$(realpath "$0")")"
+root=$PWD build=$PWD/build-quickstart
+work=/tmp/holdfast-quickstart-$(id -u) # short: unix sockets have short names
+hf=$build/src/holdfast
+export HOLDFAST_TARGET=dir:$work/target HOLDFAST_KEY_FILE=$work/holdfast.key
+
+if [ -t 1 ]; then bold=$'\e[1m' dim=$'\e[2m' plain=$'\e[0m'; else bold='' dim='' plain=''; fi
+say() { printf '\n%s== %s%s\n' "$bold" "$*" "$plain"; }
+run() { # show a command, then run it
+	printf '%s$ %s%s\n' "$dim" "${*//$hf/holdfast}" "$plain"
+	"$@"
+}
+fail() { echo "quickstart: $*" >&2; exit 1; }
+
+stop_demo() {
+	[ -d "$work" ] || return 0
+	[ -O "$work" ] || fail "$work belongs to somebody else: remove it first"
+	[ ! -d "$work/libvirt" ] || test/lab/libvirtd.sh stop "$work/libvirt"
+	rm -rf "$work"
+}
+
+# ---- the demo guest
+
+guest=$build/guest.qcow2 disk=$work/demo.qcow2
+
+define_guest() {
+	cat >"$work/demo.xml" <<XML
+<domain type='qemu'><name>demo</name><memory unit='MiB'>192</memory><vcpu>1</vcpu>
+<os><type arch='x86_64' machine='pc'>hvm</type></os><features><acpi/></features><cpu mode='maximum'/>
+<devices><emulator>/usr/bin/qemu-system-x86_64</emulator>
+<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='$disk'/><target dev='vda' bus='virtio'/></disk>
+<serial type='file'><source path='$work/console.log'/></serial>
+<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
+</devices></domain>
+XML
+	virsh -q define "$work/demo.xml"
+}
+
+agent() { virsh -q qemu-agent-command demo "$1" 2>/dev/null; }
+
+in_guest() { # run a shell command in the guest, through its agent
+	local pid answer
+	pid=$(agent "$(jq -nc --arg c "$1" '{execute:"guest-exec",arguments:{path:"/bin/sh",arg:["-c",$c],"capture-output":true}}')" | jq .return.pid)
+	for _ in $(seq 200); do
+		answer=$(agent "{\"execute\":\"guest-exec-status\",\"arguments\":{\"pid\":$pid}}")
+		if [ "$(jq .return.exited <<<"$answer")" = true ]; then
+			jq -r '.return["out-data"] // ""' <<<"$answer" | base64 -d
+			return 0
+		fi
+		sleep 0.1
+	done
+	fail "the guest does not answer"
+}
+
+wait_guest() { # until it has booted and its agent answers
+	for _ in $(seq 1200); do
+		if grep -aq HF-GUEST-READY "$work/console.log" 2>/dev/null && agent '{"execute":"guest-ping"}' >/dev/null; then
+			grep -a HF-GUEST-READY "$work/console.log" | tail -n 1 | tr -d '\r'
+			return 0
+		fi
+		sleep 0.1
+	done
+	fail "the guest did not boot; its console: $work/console.log"
+}
+
+demo() {
+	say "No virtual machine runs here: booting a small demo guest (emulated, in a libvirt of its own)"
+	tools/install demo
+	stop_demo
+	mkdir -m 700 "$work"
+	[ -s "$guest" ] || test/lab/mkguest.sh "$guest"
+	test/lab/libvirtd.sh start "$work/libvirt"
+	LIBVIRT_DEFAULT_URI=$(test/lab/libvirtd.sh uri "$work/libvirt")
+	export LIBVIRT_DEFAULT_URI
+	cp "$guest" "$disk"
+	define_guest
+	virsh -q start demo
+	wait_guest
+	run "$hf" resource list
+
+	say "A repository: deduplicated, encrypted, in a directory; and a key that opens it"
+	run "$hf" target init --new-key-file "$HOLDFAST_KEY_FILE"
+
+	say "First backup of the running guest"
+	in_guest 'mkdir -p /data; echo first >/data/marker; dd if=/dev/urandom of=/data/first bs=64k count=40 2>/dev/null; sync'
+	run "$hf" protect domain demo
+
+	say "Something changes in the guest; second backup: only what changed is read"
+	in_guest 'echo "written before the disaster" >/data/marker; dd if=/dev/urandom of=/data/second bs=64k count=20 2>/dev/null; cd /data; sha256sum first second >sums; sync'
+	sums=$(in_guest 'cat /data/sums')
+	run "$hf" protect domain demo
+
+	say "Disaster: the guest is destroyed, its disk deleted, its definition gone"
+	run virsh -q destroy demo
+	run virsh -q undefine demo --checkpoints-metadata
+	run rm "$disk" "$work/console.log"
+
+	say "Restore from the repository, and boot"
+	run "$hf" restore domain demo@latest --start
+	wait_guest
+
+	say "Is the guest's data there?"
+	[ "$(in_guest 'cat /data/sums')" = "$sums" ] || fail "the restored guest has other data"
+	in_guest 'cat /data/marker; cd /data && sha256sum -c sums'
+	[ "$(in_guest 'cat /data/marker')" = "written before the disaster" ] || fail "the restored guest has other data"
+
+	say "What each run read, stored and took"
+	run "$hf" checkpoint list
+	run virsh -q list
+	cat <<TEXT
+
+The restored guest is running. Look around:
+
+    export LIBVIRT_DEFAULT_URI='$LIBVIRT_DEFAULT_URI'
+    export HOLDFAST_TARGET=$HOLDFAST_TARGET HOLDFAST_KEY_FILE=$HOLDFAST_KEY_FILE
+    $hf checkpoint show demo@latest
+    $hf checkpoint verify --all
+    $hf help
+
+'./quickstart.sh --stop' ends the guest and removes everything that the demo made.
+TEXT
+}
+
+# ---- virtual machines of the machine itself
+
+# Name and bytes of the smallest running domain, from `resource list -o json`.
+smallest() {
+	jq -r '[.[] | select(.state == "running" and (.disks | length) > 0)
+		| {name, bytes: ([.disks[].size_bytes] | add)}] | sort_by(.bytes) | .[0] // empty | "\(.bytes) \(.name)"'
+}
+
+real() { # BYTES NAME
+	local bytes=$1 name=$2 room
+	say "Virtual machines run here; protecting the smallest one, '$name'. It goes on running and is not changed."
+	run "$hf" resource list
+	room=$(df --output=avail -B1 /tmp | tail -n 1)
+	[ "$room" -gt $((2 * bytes)) ] || fail "'$name' has $((bytes >> 20)) MiB of disks, and /tmp has not twice as much free: protect it to another place with '$hf protect domain $name --target dir:PATH', or run ./quickstart.sh --demo"
+	stop_demo
+	mkdir -m 700 "$work"
+	run "$hf" target init --new-key-file "$HOLDFAST_KEY_FILE"
+	say "First backup"
+	run "$hf" protect domain "$name"
+	say "Second backup: only what changed is read"
+	run "$hf" protect domain "$name"
+	say "Does it restore? Every block is read and compared with what was backed up; then a disk is restored to a file"
+	run "$hf" checkpoint verify --all
+	run "$hf" restore disk "$name@latest" "$("$hf" checkpoint show "$name@latest" -o json | jq -r '.resources[0].disks[0].name')" "$work/disk.raw"
+	say "What each run read, stored and took"
+	run "$hf" checkpoint list
+	cat <<TEXT
+
+To bring the whole machine back beside the original:
+
+    $hf restore domain $name@latest --name $name-restored --to DIRECTORY \\
+        --target $HOLDFAST_TARGET --key-file $HOLDFAST_KEY_FILE
+
+'./quickstart.sh --stop' removes the repository and everything else in $work.
+TEXT
+}
+
+# ---- the course
+
+case ${1:-} in
+'' | --demo) ;;
+--stop) stop_demo; exit 0 ;;
+*) sed -n '3,10s/^# \{0,1\}//p' "$0"; exit 2 ;;
+esac
+began=$SECONDS
+say "Installing what Holdfast is built from (Debian packages)"
+tools/install build run
+say "Building"
+[ -e "$build/build.ninja" ] || meson setup "$build" --buildtype=release -Dtests=false >/dev/null
+ninja -C "$build" >"$build/build.log" || { tail -n 30 "$build/build.log" >&2; exit 1; }
+run "$hf" version
+found=
+if [ "${1:-}" != --demo ]; then
+	found=$("$hf" resource list -o json 2>/dev/null | smallest || true)
+fi
+if [ -n "$found" ]; then real "${found%% *}" "${found#* }"; else demo; fi
+printf '\nquickstart: done in %d s\n' $((SECONDS - began))
