@@ -8,6 +8,7 @@
  * lock free is a left-over of a dead run, and is ended; one with another socket is somebody else's,
  * and is left alone.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -47,20 +48,61 @@ static int own_folder(const char *path, mode_t mode, struct err *e)
 	return chmod(path, mode) < 0 ? err_sys(e, errno, "set the mode of %s", path) : 0;
 }
 
-static int take_lock(struct lv_job *j, const char *domain, struct err *e)
+/* Is the open file still the one that the path names? Its last owner removes it. */
+static bool still_there(int fd, const char *path)
 {
-	AUTO_FREE char *path = xasprintf("%s/lock", j->dir);
+	struct stat a, b;
 
+	return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_ino == b.st_ino &&
+	       a.st_dev == b.st_dev;
+}
+
+/* 1: locked, 0: try again, -1. */
+static int try_lock(struct lv_job *j, const char *path, const char *domain, struct err *e)
+{
+	if (own_folder(j->dir, 0711, e) < 0)
+		return -1;
 	j->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (j->lock_fd < 0 && errno == ENOENT)
+		return 0; /* the folder was just removed */
 	if (j->lock_fd < 0)
 		return err_sys(e, errno, "open %s", path);
-	if (flock(j->lock_fd, LOCK_EX | LOCK_NB) == 0)
-		return 0;
-	if (errno == EWOULDBLOCK)
+	if (flock(j->lock_fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
 		return err_set(e, ERR_BUSY,
 			       "another backup of domain %s is running: wait for it to end",
 			       domain);
-	return err_sys(e, errno, "lock %s", path);
+	if (still_there(j->lock_fd, path))
+		return 1;
+	close(j->lock_fd);
+	j->lock_fd = -1;
+	return 0;
+}
+
+static int take_lock(struct lv_job *j, const char *domain, struct err *e)
+{
+	AUTO_FREE char *path = xasprintf("%s/lock", j->dir);
+	int rc = 0;
+
+	for (int i = 0; i < 100 && rc == 0; i++)
+		rc = try_lock(j, path, domain, e);
+	if (rc == 0)
+		return err_set(e, ERR_BUSY, "backups of domain %s follow each other too fast",
+			       domain);
+	return rc < 0 ? -1 : 0;
+}
+
+/* What is in QEMU's folder when no job is running was left by a dead one. */
+static void empty_folder(const char *path)
+{
+	struct dirent *entry;
+	DIR *dir = opendir(path);
+
+	while (dir && (entry = readdir(dir)) != NULL) {
+		if (entry->d_name[0] != '.')
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	}
+	if (dir)
+		closedir(dir);
 }
 
 /* The folder for QEMU's files: it makes the socket itself, as its own user. */
@@ -83,21 +125,53 @@ static int qemu_folder(struct lv_job *j, const struct lv_domain_info *info, stru
 
 /* ---- left-overs ---- */
 
-/* Is a backup job running in QEMU, and is it ours? 1 ours, 0 none, -1 with ERR_BUSY: another's. */
-static int find_job(struct lv_job *j, const char *domain, struct err *e)
+/* The folder of the run whose socket this is, if it is one of ours for this domain; the caller
+ * frees. */
+static char *folder_of_run(const char *socket, const char *uuid)
+{
+	AUTO_FREE char *tail = xasprintf("/holdfast-%s/q/nbd", uuid);
+	size_t n = strlen(socket), t = strlen(tail);
+
+	if (n < t || strcmp(socket + n - t, tail) != 0)
+		return NULL;
+	return xstrndup(socket, n - strlen("/q/nbd"));
+}
+
+/* Does somebody live who holds the lock of that folder? */
+static bool is_owned(const struct lv_job *j, const char *folder)
+{
+	AUTO_FREE char *path = xasprintf("%s/lock", folder);
+	AUTO_CLOSE int fd = -1;
+
+	if (strcmp(folder, j->dir) == 0)
+		return false; /* we hold it */
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0;
+}
+
+/* Is a backup job running in QEMU? 1: a dead run of ours left it; 0: none; -1 with ERR_BUSY. */
+static int find_job(struct lv_job *j, const struct lv_domain_info *info, struct err *e)
 {
 	AUTO_FREE char *xml = virDomainBackupGetXMLDesc(j->dom, 0);
 	AUTO_XML doc = xml ? lv_xml_parse(xml, "a backup job", NULL) : NULL;
 	AUTO_FREE char *socket = doc ? lv_xml_text(doc, NULL, "server/@socket") : NULL;
+	AUTO_FREE char *folder = socket ? folder_of_run(socket, info->uuid) : NULL;
 
 	if (!xml)
 		return 0;
-	if (socket && strcmp(socket, j->socket) == 0)
-		return 1;
-	return err_set(
-		e, ERR_BUSY,
-		"a backup job of another program is running on domain %s: wait for it to end",
-		domain);
+	if (!folder)
+		return err_set(
+			e, ERR_BUSY,
+			"a backup job of another program is running on domain %s: wait for it "
+			"to end",
+			info->name);
+	if (is_owned(j, folder))
+		return err_set(
+			e, ERR_BUSY,
+			"another backup of domain %s is running, with its scratch space in %s: "
+			"wait for it to end",
+			info->name, folder);
+	return 1;
 }
 
 /* Checkpoints of ours without a point: their backup never became one. */
@@ -120,13 +194,16 @@ static void drop_orphans(struct lv_job *j)
 	lv_checkpoints_done(&l);
 }
 
-static int clean_up(struct lv_job *j, const char *domain, struct err *e)
+static int clean_up(struct lv_job *j, const struct lv_domain_info *info, struct err *e)
 {
+	AUTO_FREE char *q = xasprintf("%s/q", j->dir);
 	int found;
 
-	if (virDomainIsActive(j->dom) != 1)
+	if (virDomainIsActive(j->dom) != 1) {
+		empty_folder(q);
 		return 0;
-	found = find_job(j, domain, e);
+	}
+	found = find_job(j, info, e);
 	if (found < 0)
 		return -1;
 	if (found) {
@@ -135,7 +212,7 @@ static int clean_up(struct lv_job *j, const char *domain, struct err *e)
 		if (virDomainAbortJob(j->dom) < 0)
 			return lv_fail(e, "end the backup job of a run that died");
 	}
-	unlink(j->socket);
+	empty_folder(q);
 	drop_orphans(j);
 	return 0;
 }
@@ -153,8 +230,8 @@ struct lv_job *lv_job_take(struct lv *lv, virDomainPtr dom, const struct lv_doma
 	j->job = job;
 	j->lock_fd = -1;
 	j->dir = xasprintf("%s/holdfast-%s", scratch, info->uuid);
-	if (own_folder(j->dir, 0711, e) < 0 || take_lock(j, info->name, e) < 0 ||
-	    qemu_folder(j, info, e) < 0 || clean_up(j, info->name, e) < 0) {
+	if (take_lock(j, info->name, e) < 0 || qemu_folder(j, info, e) < 0 ||
+	    clean_up(j, info, e) < 0) {
 		lv_job_free(j);
 		return NULL;
 	}
