@@ -96,8 +96,8 @@ size_t codec_encode(struct codec *c, const void *data, size_t n, void *out,
 	return len;
 }
 
-static int unzstd(struct codec *c, const void *payload, size_t n, void *out, size_t cap,
-		  size_t *ret_len, struct err *e)
+static int unzstd(struct codec *c, const void *payload, size_t n, const void *base, size_t base_len,
+		  void *out, size_t cap, size_t *ret_len, struct err *e)
 {
 	unsigned long long size = ZSTD_getFrameContentSize(payload, n);
 	size_t len;
@@ -107,6 +107,9 @@ static int unzstd(struct codec *c, const void *payload, size_t n, void *out, siz
 	if (size > cap)
 		return err_set(e, ERR_LIMIT, "a block of %llu bytes where %zu are allowed", size,
 			       cap);
+	/* Holds for the next frame only. */
+	if (base)
+		ZSTD_DCtx_refPrefix(c->dctx, base, base_len);
 	len = ZSTD_decompressDCtx(c->dctx, out, cap, payload, n);
 	if (ZSTD_isError(len) || len != size)
 		return err_set(e, ERR_CORRUPT, "a compressed block is damaged: %s",
@@ -116,10 +119,12 @@ static int unzstd(struct codec *c, const void *payload, size_t n, void *out, siz
 }
 
 int codec_decode(struct codec *c, enum block_encoding encoding, const void *payload, size_t n,
-		 void *out, size_t cap, size_t *ret_len, struct err *e)
+		 const void *base, size_t base_len, void *out, size_t cap, size_t *ret_len,
+		 struct err *e)
 {
-	if (encoding == BLOCK_ZSTD)
-		return unzstd(c, payload, n, out, cap, ret_len, e);
+	if (encoding == BLOCK_ZSTD || (encoding == BLOCK_DELTA && base))
+		return unzstd(c, payload, n, encoding == BLOCK_DELTA ? base : NULL, base_len, out,
+			      cap, ret_len, e);
 	if (encoding != BLOCK_RAW)
 		return err_set(e, ERR_VERSION,
 			       "a block has encoding %d, which this version does not know: use a "

@@ -64,11 +64,13 @@ void codec_id(struct codec *c, enum block_kind kind, const void *data, size_t n,
 size_t codec_encode(struct codec *c, const void *data, size_t n, void *out,
 		    enum block_encoding *ret_encoding);
 /*
- * The content of a payload, at most `cap` bytes, into `out`.
- * ERR_CORRUPT, ERR_LIMIT (longer than cap), ERR_VERSION (unknown encoding).
+ * The content of a payload, at most `cap` bytes, into `out`. BLOCK_DELTA: the payload behind the id
+ * of its base, and `base`, the content of that one (else NULL and 0). ERR_CORRUPT, ERR_LIMIT
+ * (longer than cap), ERR_VERSION (unknown encoding).
  */
 int codec_decode(struct codec *c, enum block_encoding encoding, const void *payload, size_t n,
-		 void *out, size_t cap, size_t *ret_len, struct err *e);
+		 const void *base, size_t base_len, void *out, size_t cap, size_t *ret_len,
+		 struct err *e);
 
 DEFINE_AUTO(codec, codec_free);
 

@@ -23,6 +23,9 @@ struct fetch {
 	uint64_t tick;
 	uint8_t *sealed; /* one record, grown as needed */
 	size_t sealed_cap;
+	struct fetch *bases; /* reads the bases of deltas; made when it is needed */
+	uint8_t *base;	     /* BLOCK_MAX bytes, for the content of one */
+	bool reads_bases;    /* this is such a one: a base is never a delta */
 };
 
 struct fetch *fetch_new(struct repo *r)
@@ -40,8 +43,10 @@ void fetch_free(struct fetch *f)
 		return;
 	codec_free(f->codec);
 	aead_free(f->aead);
+	fetch_free(f->bases);
 	secret_wipe(f->keys, sizeof(f->keys));
 	free(f->sealed);
+	free(f->base);
 	free(f);
 }
 
@@ -109,6 +114,37 @@ static int damaged(struct fetch *f, const struct location *l, const char *what, 
 		       repo_store(f->repo)->url, key, what);
 }
 
+/* The content of the base that a delta's payload names first. */
+static int fetch_base(struct fetch *f, const struct location *l, const uint8_t *payload,
+		      size_t *ret_len, struct err *e)
+{
+	struct block_id id;
+
+	if (f->reads_bases || l->at.stored < SEAL_TAG + HASH_BYTES)
+		return damaged(f, l, "is a delta of a delta, or cut short", e);
+	if (!f->bases) {
+		f->bases = fetch_new(f->repo);
+		f->bases->reads_bases = true;
+		f->base = xmalloc(BLOCK_MAX);
+	}
+	memcpy(id.b, payload, HASH_BYTES);
+	return fetch_block(f->bases, l->at.kind, &id, f->base, BLOCK_MAX, ret_len, e);
+}
+
+static int decode_payload(struct fetch *f, const struct location *l, const uint8_t *payload,
+			  void *out, size_t cap, size_t *ret_len, struct err *e)
+{
+	size_t n = l->at.stored - SEAL_TAG, base_len;
+
+	if (l->at.encoding != BLOCK_DELTA)
+		return codec_decode(f->codec, l->at.encoding, payload, n, NULL, 0, out, cap,
+				    ret_len, e);
+	if (fetch_base(f, l, payload, &base_len, e) < 0)
+		return -1;
+	return codec_decode(f->codec, BLOCK_DELTA, payload + HASH_BYTES, n - HASH_BYTES, f->base,
+			    base_len, out, cap, ret_len, e);
+}
+
 int fetch_decode(struct fetch *f, const struct location *l, void *sealed, void *out, size_t cap,
 		 size_t *ret_len, struct err *e)
 {
@@ -121,8 +157,7 @@ int fetch_decode(struct fetch *f, const struct location *l, void *sealed, void *
 		return -1;
 	if (!pack_open_record(f->aead, &l->at, sealed, sealed))
 		return damaged(f, l, "is damaged", e);
-	if (codec_decode(f->codec, l->at.encoding, sealed, l->at.stored - SEAL_TAG, out, cap, &len,
-			 e) < 0)
+	if (decode_payload(f, l, sealed, out, cap, &len, e) < 0)
 		return -1;
 	codec_id(f->codec, l->at.kind, out, len, &id);
 	if (!block_id_equal(&id, &l->at.id))
@@ -172,18 +207,31 @@ static int unknown(const struct block_id *id, struct err *e)
 		       hex_encode(id->b, 8, hex));
 }
 
+/* What an index that is read anew, or the packs themselves, know of it. */
+static int look_harder(struct fetch *f, enum block_kind kind, const struct block_id *id, void *out,
+		       size_t cap, size_t *ret_len, bool *ret_tried, struct err *e)
+{
+	struct index *ix = repo_index(f->repo);
+
+	/* It may lie in a second place, or a collector have moved it since the index was read. */
+	if (index_refresh(ix, e) < 0)
+		return -1;
+	if (try_places(f, kind, id, out, cap, true, ret_len, ret_tried, e) == 0)
+		return 0;
+	/* Or a run is lost, and with it the knowledge of packs that are there. */
+	if (*ret_tried || index_search_packs(ix, e) < 0)
+		return -1;
+	return try_places(f, kind, id, out, cap, true, ret_len, ret_tried, e);
+}
+
 int fetch_block(struct fetch *f, enum block_kind kind, const struct block_id *id, void *out,
 		size_t cap, size_t *ret_len, struct err *e)
 {
 	struct err why = {0};
 	bool tried;
 
-	if (try_places(f, kind, id, out, cap, false, ret_len, &tried, &why) == 0)
-		return 0;
-	/* It may lie in a second place, or a collector have moved it since the index was read. */
-	if (index_refresh(repo_index(f->repo), e) < 0)
-		return -1;
-	if (try_places(f, kind, id, out, cap, true, ret_len, &tried, &why) == 0)
+	if (try_places(f, kind, id, out, cap, false, ret_len, &tried, &why) == 0 ||
+	    look_harder(f, kind, id, out, cap, ret_len, &tried, &why) == 0)
 		return 0;
 	if (!tried && why.kind == ERR_NONE)
 		return unknown(id, e);
@@ -194,20 +242,29 @@ int fetch_block(struct fetch *f, enum block_kind kind, const struct block_id *id
 	return -1;
 }
 
-int fetch_locate(struct fetch *f, const struct block_id *id, struct location *ret_l, struct err *e)
+/* 1: found, 0: not known, -1. */
+static int locate(struct fetch *f, const struct block_id *id, struct location *ret_l, struct err *e)
 {
 	struct location places[INDEX_PLACES];
 	size_t n;
 
 	if (index_find(repo_index(f->repo), id, NULL, false, places, &n, e) < 0)
 		return -1;
-	if (n == 0) {
-		if (index_refresh(repo_index(f->repo), e) < 0 ||
-		    index_find(repo_index(f->repo), id, NULL, false, places, &n, e) < 0)
-			return -1;
-	}
-	if (n == 0)
+	if (n)
+		*ret_l = places[0];
+	return n > 0;
+}
+
+int fetch_locate(struct fetch *f, const struct block_id *id, struct location *ret_l, struct err *e)
+{
+	struct index *ix = repo_index(f->repo);
+	int rc = locate(f, id, ret_l, e);
+
+	if (rc == 0)
+		rc = index_refresh(ix, e) < 0 ? -1 : locate(f, id, ret_l, e);
+	if (rc == 0)
+		rc = index_search_packs(ix, e) < 0 ? -1 : locate(f, id, ret_l, e);
+	if (rc == 0)
 		return unknown(id, e);
-	*ret_l = places[0];
-	return 0;
+	return rc < 0 ? -1 : 0;
 }

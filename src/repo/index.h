@@ -36,6 +36,11 @@ struct index *index_new(struct store *s, const struct keyring *k);
 void index_free(struct index *ix);
 /* List the store and open what is new. */
 int index_refresh(struct index *ix, struct err *e);
+/*
+ * A block is missing that should be there: read the directories of packs that no run lists, once
+ * for as long as the packs stay the same. Helps where a run was lost.
+ */
+int index_search_packs(struct index *ix, struct err *e);
 /* How many runs are open, how many entries they have, and how many runs were found damaged. */
 void index_state(struct index *ix, size_t *ret_runs, uint64_t *ret_entries, size_t *ret_damaged);
 
@@ -53,8 +58,10 @@ int index_add(struct index *ix, struct store_session *ss, struct run_entry *entr
 	      const uint8_t (*packs)[HASH_BYTES], size_t n_packs, struct err *e);
 /*
  * Merge runs where many of about the same size have come together, and replace damaged ones by what
- * the packs say. Losing a race against another merger is no error.
+ * the packs say. Packs in `without` are not brought back by
+ * that. Losing a race against another merger is no error.
  */
-int index_tidy(struct index *ix, struct store_session *ss, struct err *e);
+int index_tidy(struct index *ix, struct store_session *ss, const struct pack_set *without,
+	       struct err *e);
 
 #endif

@@ -98,27 +98,46 @@ static int tidy_level(struct index *ix, struct store_session *ss, unsigned level
 	return rc;
 }
 
-/* Replace damaged runs by what was read from the packs; 1 when that was done. */
-static int heal(struct index *ix, struct store_session *ss, struct err *e)
+/* The recovered entries but those of packs that a collector is about to remove. */
+static struct run_entry *wanted(const struct recovered *rec, const struct pack_set *without,
+				size_t *ret_n)
+{
+	struct run_entry *entries = xcalloc(rec->n, sizeof(*entries));
+	size_t n = 0;
+
+	for (size_t i = 0; i < rec->n; i++) {
+		if (!pack_set_has(without, rec->packs[rec->entries[i].pack]))
+			entries[n++] = rec->entries[i];
+	}
+	*ret_n = n;
+	return entries;
+}
+
+/* Write what was read from packs as a run, in place of damaged ones; 1 when that was done. */
+static int heal(struct index *ix, struct store_session *ss, const struct pack_set *without,
+		struct err *e)
 {
 	const struct recovered *rec = &ix->recovered;
+	AUTO_FREE struct run_entry *entries = NULL;
 	struct plan p = {0};
 	struct run_input *in;
+	size_t n;
 	int rc;
 
-	if (ix->damaged.n == 0 || rec->n == 0 || rec->incomplete)
+	if (rec->n == 0 || rec->incomplete)
 		return 0;
+	entries = wanted(rec, without, &n);
 	for (size_t i = 0; i < ix->damaged.n; i++)
 		name_list_add(&p.replaced, ix->damaged.names[i]);
-	in = run_input_array(rec->entries, rec->n, (const uint8_t(*)[HASH_BYTES])rec->packs,
-			     rec->n_packs);
+	in = run_input_array(entries, n, (const uint8_t(*)[HASH_BYTES])rec->packs, rec->n_packs);
 	rc = write_plan(ix, ss, &p, in, e);
 	in->free(in);
 	name_list_done(&p.replaced);
 	return rc < 0 ? -1 : 1;
 }
 
-int index_tidy(struct index *ix, struct store_session *ss, struct err *e)
+int index_tidy(struct index *ix, struct store_session *ss, const struct pack_set *without,
+	       struct err *e)
 {
 	struct err why = {0};
 	int rc;
@@ -127,7 +146,7 @@ int index_tidy(struct index *ix, struct store_session *ss, struct err *e)
 		return -1;
 	/* heal() reads what only a refresh changes. */
 	pthread_mutex_lock(&ix->refresh);
-	rc = heal(ix, ss, e);
+	rc = heal(ix, ss, without, e);
 	pthread_mutex_unlock(&ix->refresh);
 	if (rc > 0)
 		rc = index_refresh(ix, e);

@@ -62,9 +62,11 @@ struct index {
 	pthread_mutex_t lock; /* of the two below, never held during I/O */
 	struct run_set *set;
 	uint64_t next_serial;
-	pthread_mutex_t refresh;  /* one thread changes the set at a time; guards the next three */
+	pthread_mutex_t refresh;  /* one thread changes the set at a time; guards the next five */
 	struct name_list bad;	  /* found damaged while reading: not opened again */
 	struct name_list damaged; /* damaged, there, and not superseded */
+	bool search_packs;	  /* also without a damaged run: one was lost */
+	uint64_t searched_for;	  /* what `recovered` was made for: see recovery_mark() */
 	uint64_t filter_bytes;
 	pthread_rwlock_t recovered_lock;
 	struct recovered recovered;

@@ -195,6 +195,19 @@ int index_distrust(struct index *ix, const uint8_t name[HASH_BYTES], struct err 
 	return rc;
 }
 
+int index_search_packs(struct index *ix, struct err *e)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&ix->refresh);
+	if (!ix->search_packs) {
+		ix->search_packs = true;
+		rc = refresh_locked(ix, e);
+	}
+	pthread_mutex_unlock(&ix->refresh);
+	return rc;
+}
+
 int index_open_run(struct index *ix, const uint8_t name[HASH_BYTES], struct err *e)
 {
 	struct run_set *set;
@@ -282,12 +295,20 @@ static int scan_pack(void *arg, const char *key, uint64_t size, struct err *e)
 	return 0;
 }
 
+/* Changes when there is a reason to read the packs again. */
+static uint64_t recovery_mark(const struct index *ix)
+{
+	return ix->next_serial * 4096 + ix->damaged.n * 2 + ix->search_packs;
+}
+
 static int recover(struct index *ix, struct err *e)
 {
 	struct scan sc = {.ix = ix};
 	int rc = 0;
 
-	if (ix->damaged.n) {
+	if (ix->searched_for == recovery_mark(ix))
+		return 0;
+	if (ix->damaged.n || ix->search_packs) {
 		sc.set = index_hold(ix);
 		rc = store_list(ix->store, "packs/", scan_pack, &sc, e);
 		index_release(ix, sc.set);
@@ -298,5 +319,6 @@ static int recover(struct index *ix, struct err *e)
 	free(ix->recovered.packs);
 	ix->recovered = sc.out;
 	pthread_rwlock_unlock(&ix->recovered_lock);
+	ix->searched_for = rc == 0 ? recovery_mark(ix) : 0;
 	return rc;
 }

@@ -196,23 +196,28 @@ static int load_version(struct store *s, uint32_t n, struct buf *ret_bytes, stru
 	return err_wrap(e, "%s/keys/%u", s->url, n);
 }
 
+/* Try every slot that fits; one that cannot be tried does not stop the others. */
 static int try_slots(struct keyring *k, const struct credential *c, size_t *ret_slot, struct err *e)
 {
+	struct err why = {0};
+
 	*ret_slot = 0;
 	for (size_t i = 0; i < k->n_slots; i++) {
-		int rc = keyring_unwrap(k, i, c, ring_keys(k)->root, e);
-
-		if (rc < 0)
-			return -1;
-		if (rc) {
+		if (keyring_unwrap(k, i, c, ring_keys(k)->root, &why) > 0) {
 			*ret_slot = i;
 			return 0;
 		}
 	}
-	return err_set(e, ERR_KEY,
-		       "this %s opens none of the repository's %zu key slot%s: try "
-		       "another key, see 'holdfast help target key'",
-		       credential_kind_name(c->kind), k->n_slots, k->n_slots == 1 ? "" : "s");
+	if (why.kind != ERR_NONE) {
+		if (e)
+			*e = why;
+		return -1;
+	}
+	return err_set(
+		e, ERR_KEY,
+		"this %s opens none of the repository's %zu key slot%s: try another key, see "
+		"'holdfast help target key'",
+		credential_kind_name(c->kind), k->n_slots, k->n_slots == 1 ? "" : "s");
 }
 
 /* Open one version, or fail. */

@@ -147,7 +147,7 @@ static int decode_stats(const struct record *r, struct point_stats *s, struct er
 	s->fresh = cur_u64(&c);
 	s->stored = cur_u64(&c);
 	s->spent_us = cur_u64(&c);
-	return cur_ok(&c) ? 0 : err_set(e, ERR_CORRUPT, "statistics are cut short");
+	return cur_done(&c) ? 0 : err_set(e, ERR_CORRUPT, "statistics of the wrong size");
 }
 
 static int decode_tree(const struct record *r, struct tree *t, struct err *e)
@@ -286,7 +286,7 @@ static int decode_parent(struct point *p, const struct record *r, struct err *e)
 
 	cur_copy(&c, p->parent.b, 16);
 	cur_copy(&c, p->parent_hash, HASH_BYTES);
-	return cur_ok(&c) ? 0 : err_set(e, ERR_CORRUPT, "the parent's name is cut short");
+	return cur_done(&c) ? 0 : err_set(e, ERR_CORRUPT, "a parent's name of the wrong size");
 }
 
 static int decode_strings(const struct record *r, char ***list, size_t *n, const char *what,

@@ -449,7 +449,7 @@ int session_commit(struct session *s, struct point *p, struct err *e)
 	if (publish(s, e) < 0)
 		return -1;
 	/* Tidying makes lookups faster; a checkpoint does not depend on it. */
-	if (index_tidy(repo_index(s->repo), s->ss, &why) < 0)
+	if (index_tidy(repo_index(s->repo), s->ss, &s->condemned, &why) < 0)
 		log_debug("tidying the index: %s", why.msg);
 	if (crew_stopping(s->crew))
 		return background_failed(s, e);

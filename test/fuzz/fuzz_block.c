@@ -38,7 +38,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t len;
 
 	if (size)
-		codec_decode(c, data[0] & 15, data + 1, size - 1, out, CAP, &len, &e);
+		codec_decode(c, data[0] & 15, data + 1, size - 1, data, size / 2, out, CAP, &len,
+			     &e);
 	round_trip(c, data, size);
 	secret_free(cred.secret);
 	return 0;
