@@ -42,6 +42,9 @@ static int fill_slot(struct keyring *k, size_t i, const struct credential *c, co
 {
 	struct keyring_slot was = k->slots[i];
 
+	if (label && strlen(label) > KEYRING_LABEL_MAX)
+		return err_set(e, ERR_INVALID, "the label has %zu bytes; at most %d are allowed",
+			       strlen(label), KEYRING_LABEL_MAX);
 	k->slots[i] = (struct keyring_slot){.id = uuid_random(), .added_us = clock_wall_us()};
 	if (keyring_wrap(k, i, c, cost, e) < 0) {
 		k->slots[i] = was;
@@ -404,6 +407,8 @@ int keyring_rotate(struct keyring *k, struct store *s, const struct credential *
 	int of_slot[SLOTS_MAX];
 	char text[UUID_TEXT];
 
+	if (n == 0)
+		return err_set(e, ERR_INVALID, "no key to keep: nobody could open the repository");
 	if (n > SLOTS_MAX)
 		return err_set(e, ERR_LIMIT, "more than %d keys to keep", SLOTS_MAX);
 	if (k->n_gens == GENERATIONS_MAX)

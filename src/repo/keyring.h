@@ -22,6 +22,8 @@
 #include "repo/seal.h"
 #include "repo/store.h"
 
+#define KEYRING_LABEL_MAX 255 /* bytes in the name of a slot */
+
 struct keyring;
 
 struct keyring_slot {

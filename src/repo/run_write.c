@@ -57,7 +57,8 @@ static int by_id(const void *a, const void *b)
 
 void run_sort(struct run_entry *entries, size_t n)
 {
-	qsort(entries, n, sizeof(*entries), by_id);
+	if (n)
+		qsort(entries, n, sizeof(*entries), by_id);
 }
 
 /* ---- merging ---- */
@@ -98,7 +99,8 @@ static void map_packs(struct merge *m)
 			memcpy(m->packs[n], in->packs, in->n_packs * HASH_BYTES);
 		n += in->n_packs;
 	}
-	qsort(m->packs, total, HASH_BYTES, by_name);
+	if (total)
+		qsort(m->packs, total, HASH_BYTES, by_name);
 	n = 0;
 	for (size_t i = 0; i < total; i++) {
 		if (n == 0 || memcmp(m->packs[n - 1], m->packs[i], HASH_BYTES) != 0)

@@ -388,9 +388,11 @@ int dir_session_revoke(struct store *s, const char *id, struct err *e)
 	if (dir_step(d, "rename", to, e) < 0)
 		return -1;
 	if (renameat(d->fd, from, d->fd, to) < 0) {
-		if (errno == ENOENT)
+		if (errno != ENOENT)
+			return dir_fail(d, errno, "rename to", to, e);
+		/* Gone; or renamed by a revocation that died half-way, which is completed here. */
+		if (faccessat(d->fd, to, F_OK, 0) < 0)
 			return 0;
-		return dir_fail(d, errno, "rename to", to, e);
 	}
 	if (flush_parent(d, to, e) < 0)
 		return -1;

@@ -20,8 +20,8 @@ static void round_trip(struct codec *c, const uint8_t *data, size_t size)
 	struct err e = {0};
 	size_t n = codec_encode(c, data, size, out, &encoding), len;
 
-	if (codec_decode(c, encoding, encoding == BLOCK_RAW ? data : out, n, back, size, &len, &e) <
-		    0 ||
+	if (codec_decode(c, encoding, encoding == BLOCK_RAW ? data : out, n, NULL, 0, back, size,
+			 &len, &e) < 0 ||
 	    len != size || memcmp(back, data, size) != 0)
 		abort();
 }

@@ -1,144 +1,93 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "testing.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
-#define BLOCK ((size_t)64 << 10)
+#include "base/clock.h"
+#include "base/hex.h"
+#include "hook_store.h"
+#include "repo/header.h"
+#include "repo/object.h"
+#include "repo/record.h"
+#include "repo/run.h"
+#include "writer.h"
 
-struct writer {
-	struct session *s;
-	struct codec *codec;
-	struct fetch *fetch;
-};
+/* ---- time, and the moment after a lock ---- */
 
-static void writer_begin(struct writer *w, struct repo *r, const struct session_options *o)
+static atomic_bool fast_beats;
+static _Thread_local bool linger;
+
+int __real_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const struct timespec *t);
+int __wrap_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const struct timespec *t);
+int __real_pthread_mutex_unlock(pthread_mutex_t *m);
+int __wrap_pthread_mutex_unlock(pthread_mutex_t *m);
+
+/* Beats come every 20 s; tests have not that much time. */
+int __wrap_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const struct timespec *t)
 {
-	w->s = OK_PTR(session_begin(r, o, e));
-	w->codec = codec_new(repo_keys(r), 1);
-	w->fetch = fetch_new(r);
+	struct timespec soon;
+
+	if (!fast_beats)
+		return __real_pthread_cond_timedwait(c, m, t);
+	clock_gettime(CLOCK_MONOTONIC, &soon);
+	soon.tv_nsec += 2000000;
+	soon.tv_sec += soon.tv_nsec / 1000000000;
+	soon.tv_nsec %= 1000000000;
+	return __real_pthread_cond_timedwait(c, m, &soon);
 }
 
-static void writer_end(struct writer *w)
+/* A thread that lingers sleeps whenever it has given a lock back, so that others go first. */
+int __wrap_pthread_mutex_unlock(pthread_mutex_t *m)
 {
-	fetch_free(w->fetch);
-	codec_free(w->codec);
-	session_free(w->s);
+	int rc = __real_pthread_mutex_unlock(m);
+
+	if (linger)
+		clock_sleep_ms(60);
+	return rc;
 }
 
-/* Store one block as the mover does; 1 when it was new. */
-static int put(struct writer *w, const uint8_t *data, size_t n, struct block_id *id)
-{
-	AUTO_FREE uint8_t *out = xmalloc(n);
-	enum block_encoding encoding;
-	struct err err = {0};
-	size_t len;
-	int known;
+static const struct session_options small = {.pack_bytes = 1 << 20, .run_entries = 100};
 
-	codec_id(w->codec, BLOCK_DATA, data, n, id);
-	known = session_knows(w->s, id, &err);
-	assert_true(known >= 0);
-	if (known)
-		return 0;
-	len = codec_encode(w->codec, data, n, out, &encoding);
-	OK(session_put(w->s, BLOCK_DATA, id, encoding, encoding == BLOCK_RAW ? data : out, len,
-		       NULL, e));
-	return 1;
-}
-
-/* A disk of `blocks` blocks, some of them holes, as one checkpoint. */
-static struct uuid protect(struct repo *r, const uint8_t *disk, size_t blocks,
-			   const struct session_options *o, size_t *ret_new)
-{
-	struct writer w;
-	struct tree_edit *te;
-	struct point *p = point_new();
-	struct point_disk *d;
-	struct uuid id;
-
-	writer_begin(&w, r, o);
-	te = OK_PTR(
-		tree_edit_new(NULL, blocks * BLOCK, w.fetch, w.codec, session_put_node, w.s, e));
-	*ret_new = 0;
-	for (size_t i = 0; i < blocks; i++) {
-		struct block_id bid;
-
-		if (block_all_zero(disk + i * BLOCK, BLOCK))
-			continue;
-		*ret_new += (size_t)put(&w, disk + i * BLOCK, BLOCK, &bid);
-		OK(tree_edit_set(te, i, &bid, e));
-	}
-	d = point_add_disk(point_add_resource(p, "disk", "id-1", "one", "here"), "vda");
-	OK(tree_edit_finish(te, &d->tree, e));
-	OK(session_commit(w.s, p, e));
-	id = p->id;
-	tree_edit_free(te);
-	writer_end(&w);
-	point_free(p);
-	return id;
-}
-
-static void check(struct repo *r, const struct uuid *id, const uint8_t *disk, size_t blocks)
-{
-	AUTO(point) p = OK_PTR(point_load(r, id, e));
-	AUTO(fetch) f = fetch_new(r);
-	AUTO(tree_walk) walk = tree_walk_new(&p->resources[0].disks[0].tree, f);
-	AUTO_FREE uint8_t *got = xcalloc(blocks, BLOCK);
-	struct tree_piece piece;
-	struct err err = {0};
-	size_t len;
-	int rc;
-
-	while ((rc = tree_walk_next(walk, &piece, &err)) > 0)
-		OK(fetch_block(f, BLOCK_DATA, &piece.id, got + piece.offset, BLOCK, &len, e));
-	if (rc < 0)
-		fail_msg("%s", err.msg);
-	assert_memory_equal(got, disk, blocks * BLOCK);
-}
-
-static void make_disk(struct random *rnd, uint8_t *disk, size_t blocks)
-{
-	for (size_t i = 0; i < blocks; i++) {
-		uint64_t kind = random_below(rnd, 4);
-
-		if (kind)
-			random_fill(rnd, disk + i * BLOCK, BLOCK, kind == 1);
-		else
-			memset(disk + i * BLOCK, 0, BLOCK);
-	}
-}
+/* ---- what a session does ---- */
 
 static void test_round_trip(void **state)
 {
 	struct random rnd = {random_seed()};
+	struct uuid a, b, c;
 	struct store *s;
 	struct repo *r = test_repo(&s);
-	enum { N = 700 };
-	AUTO_FREE uint8_t *disk = xcalloc(N, BLOCK);
-	struct session_options o = {.pack_bytes = 1 << 20, .run_entries = 100};
-	struct uuid a, b;
+	struct disk d, old;
 	size_t fresh;
 
 	(void)state;
-	make_disk(&rnd, disk, N);
-	a = protect(r, disk, N, &o, &fresh);
-	assert_true(fresh > N / 2);
-	check(r, &a, disk, N);
-	b = protect(r, disk, N, &o, &fresh);
+	disk_make(&d, &rnd, 700);
+	OK(protect(r, &small, &d, &a, &fresh, e));
+	assert_true(fresh > 350);
+	assert_point(r, &a, &d);
+	OK(protect(r, &small, &d, &b, &fresh, e));
 	assert_int_equal(fresh, 0);
-	check(r, &b, disk, N);
+	assert_point(r, &b, &d);
 	repo_free(r);
-
 	/* A new process sees the same. */
-	{
-		AUTO(credential) c = test_credential(1);
-
-		r = OK_PTR(repo_open(s, c, e));
-	}
-	check(r, &a, disk, N);
-	random_fill(&rnd, disk + 5 * BLOCK, 3 * BLOCK, true);
-	b = protect(r, disk, N, &o, &fresh);
+	r = test_reopen(s);
+	assert_point(r, &a, &d);
+	old = (struct disk){xmalloc(d.size), d.size};
+	memcpy(old.data, d.data, d.size);
+	disk_write(&d, &rnd, 5, 3);
+	OK(protect(r, &small, &d, &c, &fresh, e));
 	assert_int_equal(fresh, 3);
-	check(r, &b, disk, N);
+	assert_point(r, &c, &d);
+	/* Each restores without the others. */
+	OK(point_delete(r, &a, e));
+	OK(point_delete(r, &c, e));
+	assert_point(r, &b, &old);
+	disk_done(&d);
+	disk_done(&old);
 	repo_free(r);
 	store_free(s);
 }
@@ -147,38 +96,522 @@ static void test_abort_leaves_no_point(void **state)
 {
 	struct store *s;
 	struct repo *r = test_repo(&s);
-	struct point_list list;
-	struct writer w;
-	uint8_t block[4096];
 	struct block_id id;
+	struct writer w;
 
 	(void)state;
-	memset(block, 7, sizeof(block));
-	writer_begin(&w, r, NULL);
-	put(&w, block, sizeof(block), &id);
+	OK(writer_begin(&w, r, NULL, e));
+	assert_int_equal(test_count(s, "sessions/"), 1);
+	assert_int_equal(writer_put(&w, "some content", 12, &id, NULL), 1);
 	writer_end(&w);
-	OK(point_list_load(r, &list, e));
-	assert_int_equal(list.n, 0);
-	point_list_done(&list);
+	assert_int_equal(test_count(s, "points/"), 0);
+	assert_int_equal(test_count(s, "sessions/"), 0);
+	session_free(NULL);
 	repo_free(r);
 	store_free(s);
 }
 
-static void test_revoked_cannot_commit(void **state)
+static void test_commit_fills_in(void **state)
 {
+	uint64_t before = clock_wall_us();
+	AUTO(point) p = point_new();
+	AUTO(point) back = NULL;
 	struct store *s;
 	struct repo *r = test_repo(&s);
-	AUTO(point) p = point_new();
-	char id[UUID_TEXT];
+	struct block_id id;
 	struct writer w;
 
 	(void)state;
-	writer_begin(&w, r, NULL);
-	OK(store_session_revoke(s, uuid_text(session_id(w.s), id), e));
-	FAILS(ERR_CONFLICT, session_commit(w.s, p, e));
+	OK(writer_begin(&w, r, NULL, e));
+	assert_ptr_equal(session_repo(w.s), r);
+	assert_int_equal(session_level(w.s), CODEC_LEVEL);
+	assert_int_equal(session_stored(w.s), 0);
+	assert_int_equal(writer_put(&w, "some content", 12, &id, NULL), 1);
+	OK(session_commit(w.s, p, e));
+	assert_true(uuid_equal(&p->id, session_id(w.s)));
+	assert_true(p->complete_us >= before && p->complete_us <= clock_wall_us());
+	assert_true(p->stats.stored > 12);
+	assert_true(session_stored(w.s) > p->stats.stored);
+	back = OK_PTR(point_load(r, &p->id, e));
+	assert_memory_equal(back->hash, p->hash, HASH_BYTES);
+	assert_string_equal(back->writer, "holdfast " HF_VERSION);
+	assert_true(back->complete_us == p->complete_us);
 	writer_end(&w);
 	repo_free(r);
 	store_free(s);
+}
+
+static void test_block_is_stored_once(void **state)
+{
+	struct store *s;
+	struct repo *r = test_repo(&s);
+	struct block_id id, zero = {0};
+	size_t stored;
+	struct writer w;
+
+	(void)state;
+	OK(writer_begin(&w, r, NULL, e));
+	codec_id(w.codec, BLOCK_DATA, "abc", 3, &id);
+	assert_int_equal(session_knows(w.s, &id, NULL), 0);
+	assert_int_equal(session_knows(w.s, &zero, NULL), 0);
+	OK(session_put(w.s, BLOCK_DATA, &id, BLOCK_RAW, "abc", 3, &stored, e));
+	assert_int_equal(stored, 3 + SEAL_TAG + PACK_ENTRY);
+	assert_int_equal(session_knows(w.s, &id, NULL), 1);
+	OK(session_put(w.s, BLOCK_DATA, &id, BLOCK_RAW, "abc", 3, &stored, e));
+	assert_int_equal(stored, 0);
+	assert_int_equal(writer_put(&w, "abc", 3, &id, NULL), 0);
+	writer_end(&w);
+	repo_free(r);
+	store_free(s);
+}
+
+/* Blocks in packs that are written, but not named by any run yet, count as known. */
+struct askers {
+	struct session *s;
+	struct block_id *ids;
+	atomic_size_t put;
+	atomic_int wrong;
+	atomic_bool over;
+};
+
+static void ask(void *arg, unsigned number)
+{
+	struct askers *a = arg;
+	struct random rnd = {number + 1};
+
+	while (number && !a->over) {
+		size_t n = a->put;
+
+		if (n && session_knows(a->s, &a->ids[random_below(&rnd, n)], NULL) != 1)
+			atomic_fetch_add(&a->wrong, 1);
+	}
+	for (uint32_t i = 0; number == 0 && i < 2000; i++) {
+		uint8_t noise[2000];
+
+		random_fill(&rnd, noise, sizeof(noise), true);
+		memcpy(a->ids[i].b, noise, HASH_BYTES);
+		if (session_put(a->s, BLOCK_DATA, &a->ids[i], BLOCK_RAW, noise, sizeof(noise), NULL,
+				NULL) < 0)
+			atomic_fetch_add(&a->wrong, 1);
+		a->put = i + 1;
+	}
+	if (number == 0)
+		a->over = true;
+}
+
+static void test_many_threads_ask(void **state)
+{
+	struct session_options o = {.pack_bytes = 100000, .run_entries = 300};
+	AUTO_FREE struct block_id *ids = xcalloc(2000, sizeof(*ids));
+	struct askers a = {.ids = ids};
+	struct store *s;
+	struct repo *r = test_repo(&s);
+
+	(void)state;
+	a.s = OK_PTR(session_begin(r, &o, e));
+	test_threads(4, ask, &a);
+	assert_int_equal(a.wrong, 0);
+	session_free(a.s);
+	repo_free(r);
+	store_free(s);
+}
+
+static void test_runs_are_published(void **state)
+{
+	struct session_options o = {.pack_bytes = 20000, .run_entries = 20};
+	struct store *s;
+	struct repo *r = test_repo(&s), *other;
+	struct block_id id;
+	struct writer w;
+	int known = 0;
+
+	(void)state;
+	OK(writer_begin(&w, r, &o, e));
+	for (uint8_t i = 0; i < 100; i++) {
+		struct random rnd = {i + 1U};
+		uint8_t noise[5000];
+
+		random_fill(&rnd, noise, sizeof(noise), true);
+		assert_int_equal(writer_put(&w, noise, sizeof(noise), &id, NULL), 1);
+	}
+	assert_true(test_count(s, "index/") >= 4);
+	/* This writer dies; what it published is not stored again. */
+	writer_end(&w);
+	other = test_reopen(s);
+	OK(writer_begin(&w, other, NULL, e));
+	for (uint8_t i = 0; i < 100; i++) {
+		struct random rnd = {i + 1U};
+		uint8_t noise[5000];
+
+		random_fill(&rnd, noise, sizeof(noise), true);
+		known += writer_put(&w, noise, sizeof(noise), &id, NULL) == 0;
+	}
+	assert_in_range(known, 80, 100);
+	writer_end(&w);
+	repo_free(other);
+	repo_free(r);
+	store_free(s);
+}
+
+static void test_two_sessions_at_once(void **state)
+{
+	struct random rnd = {random_seed()};
+	AUTO(point) p = point_new();
+	AUTO(point) q = point_new();
+	struct store *s;
+	struct repo *r = test_repo(&s), *t = test_reopen(s);
+	struct writer a, b;
+	struct disk d;
+
+	(void)state;
+	disk_make(&d, &rnd, 60);
+	OK(writer_begin(&a, r, &small, e));
+	OK(writer_begin(&b, t, &small, e));
+	OK(writer_disk(&a, &d, NULL, NULL,
+		       &point_add_disk(point_add_resource(p, "disk", "", "a", ""), "a")->tree, NULL,
+		       e));
+	OK(writer_disk(&b, &d, NULL, NULL,
+		       &point_add_disk(point_add_resource(q, "disk", "", "b", ""), "b")->tree, NULL,
+		       e));
+	OK(session_commit(b.s, q, e));
+	OK(session_commit(a.s, p, e));
+	writer_end(&a);
+	writer_end(&b);
+	assert_point(r, &p->id, &d);
+	assert_point(r, &q->id, &d);
+	OK(point_delete(t, &p->id, e));
+	assert_point(t, &q->id, &d);
+	disk_done(&d);
+	repo_free(t);
+	repo_free(r);
+	store_free(s);
+}
+
+/* ---- beats and revocation ---- */
+
+static uint64_t read_beats(struct repo *r, const struct uuid *id)
+{
+	char text[UUID_TEXT], key[STORE_KEY_MAX];
+	uint64_t beats = UINT64_MAX;
+	AUTO_BUF body = BUF_INIT;
+	uint32_t pid = 0;
+	struct record rec;
+	struct cur list;
+
+	snprintf(key, sizeof(key), "sessions/%s", uuid_text(id, text));
+	OK(object_get(repo_store(r), repo_keys(r), key, BOX_SESSION, &body, NULL, e));
+	list = cur_of(body.data, body.len);
+	while (record_next(&list, &rec, NULL) > 0) {
+		if (rec.tag == 5)
+			OK(record_get_u64(&rec, &beats, e));
+		if (rec.tag == 3)
+			OK(record_get_u32(&rec, &pid, e));
+	}
+	assert_int_equal(pid, getpid());
+	return beats;
+}
+
+static void test_beats(void **state)
+{
+	struct store *s;
+	struct repo *r = test_repo(&s);
+	uint64_t last = 0;
+	struct writer w;
+
+	(void)state;
+	fast_beats = true;
+	OK(writer_begin(&w, r, NULL, e));
+	for (int seen = 0; seen < 5;) {
+		uint64_t now = read_beats(r, session_id(w.s));
+
+		assert_true(now >= last);
+		seen += now > last;
+		last = now;
+		clock_sleep_ms(1);
+	}
+	fast_beats = false;
+	writer_end(&w);
+	repo_free(r);
+	store_free(s);
+}
+
+static void declare_dead(struct store *s, const struct session *ses)
+{
+	char text[UUID_TEXT];
+
+	OK(store_session_revoke(s, uuid_text(session_id(ses), text), e));
+}
+
+static void test_revoked_cannot_commit(void **state)
+{
+	AUTO(point) p = point_new();
+	struct store *s;
+	struct repo *r = test_repo(&s);
+	struct writer w;
+
+	(void)state;
+	OK(writer_begin(&w, r, NULL, e));
+	declare_dead(s, w.s);
+	FAILS(ERR_CONFLICT, session_commit(w.s, p, e));
+	writer_end(&w);
+	assert_int_equal(test_count(s, "points/"), 0);
+	repo_free(r);
+	store_free(s);
+}
+
+/* A writer that was revoked hears of it with the next beat, not only at its end. */
+static void test_revoked_hears_of_it(void **state)
+{
+	struct store *s;
+	struct repo *r = test_repo(&s);
+	struct err why = {0};
+	struct writer w;
+
+	(void)state;
+	fast_beats = true;
+	OK(writer_begin(&w, r, NULL, e));
+	declare_dead(s, w.s);
+	for (uint32_t i = 0; i < 5000 && why.kind == ERR_NONE; i++) {
+		struct block_id id;
+
+		writer_put(&w, &i, sizeof(i), &id, &why);
+		clock_sleep_ms(1);
+	}
+	fast_beats = false;
+	assert_int_equal(why.kind, ERR_CONFLICT);
+	writer_end(&w);
+	repo_free(r);
+	store_free(s);
+}
+
+/* ---- failures ---- */
+
+struct fault {
+	enum hook_call call;
+	const char *prefix;
+	int left; /* so many of these calls still work */
+	bool linger;
+};
+
+static int fail_call(void *arg, enum hook_call call, const char *key, bool after, struct err *e)
+{
+	struct fault *f = arg;
+
+	if (after || call != f->call || strncmp(key, f->prefix, strlen(f->prefix)) != 0 ||
+	    f->left-- > 0)
+		return 0;
+	linger = f->linger;
+	return err_set(e, ERR_NOSPACE, "%s: no room (injected)", key);
+}
+
+/* No run may name a pack that is not there: its blocks would be taken for known for ever. */
+static void assert_runs_are_true(struct store *s)
+{
+	struct repo *r = test_reopen(s);
+	size_t n = test_count(s, "index/");
+
+	for (size_t i = 0; i < n; i++) {
+		uint8_t name[HASH_BYTES];
+		char key[STORE_KEY_MAX];
+		struct run *run;
+
+		test_nth(s, "index/", i, key);
+		assert_true(hex_decode(key + strlen("index/"), HASH_BYTES, name));
+		run = OK_PTR(run_open(s, repo_keys(r), name, 0, e));
+		for (size_t p = 0; p < run->n_packs; p++) {
+			uint64_t size;
+
+			pack_key_name(run->packs[p], key);
+			OK(store_size(s, key, &size, e));
+		}
+		run_free(run);
+	}
+	repo_free(r);
+}
+
+/* One backup with this fault, then one without: that one must be whole. */
+static void fail_and_go_on(struct fault *f)
+{
+	struct session_options o = {.pack_bytes = 200000, .run_entries = 15};
+	AUTO(credential) c = test_credential(1);
+	struct random rnd = {random_seed()};
+	struct store *inner = store_mem_new(), *hooked = hook_store_new(inner, fail_call, f);
+	struct repo *r;
+	struct uuid id;
+	struct disk d;
+
+	OK(repo_create(inner, c, "", NULL, e));
+	r = OK_PTR(repo_open(hooked, c, e));
+	disk_make(&d, &rnd, 60);
+	FAILS(ERR_NOSPACE, protect(r, &o, &d, &id, NULL, e));
+	repo_free(r);
+	assert_int_equal(test_count(inner, "points/"), 0);
+	assert_runs_are_true(inner);
+	r = test_reopen(inner);
+	OK(protect(r, &o, &d, &id, NULL, e));
+	assert_point(r, &id, &d);
+	disk_done(&d);
+	repo_free(r);
+	store_free(hooked);
+	store_free(inner);
+}
+
+static void test_failing_calls(void **state)
+{
+	static const struct fault faults[] = {
+		{HOOK_BEGIN, "", 0, false},	   {HOOK_LIST, "epochs/", 0, false},
+		{HOOK_UPLOAD, "", 0, false},	   {HOOK_UPLOAD, "", 2, false},
+		{HOOK_WRITE, "", 0, false},	   {HOOK_WRITE, "", 3, false},
+		{HOOK_FINISH, "packs/", 0, false}, {HOOK_FINISH, "packs/", 1, false},
+		{HOOK_FINISH, "packs/", 3, false}, {HOOK_FINISH, "index/", 0, false},
+		{HOOK_FINISH, "index/", 1, false}, {HOOK_COMMIT, "", 0, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
+		struct fault f = faults[i];
+
+		fail_and_go_on(&f);
+	}
+}
+
+/*
+ * The thread that makes packs durable fails and is slow to say so: the writer, which waits for it,
+ * must not take its silence for success.
+ */
+static void test_slow_failure_in_background(void **state)
+{
+	(void)state;
+	for (int left = 0; left < 4; left++) {
+		struct fault f = {HOOK_FINISH, "packs/", left, true};
+
+		fail_and_go_on(&f);
+	}
+}
+
+static int let_finish_wait(void *arg, enum hook_call call, const char *key, bool after,
+			   struct err *e)
+{
+	atomic_int *packs = arg;
+
+	(void)e;
+	if (call == HOOK_FINISH && !after && strncmp(key, "packs/", 6) == 0) {
+		clock_sleep_ms(30);
+		atomic_fetch_add(packs, 1);
+	}
+	return 0;
+}
+
+/* Freeing a session whose packs are still on their way waits for them and leaks nothing. */
+static void test_free_while_finishing(void **state)
+{
+	struct session_options o = {.pack_bytes = 3000};
+	AUTO(credential) c = test_credential(1);
+	AUTO(store) inner = store_mem_new();
+	atomic_int packs = 0;
+	AUTO(store) s = hook_store_new(inner, let_finish_wait, &packs);
+	struct repo *r;
+	struct writer w;
+
+	(void)state;
+	OK(repo_create(inner, c, "", NULL, e));
+	r = OK_PTR(repo_open(s, c, e));
+	OK(writer_begin(&w, r, &o, e));
+	for (uint8_t i = 0; i < 3; i++) {
+		struct random rnd = {i + 1U};
+		struct block_id id;
+		uint8_t noise[4000];
+
+		random_fill(&rnd, noise, sizeof(noise), true);
+		assert_int_equal(writer_put(&w, noise, sizeof(noise), &id, NULL), 1);
+	}
+	writer_end(&w);
+	assert_in_range(packs, 1, 3);
+	assert_int_equal(test_count(inner, "packs/"), packs);
+	repo_free(r);
+}
+
+/* ---- others at work ---- */
+
+struct merger {
+	struct store *inner;
+	bool armed;
+};
+
+/* Right after our run is there, another process's session merges all runs and removes them. */
+static int merge_at_once(void *arg, enum hook_call call, const char *key, bool after, struct err *e)
+{
+	struct merger *m = arg;
+	AUTO(point) p = NULL;
+	AUTO(repo) other = NULL;
+	struct block_id id;
+	struct writer w;
+	int rc;
+
+	if (!m->armed || !after || call != HOOK_FINISH || strncmp(key, "index/", 6) != 0)
+		return 0;
+	m->armed = false;
+	other = test_reopen(m->inner);
+	p = point_new();
+	rc = writer_begin(&w, other, NULL, e);
+	if (rc == 0 && writer_put(&w, "the other's block", 17, &id, e) < 0)
+		rc = -1;
+	if (rc == 0)
+		rc = session_commit(w.s, p, e);
+	writer_end(&w);
+	return rc;
+}
+
+static void test_run_is_merged_away(void **state)
+{
+	AUTO(credential) c = test_credential(1);
+	AUTO(store) inner = store_mem_new();
+	struct merger m = {inner, false};
+	AUTO(store) hooked = hook_store_new(inner, merge_at_once, &m);
+	struct repo *r;
+	struct uuid id;
+	struct disk d;
+
+	(void)state;
+	OK(repo_create(inner, c, "", NULL, e));
+	r = OK_PTR(repo_open(hooked, c, e));
+	for (uint32_t i = 0; i < 7; i++) {
+		disk_make_small(&d, i, 3);
+		OK(protect(r, NULL, &d, &id, NULL, e));
+		disk_done(&d);
+	}
+	assert_int_equal(test_count(inner, "index/"), 7);
+	m.armed = true;
+	disk_make_small(&d, 99, 3);
+	OK(protect(r, NULL, &d, &id, NULL, e));
+	assert_false(m.armed);
+	assert_point(r, &id, &d);
+	disk_done(&d);
+	repo_free(r);
+}
+
+/* A repository that needs a feature for writing which we do not know. */
+static void test_read_only_repository(void **state)
+{
+	AUTO(store) s = store_mem_new();
+	AUTO(credential) c = test_credential(1);
+	struct uuid id = uuid_random();
+	AUTO(keyring) k = OK_PTR(keyring_new(&id, c, "", NULL, e));
+	AUTO_BUF text = BUF_INIT;
+	AUTO(repo) r = NULL;
+	uint8_t hash[HASH_BYTES];
+	char hex[HASH_TEXT], uuid[UUID_TEXT];
+
+	(void)state;
+	OK(keyring_store(k, s, e));
+	buf_fmt(&text, "holdfast repository\nversion: 1\nid: %s\nneeds-to-write: magic\n",
+		uuid_text(&id, uuid));
+	sha256(text.data, text.len, hash);
+	buf_fmt(&text, "sha256: %s\n", hex_encode(hash, HASH_BYTES, hex));
+	OK(store_put_new(s, HEADER_KEY, text.data, text.len, e));
+	r = OK_PTR(repo_open(s, c, e));
+	FAILS_PTR(ERR_VERSION, session_begin(r, NULL, e));
+	assert_int_equal(test_count(s, "sessions/"), 0);
 }
 
 int main(void)
@@ -186,7 +619,19 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_abort_leaves_no_point),
+		cmocka_unit_test(test_commit_fills_in),
+		cmocka_unit_test(test_block_is_stored_once),
+		cmocka_unit_test(test_many_threads_ask),
+		cmocka_unit_test(test_runs_are_published),
+		cmocka_unit_test(test_two_sessions_at_once),
+		cmocka_unit_test(test_beats),
 		cmocka_unit_test(test_revoked_cannot_commit),
+		cmocka_unit_test(test_revoked_hears_of_it),
+		cmocka_unit_test(test_failing_calls),
+		cmocka_unit_test(test_slow_failure_in_background),
+		cmocka_unit_test(test_free_while_finishing),
+		cmocka_unit_test(test_run_is_merged_away),
+		cmocka_unit_test(test_read_only_repository),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -145,7 +145,7 @@ int read_tree(struct repo *r, const struct tree *t, struct buf *ret_b, struct er
 	AUTO(fetch) f = fetch_new(r);
 	AUTO(fetch) nodes = fetch_new(r);
 	AUTO(tree_walk) walk = tree_walk_new(t, nodes);
-	AUTO_FREE uint8_t *block = xmalloc(BLOCK_MAX);
+	AUTO_BUF block = BUF_INIT;
 	struct tree_piece piece;
 	AUTO_BUF b = BUF_INIT;
 	size_t len;
@@ -153,9 +153,12 @@ int read_tree(struct repo *r, const struct tree *t, struct buf *ret_b, struct er
 
 	buf_fill(&b, 0, t->size);
 	while ((rc = tree_walk_next(walk, &piece, e)) > 0) {
-		if (fetch_block(f, BLOCK_DATA, &piece.id, block, BLOCK_MAX, &len, e) < 0)
+		size_t cap = (size_t)MIN(piece.len, (uint64_t)BLOCK_MAX);
+
+		if (fetch_block(f, BLOCK_DATA, &piece.id, buf_reserve(&block, cap), cap, &len, e) <
+		    0)
 			return -1;
-		memcpy(b.data + piece.offset, block, MIN(len, t->size - piece.offset));
+		memcpy(b.data + piece.offset, block.data, MIN(len, t->size - piece.offset));
 	}
 	if (rc < 0)
 		return -1;

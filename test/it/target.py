@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A repository in a folder, and what can happen to its files."""
+import contextlib
+import hashlib
+import os
+import pathlib
+import re
+
+import images
+from waiting import wait_until
+
+# Small: the tests' file systems are, and their guests write little.
+RESERVE = "16MiB"
+
+
+class Point(dict):
+    """A checkpoint as JSON, with names for what tests ask most."""
+
+    @property
+    def id(self):
+        return self["id"]
+
+    @property
+    def resource(self):
+        return self["resources"][0]
+
+    @property
+    def consistency(self):
+        return self.resource["consistency"]
+
+    @property
+    def disks(self):
+        return {d["name"]: d for d in self.resource["disks"]}
+
+    def modes(self):
+        return {name: d["mode"] for name, d in self.disks.items()}
+
+    @property
+    def stored(self):
+        return self["stats"]["stored_bytes"]
+
+
+class Repo:
+    def __init__(self, holdfast, folder, lab=None):
+        self.holdfast, self.folder, self.lab = holdfast, pathlib.Path(folder), lab
+        self.path = self.folder / "target"
+        self.key = self.folder / "key"
+        self.scratch = self.folder / "s"
+        self.scratch.mkdir()
+
+    @property
+    def where(self):
+        return ["-t", f"dir:{self.path}", "-k", self.key]
+
+    def init(self):
+        self.holdfast.run("target", "init", "-t", f"dir:{self.path}", "--new-key-file", self.key)
+        return self
+
+    def run(self, *args, **how):
+        return self.holdfast.run(*args, *self.where, "-o", "json", **how)
+
+    def start(self, *args, **how):
+        return self.holdfast.start(*args, *self.where, "-o", "json", **how)
+
+    # ---- protect
+
+    def domain_args(self, guest, *options):
+        scratch = [] if "--scratch" in options else ["--scratch", self.scratch]
+        reserve = [] if "--scratch-reserve" in options else ["--scratch-reserve", RESERVE]
+        return ["protect", "domain", guest if isinstance(guest, str) else guest.name, "-c", self.lab.uri,
+                *scratch, *reserve, *options]
+
+    def protect(self, guest, *options, code=0, **how):
+        done = self.run(*self.domain_args(guest, *options), code=code, **how)
+        return Point(done.json) if code == 0 else done
+
+    def start_protect(self, guest, *options, **how):
+        return self.start(*self.domain_args(guest, *options), **how)
+
+    def protect_disk(self, path, *options, code=0, **how):
+        done = self.run("protect", "disk", path, *options, code=code, **how)
+        return Point(done.json) if code == 0 else done
+
+    def protect_stdin(self, name, data, *options, code=0, **how):
+        done = self.run("protect", "stdin", "--name", name, *options, stdin=data, code=code, **how)
+        return Point(done.json) if code == 0 else done
+
+    @contextlib.contextmanager
+    def paused_midway(self, run, begun=lambda: True):
+        """Let a backup run until `begun` is true and a part of the data is stored, and stand still there."""
+        with run.slowed():
+            wait_until(begun, 60, "the backup begins", every=0.02)
+            wait_until(lambda: not run.alive or self.unfinished_bytes() > images.MIB, 60, "it reads", every=0.02)
+        run.pause()
+        try:
+            assert run.alive, run.wait()
+            yield run
+        finally:
+            if run.alive:
+                run.resume()
+
+    # ---- look
+
+    def points(self):
+        return [Point(p) for p in self.run("checkpoint", "list").json]
+
+    def verify(self):
+        return self.run("checkpoint", "verify", "--all").json
+
+    def restore_disk(self, point, disk, out, *options, **how):
+        ref = point.id if isinstance(point, Point) else point
+        self.run("restore", "disk", ref, disk, out, *options, **how)
+        return out
+
+    def gives_back(self, point, disk, held):
+        """Does the disk of a checkpoint, restored to a raw file, equal an independent copy?"""
+        out = self.restore_disk(point, disk, self.folder / "back.raw")
+        try:
+            return images.same(out, held)
+        finally:
+            out.unlink()
+
+    def restore_domain(self, point, *options, **how):
+        ref = point.id if isinstance(point, Point) else point
+        return self.run("restore", "domain", ref, "-c", self.lab.uri, *options, **how)
+
+    def scratch_is_clean(self):
+        return not any(self.scratch.iterdir())
+
+    # ---- the files
+
+    def packs(self):
+        return sorted(p for p in (self.path / "packs").rglob("*") if p.is_file())
+
+    def sessions(self):
+        folder = self.path / "sessions"
+        return sorted(p.name for p in folder.iterdir()) if folder.exists() else []
+
+    def unfinished_bytes(self):
+        """What writers at work have stored of packs that are not complete."""
+        sizes = 0
+        for path in (self.path / "sessions").glob("*/tmp-*"):
+            with contextlib.suppress(FileNotFoundError):
+                sizes += path.stat().st_size
+        return sizes
+
+    def temporary(self):
+        folder = self.path / "tmp"
+        return sorted(p.name for p in folder.iterdir()) if folder.exists() else []
+
+    def damage(self, path, part=0.5, n=64):
+        """Flip bits of a stored object, `part` of the way into it."""
+        os.chmod(path, 0o600)
+        with open(path, "r+b") as f:
+            f.seek(int(os.path.getsize(path) * part))
+            old = f.read(n)
+            f.seek(-len(old), os.SEEK_CUR)
+            f.write(bytes(b ^ 0xff for b in old))
+
+    def rewrite_header(self, change):
+        """Change the header's text and put the right checksum under it."""
+        path = self.path / "holdfast"
+        text = re.sub(r"sha256: .*\n\Z", "", path.read_text())
+        text = change(text)
+        os.chmod(path, 0o600)
+        path.write_text(text + f"sha256: {hashlib.sha256(text.encode()).hexdigest()}\n")

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Random histories of a repository: disks are written, resized and backed up, as a whole or what
+ * changed; checkpoints are deleted, keys rotated, sessions aborted or interleaved, processes begin
+ * anew. Whatever happens, every checkpoint that is there holds what the disk held then.
+ *
+ * HF_SEED gives another seed, HF_HISTORIES how many histories.
+ */
+#include "mover/backup.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "fake_source.h"
+#include "writer.h"
+
+enum { DISKS = 2, BLOCKS_MAX = 30, GRAIN = 20000, GRAINS = BLOCKS_MAX * 65536 / GRAIN + 1 };
+enum { KEPT_MAX = 12, STEPS = 30 };
+
+/* A checkpoint and what it must hold. */
+struct kept {
+	struct uuid id;
+	struct tree tree;
+	uint8_t *data;
+	uint64_t size;
+};
+
+/* A machine's disk: what it holds, and which grains changed since its last checkpoint. */
+struct machine {
+	uint8_t *data;
+	uint64_t size;
+	bool dirty[GRAINS];
+	struct uuid parent; /* zero: none */
+};
+
+struct history {
+	struct random rnd;
+	struct store *store;
+	struct repo *repo;
+	uint8_t key;
+	struct machine disks[DISKS];
+	struct kept kept[KEPT_MAX];
+	size_t n_kept;
+	unsigned backups, increments, aborts, deletions, rotations;
+};
+
+static uint64_t below(struct history *h, uint64_t n)
+{
+	return random_below(&h->rnd, n);
+}
+
+static struct repo *open_repo(struct history *h)
+{
+	AUTO(credential) c = test_credential(h->key);
+
+	return OK_PTR(repo_open(h->store, c, e));
+}
+
+static void begin(struct history *h, uint64_t seed)
+{
+	*h = (struct history){.rnd = {seed | 1}, .key = 1};
+	h->repo = test_repo(&h->store);
+	for (int i = 0; i < DISKS; i++) {
+		h->disks[i].data = xcalloc(BLOCKS_MAX, BLOCK);
+		h->disks[i].size = 1 + below(h, BLOCKS_MAX * BLOCK);
+	}
+}
+
+static void end(struct history *h)
+{
+	for (size_t i = 0; i < h->n_kept; i++)
+		free(h->kept[i].data);
+	for (int i = 0; i < DISKS; i++)
+		free(h->disks[i].data);
+	repo_free(h->repo);
+	store_free(h->store);
+}
+
+/* ---- what happens to disks ---- */
+
+static void touch(struct machine *m, uint64_t off, uint64_t n)
+{
+	for (uint64_t at = off; at < off + n; at++)
+		m->dirty[at / GRAIN] = true;
+}
+
+static void do_write(struct history *h)
+{
+	struct machine *m = &h->disks[below(h, DISKS)], *other = &h->disks[below(h, DISKS)];
+	uint64_t off, n;
+
+	if (m->size == 0)
+		return;
+	off = below(h, m->size);
+	n = 1 + below(h, below(h, 3) ? 5000 : 8 * BLOCK);
+	n = MIN(n, m->size - off);
+	switch (below(h, 5)) {
+	case 0:
+		memset(m->data + off, 0, n);
+		break;
+	case 1: /* the same data elsewhere */
+		n = MIN(n, other->size - MIN(other->size, off));
+		memmove(m->data + off, other->data + off, n);
+		break;
+	default:
+		random_fill(&h->rnd, m->data + off, n, below(h, 3) == 0);
+	}
+	touch(m, off, n);
+}
+
+static void do_resize(struct history *h)
+{
+	struct machine *m = &h->disks[below(h, DISKS)];
+	uint64_t size = below(h, BLOCKS_MAX * BLOCK);
+
+	if (below(h, 3) == 0)
+		size = size / BLOCK * BLOCK;
+	/* What is cut off is gone; what is added is zeros and counts as changed. */
+	if (size < m->size)
+		memset(m->data + size, 0, m->size - size);
+	else
+		touch(m, m->size, size - m->size);
+	m->size = size;
+}
+
+/* ---- backups ---- */
+
+static struct kept *find(struct history *h, const struct uuid *id)
+{
+	for (size_t i = 0; i < h->n_kept; i++) {
+		if (uuid_equal(&h->kept[i].id, id))
+			return &h->kept[i];
+	}
+	return NULL;
+}
+
+static void drop_kept(struct history *h, struct kept *k)
+{
+	free(k->data);
+	*k = h->kept[--h->n_kept];
+}
+
+static void do_delete(struct history *h)
+{
+	struct kept *k;
+
+	if (h->n_kept == 0)
+		return;
+	k = &h->kept[below(h, h->n_kept)];
+	OK(point_delete(h->repo, &k->id, e));
+	drop_kept(h, k);
+	h->deletions++;
+}
+
+/* The map of an increment, grain by grain; of a whole disk, holes where it is zeros. */
+static size_t make_map(struct history *h, const struct machine *m, bool increment,
+		       struct extent *map)
+{
+	size_t n = 0;
+
+	for (uint64_t off = 0; off < m->size; off += GRAIN, n++) {
+		uint64_t len = MIN((uint64_t)GRAIN, m->size - off);
+		enum extent_kind kind = EXTENT_DATA;
+
+		if (increment && !m->dirty[off / GRAIN])
+			kind = EXTENT_CLEAN;
+		else if (block_all_zero(m->data + off, len) && below(h, 2))
+			kind = EXTENT_ZERO;
+		map[n] = (struct extent){len, kind};
+	}
+	return n;
+}
+
+/* One machine's backup in an open session. */
+struct attempt {
+	struct session *s;
+	struct machine *m;
+	struct point *p;
+	struct kept kept;
+};
+
+static void attempt_begin(struct history *h, struct attempt *a, struct machine *m)
+{
+	struct session_options o = {.pack_bytes = 20000 + below(h, 3000000),
+				    .run_entries = 1 + below(h, 40)};
+
+	*a = (struct attempt){.m = m, .p = point_new()};
+	a->s = OK_PTR(session_begin(h->repo, &o, e));
+}
+
+static void attempt_read(struct history *h, struct attempt *a)
+{
+	const struct kept *parent = find(h, &a->m->parent);
+	struct extent map[GRAINS];
+	struct progress progress = {0};
+	struct point_stats stats;
+	struct fake_source f;
+	struct backup_disk job = {.source = &f.s, .progress = &progress};
+
+	job.parent = parent && below(h, 3) ? &parent->tree : NULL;
+	job.incremental = job.parent && below(h, 4);
+	fake_source_init(&f, a->m->data, a->m->size);
+	f.rnd.state = random_next(&h->rnd) | 1;
+	f.late = below(h, 2);
+	f.pieces = (unsigned)below(h, 4);
+	f.map = map;
+	f.n_map = make_map(h, a->m, job.incremental, map);
+	OK(backup_disk(a->s, &job, &a->kept.tree, &stats, e));
+	h->increments += job.incremental;
+	point_add_disk(point_add_resource(a->p, "disk", "", "d", ""), "d")->tree = a->kept.tree;
+}
+
+static void attempt_commit(struct history *h, struct attempt *a)
+{
+	struct kept *k;
+
+	OK(session_commit(a->s, a->p, e));
+	if (h->n_kept == KEPT_MAX) {
+		k = &h->kept[below(h, KEPT_MAX)];
+		OK(point_delete(h->repo, &k->id, e));
+		drop_kept(h, k);
+	}
+	k = &h->kept[h->n_kept++];
+	*k = a->kept;
+	k->id = a->p->id;
+	k->size = a->m->size;
+	k->data = xmalloc(k->size + 1);
+	memcpy(k->data, a->m->data, k->size);
+	a->m->parent = k->id;
+	memset(a->m->dirty, 0, sizeof(a->m->dirty));
+	h->backups++;
+}
+
+static void attempt_end(struct attempt *a)
+{
+	session_free(a->s);
+	point_free(a->p);
+}
+
+static void do_backup(struct history *h)
+{
+	struct attempt a;
+
+	attempt_begin(h, &a, &h->disks[below(h, DISKS)]);
+	attempt_read(h, &a);
+	if (below(h, 5))
+		attempt_commit(h, &a);
+	else
+		h->aborts++;
+	attempt_end(&a);
+}
+
+/* Two writers at once, one of which may be declared dead. */
+static void do_two_backups(struct history *h)
+{
+	struct attempt a, b;
+	char id[UUID_TEXT];
+
+	attempt_begin(h, &a, &h->disks[0]);
+	attempt_begin(h, &b, &h->disks[1]);
+	attempt_read(h, &b);
+	attempt_read(h, &a);
+	if (below(h, 4) == 0) {
+		OK(store_session_revoke(h->store, uuid_text(session_id(b.s), id), e));
+		FAILS(ERR_CONFLICT, session_commit(b.s, b.p, e));
+		h->aborts++;
+	} else {
+		attempt_commit(h, &b);
+	}
+	attempt_commit(h, &a);
+	attempt_end(&a);
+	attempt_end(&b);
+}
+
+/* ---- everything else ---- */
+
+static void do_rotate(struct history *h)
+{
+	AUTO(credential) old = test_credential(h->key);
+	AUTO(credential) new = test_credential(h->key + 1);
+	const struct credential *keep[] = {old, new};
+	bool other = below(h, 2);
+
+	if (other)
+		OK(keyring_add_slot(repo_keys(h->repo), h->store, new, "new", NULL, e));
+	OK(keyring_rotate(repo_keys(h->repo), h->store, keep + other, 1, true, NULL, e));
+	h->key += other;
+	h->rotations++;
+}
+
+static void do_reopen(struct history *h)
+{
+	repo_free(h->repo);
+	h->repo = open_repo(h);
+}
+
+static void check_kept(struct history *h, const struct kept *k)
+{
+	struct disk d = {k->data, k->size};
+
+	assert_point(h->repo, &k->id, &d);
+}
+
+static void do_check(struct history *h)
+{
+	if (h->n_kept)
+		check_kept(h, &h->kept[below(h, h->n_kept)]);
+}
+
+/* The list is exactly what is kept, nothing is damaged, and all of it reads back. */
+static void check_all(struct history *h)
+{
+	struct point_list list;
+	size_t runs, damaged;
+	uint64_t entries;
+
+	do_reopen(h);
+	OK(point_list_load(h->repo, &list, e));
+	assert_int_equal(list.n_damaged, 0);
+	assert_int_equal(list.n, h->n_kept);
+	for (size_t i = 0; i < list.n; i++) {
+		assert_non_null(find(h, &list.points[i]->id));
+		check_kept(h, find(h, &list.points[i]->id));
+	}
+	point_list_done(&list);
+	index_state(repo_index(h->repo), &runs, &entries, &damaged);
+	assert_int_equal(damaged, 0);
+	assert_int_equal(test_count(h->store, "sessions/"), 0);
+	assert_int_equal(test_count(h->store, "keys/"), 2);
+}
+
+typedef void act(struct history *h);
+
+static act *const acts[] = {do_write,	    do_write,  do_write,  do_write,  do_write,	do_write,
+			    do_resize,	    do_backup, do_backup, do_backup, do_backup, do_backup,
+			    do_two_backups, do_delete, do_rotate, do_reopen, do_check};
+
+static uint64_t histories(void)
+{
+	const char *s = getenv("HF_HISTORIES");
+
+	return s ? strtoull(s, NULL, 10) : 150;
+}
+
+static void test_histories(void **state)
+{
+	uint64_t n = histories(), seed = random_seed();
+	struct history sum = {0};
+
+	(void)state;
+	printf("# seed %#llx, %llu histories\n", (unsigned long long)seed, (unsigned long long)n);
+	for (uint64_t i = 0; i < n; i++) {
+		struct history h;
+
+		/* Where it fails, this is the last line. */
+		printf("# HF_SEED=%#llx HF_HISTORIES=1\n", (unsigned long long)seed);
+		fflush(stdout);
+		begin(&h, seed);
+		for (int step = 0; step < STEPS; step++)
+			acts[below(&h, ARRAY_LEN(acts))](&h);
+		check_all(&h);
+		sum.backups += h.backups;
+		sum.increments += h.increments;
+		sum.aborts += h.aborts;
+		sum.deletions += h.deletions;
+		sum.rotations += h.rotations;
+		end(&h);
+		seed = (seed * 6364136223846793005U + 1442695040888963407U) | 1;
+	}
+	printf("# %u checkpoints, %u increments, %u aborted, %u deleted, %u rotations\n",
+	       sum.backups, sum.increments, sum.aborts, sum.deletions, sum.rotations);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_histories)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
