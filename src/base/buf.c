@@ -36,6 +36,8 @@ void buf_add(struct buf *b, const void *data, size_t n)
 
 void buf_fill(struct buf *b, uint8_t byte, size_t n)
 {
+	if (n == 0)
+		return; /* memset must not be given the NULL of an empty buf */
 	memset(buf_reserve(b, n), byte, n);
 	b->len += n;
 }
