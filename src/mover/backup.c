@@ -153,6 +153,14 @@ static int start_read(struct backup *b, struct pipeline *p, enum slot_kind kind,
 
 /* ---- the reader ---- */
 
+/* A run is passed without being read; of the disk's last block only what the disk has counts. */
+static void pass_run(struct backup *b, const struct block_run *r)
+{
+	uint64_t off = r->first << TREE_BLOCK_LOG;
+
+	progress_add(&b->job->progress->passed, MIN(r->n << TREE_BLOCK_LOG, b->size - off));
+}
+
 static int read_run(struct backup *b, struct pipeline *p, const struct block_run *r, struct err *e)
 {
 	for (uint64_t i = 0; i < r->n; i += SLOT_BLOCKS_MAX) {
@@ -168,7 +176,7 @@ static int clear_run(struct backup *b, struct pipeline *p, const struct block_ru
 {
 	struct pipe_slot *slot;
 
-	progress_add(&b->job->progress->passed, r->n << TREE_BLOCK_LOG);
+	pass_run(b, r);
 	if (!b->job->incremental)
 		return 0;
 	slot = next_slot(b, p, e);
@@ -184,7 +192,7 @@ static int keep_run(struct backup *b, struct pipeline *p, const struct block_run
 {
 	struct block_id id;
 
-	progress_add(&b->job->progress->passed, r->n << TREE_BLOCK_LOG);
+	pass_run(b, r);
 	while (b->next_audit < b->n_audits && b->audits[b->next_audit] < r->first)
 		b->next_audit++;
 	for (; b->next_audit < b->n_audits; b->next_audit++) {
