@@ -224,11 +224,15 @@ static int take_runs(struct backup *b, struct pipeline *p, struct blockmap *m, s
 	return pipeline_check(p, e);
 }
 
-/* The map of one region; what the parent does not have cannot be unchanged. */
+/*
+ * The map of one region. What the parent does not have cannot be unchanged; nor can a block that is
+ * cut off by the end of either disk, because the parent's has other bytes behind that end.
+ */
 static int map_region(struct backup *b, struct blockmap *m, struct extent_list *l, struct err *e)
 {
 	struct source *src = b->job->source;
-	uint64_t had = b->job->incremental ? b->job->parent->size / BLOCK * BLOCK : 0;
+	uint64_t both = b->job->incremental ? MIN(b->job->parent->size, b->size) : 0;
+	uint64_t had = both / BLOCK * BLOCK;
 	uint64_t off = m->at;
 
 	l->n = 0;
