@@ -40,14 +40,8 @@ struct backup {
 
 /* ---- what stood here before ---- */
 
-/* The parent's id of a block; blocks ascend from call to call, with jumps. */
-static int parent_id(struct backup *b, uint64_t block, struct block_id *ret_id, struct err *e)
+static int walk_to(struct backup *b, uint64_t off, struct block_id *ret_id, struct err *e)
 {
-	uint64_t off = block << TREE_BLOCK_LOG;
-
-	memset(ret_id, 0, sizeof(*ret_id));
-	if (!b->parent)
-		return 0;
 	if (!b->ahead_end && (!b->ahead_valid || b->ahead.offset + 256 * BLOCK < off)) {
 		if (tree_walk_seek(b->parent, off, e) < 0)
 			return -1;
@@ -64,6 +58,26 @@ static int parent_id(struct backup *b, uint64_t block, struct block_id *ret_id, 
 	if (!b->ahead_end && b->ahead.offset == off)
 		*ret_id = b->ahead.id;
 	return 0;
+}
+
+/*
+ * The parent's id of a block; blocks ascend from call to call, with jumps. A parent that is damaged
+ * is as good as none where everything is read anyway: an old checkpoint's damage must not keep
+ * anybody from making a new, whole one.
+ */
+static int parent_id(struct backup *b, uint64_t block, struct block_id *ret_id, struct err *e)
+{
+	struct err why = {0};
+
+	memset(ret_id, 0, sizeof(*ret_id));
+	if (!b->parent || walk_to(b, block << TREE_BLOCK_LOG, ret_id, &why) == 0)
+		return 0;
+	if (why.kind == ERR_CORRUPT && !b->job->incremental) {
+		b->parent = NULL;
+		return 0;
+	}
+	*e = why;
+	return -1;
 }
 
 /* ---- reads ---- */
@@ -341,6 +355,7 @@ int backup_disk(struct session *s, const struct backup_disk *job, struct tree *r
 	AUTO(fetch) walk_fetch = fetch_new(session_repo(s));
 	AUTO(codec) codec = codec_new(repo_keys(session_repo(s)), session_level(s));
 	uint64_t start = clock_mono_us();
+	struct err why = {0};
 	int rc;
 
 	if (b.size > TREE_SIZE_MAX)
@@ -349,10 +364,17 @@ int backup_disk(struct session *s, const struct backup_disk *job, struct tree *r
 	if (job->incremental)
 		pick_audits(&b);
 	b.flying = xcalloc(job->source->in_flight + 1, sizeof(struct pipe_slot *));
-	rc = run(&b, s, fetch, walk_fetch, codec, ret_tree, &stats, e);
+	rc = run(&b, s, fetch, walk_fetch, codec, ret_tree, &stats, &why);
 	free(b.flying);
-	if (rc < 0)
+	if (rc < 0 && job->incremental && why.kind == ERR_CORRUPT) {
+		err_wrap(&why, "the checkpoint to compare with cannot be used");
+		why.kind = ERR_CONFLICT;
+	}
+	if (rc < 0) {
+		if (e)
+			*e = why;
 		return -1;
+	}
 	stats.spent_us = clock_mono_us() - start;
 	*ret_stats = stats;
 	return 0;

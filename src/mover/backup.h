@@ -15,11 +15,13 @@
 
 struct backup_disk {
 	struct source *source;
-	const struct tree *parent; /* what the disk held before, to compare with; NULL */
+	const struct tree *parent; /* what the disk held before, to compare with; may be damaged
+				      or NULL */
 	/*
 	 * The source tells what changed since `parent`: the rest is taken over from it unread. A
-	 * sample of it is read all the same; ERR_CONFLICT when it did change: change tracking
-	 * cannot be trusted, and the disk must be read as a whole.
+	 * sample of it is read all the same; ERR_CONFLICT when it did change (change tracking
+	 * cannot be trusted) or when the parent's tree is damaged: the disk must be read as a
+	 * whole.
 	 */
 	bool incremental;
 	struct progress *progress;

@@ -370,6 +370,25 @@ static void test_parent_that_is_damaged(void **state)
 	bench_down(&b);
 }
 
+/* An increment on it is told as change tracking that cannot be used: all is read then. */
+static void test_increment_on_a_damaged_parent(void **state)
+{
+	struct tree parent = {TREE_MAP, 16, 8, 1, 5 * BLOCK, {{1, 2, 3}}};
+	struct extent map[] = {{2 * BLOCK, EXTENT_CLEAN}, {3 * BLOCK, EXTENT_DATA}};
+	struct fake_source f;
+	struct bench b;
+
+	(void)state;
+	bench_up(&b, 5 * BLOCK);
+	random_fill(&b.rnd, b.data, b.size, true);
+	fake_source_init(&f, b.data, b.size);
+	f.map = map;
+	f.n_map = ARRAY_LEN(map);
+	FAILS(ERR_CONFLICT, back_up(&b, &f, &parent, true, NULL, e));
+	assert_int_equal(test_count(b.s, "points/"), 0);
+	bench_down(&b);
+}
+
 /* ---- what goes wrong ---- */
 
 static void test_failing_reads(void **state)
@@ -522,6 +541,7 @@ int main(void)
 		cmocka_unit_test(test_audit),
 		cmocka_unit_test(test_parent_of_another_shape),
 		cmocka_unit_test(test_parent_that_is_damaged),
+		cmocka_unit_test(test_increment_on_a_damaged_parent),
 		cmocka_unit_test(test_failing_reads),
 		cmocka_unit_test(test_source_that_shrinks),
 		cmocka_unit_test(test_cancelled_at_any_moment),
