@@ -219,11 +219,13 @@ int index_open_run(struct index *ix, const uint8_t name[HASH_BYTES], struct err 
 	for (size_t i = 0; i < set->n; i++)
 		draft_add(&d, set->runs[i]);
 	rc = draft_run(ix, &d, set, name, e);
-	if (rc == 0 && (d.again || d.damaged.n))
+	if (rc == 0 && d.damaged.n)
 		rc = err_set(e, ERR_CORRUPT,
 			     "%s: an index run is damaged right after it was written",
 			     ix->store->url);
-	if (rc == 0) {
+	if (rc == 0 && d.again) {
+		rc = refresh_locked(ix, e); /* somebody merged it into another one already */
+	} else if (rc == 0) {
 		ix->filter_bytes = d.filter_bytes;
 		index_use(ix, d.runs, d.n);
 	}

@@ -25,6 +25,21 @@ void keyring_free(struct keyring *k)
 	free(k);
 }
 
+/* A copy to change: the ring in use must not get ahead of what is stored, or it would seal with a
+ * key that nobody else ever gets. */
+static struct keyring *copy_ring(const struct keyring *k)
+{
+	struct keyring *copy = new_ring();
+	struct secret *secret = copy->secret;
+
+	*copy = *k;
+	copy->secret = secret;
+	memcpy(secret->data, k->secret->data, sizeof(struct ring_keys));
+	for (size_t i = 0; i < k->n_slots; i++)
+		copy->slots[i].label = xstrdup(k->slots[i].label);
+	return copy;
+}
+
 static void add_generation(struct keyring *k)
 {
 	struct ring_keys *keys = ring_keys(k);
@@ -249,14 +264,17 @@ static struct keyring *open_version(struct store *s, uint32_t n, const struct cr
 }
 
 /*
- * The highest version that is whole counts. A damaged one is passed over for an older one only if
- * such a one is still there, which is the case when its writer died half-way.
+ * The highest version under `below` that is whole. A damaged one is passed over for an older one
+ * only if such a one is still there, which is the case when its writer died half-way. *ret_first:
+ * the highest that was there, 0: none.
  */
-struct keyring *keyring_open(struct store *s, const struct credential *c, struct err *e)
+static struct keyring *open_newest(struct store *s, const struct credential *c, uint32_t *ret_first,
+				   struct err *e)
 {
 	uint32_t below = UINT32_MAX, n;
 	struct err first = {0};
 
+	*ret_first = 0;
 	for (;;) {
 		struct keyring *k;
 		struct err why = {0};
@@ -268,18 +286,35 @@ struct keyring *keyring_open(struct store *s, const struct credential *c, struct
 		k = open_version(s, n, c, &why);
 		if (k)
 			return k;
-		if (first.kind == ERR_NONE)
+		if (*ret_first == 0) {
+			*ret_first = n;
 			first = why;
+		}
 		if (why.kind != ERR_CORRUPT && why.kind != ERR_NOENT)
 			break;
 		below = n;
 	}
-	if (first.kind == ERR_NONE)
+	if (*ret_first == 0)
 		err_set(&first, ERR_NOENT,
 			"%s holds no repository: create one with 'holdfast target init'", s->url);
 	if (e)
 		*e = first;
 	return NULL;
+}
+
+/* Whoever changes the keys meanwhile removes old versions under our eyes: look again as long as
+ * there is a newer one. */
+struct keyring *keyring_open(struct store *s, const struct credential *c, struct err *e)
+{
+	for (;;) {
+		uint32_t first, newest;
+		struct keyring *k = open_newest(s, c, &first, e);
+
+		if (k)
+			return k;
+		if (first == 0 || newest_below(s, UINT32_MAX, &newest, NULL) < 0 || newest <= first)
+			return NULL;
+	}
 }
 
 /* ---- what is in it ---- */
@@ -333,17 +368,31 @@ void keyring_id_key(const struct keyring *k, bool node, uint8_t out[SEAL_KEY])
 
 /* ---- changing it ---- */
 
+/* Store `next` as the version after `k`; only if that was done is it the ring in use. */
+static int replace_ring(struct keyring *k, struct keyring *next, struct store *s, struct err *e)
+{
+	struct keyring was = *k;
+
+	next->version++;
+	if (store_version(next, s, e) < 0)
+		return -1;
+	*k = *next;
+	*next = was;
+	return 0;
+}
+
 int keyring_add_slot(struct keyring *k, struct store *s, const struct credential *c,
 		     const char *label, const struct keyring_cost *cost, struct err *e)
 {
-	if (k->n_slots == SLOTS_MAX)
+	AUTO(keyring) next = copy_ring(k);
+
+	if (next->n_slots == SLOTS_MAX)
 		return err_set(e, ERR_LIMIT, "all %d key slots are taken: remove one first",
 			       SLOTS_MAX);
-	if (fill_slot(k, k->n_slots, c, label, cost, e) < 0)
+	if (fill_slot(next, next->n_slots, c, label, cost, e) < 0)
 		return -1;
-	k->n_slots++;
-	k->version++;
-	return store_version(k, s, e);
+	next->n_slots++;
+	return replace_ring(k, next, s, e);
 }
 
 static void drop_slot(struct keyring *k, size_t i)
@@ -356,6 +405,7 @@ static void drop_slot(struct keyring *k, size_t i)
 
 int keyring_remove_slot(struct keyring *k, struct store *s, const struct uuid *slot, struct err *e)
 {
+	AUTO(keyring) next = copy_ring(k);
 	char text[UUID_TEXT];
 	size_t i = 0;
 
@@ -367,9 +417,8 @@ int keyring_remove_slot(struct keyring *k, struct store *s, const struct uuid *s
 		return err_set(e, ERR_INVALID,
 			       "this is the last key slot: without it nobody could open the "
 			       "repository; add another one first");
-	drop_slot(k, i);
-	k->version++;
-	return store_version(k, s, e);
+	drop_slot(next, i);
+	return replace_ring(k, next, s, e);
 }
 
 /* Which credential opens which slot; -1 in `of_slot` for a slot that none opens. */
@@ -404,6 +453,7 @@ static int match_slots(const struct keyring *k, const struct credential *const *
 int keyring_rotate(struct keyring *k, struct store *s, const struct credential *const *keep,
 		   size_t n, bool drop_others, const struct keyring_cost *cost, struct err *e)
 {
+	AUTO(keyring) next = copy_ring(k);
 	int of_slot[SLOTS_MAX];
 	char text[UUID_TEXT];
 
@@ -423,14 +473,13 @@ int keyring_rotate(struct keyring *k, struct store *s, const struct credential *
 				       "or drop such slots with --drop-others",
 				       uuid_text(&k->slots[i].id, text), k->slots[i].label);
 	}
-	random_bytes(ring_keys(k)->root, SEAL_KEY);
-	add_generation(k);
-	for (size_t i = k->n_slots; i-- > 0;) {
+	random_bytes(ring_keys(next)->root, SEAL_KEY);
+	add_generation(next);
+	for (size_t i = next->n_slots; i-- > 0;) {
 		if (of_slot[i] < 0)
-			drop_slot(k, i);
-		else if (keyring_wrap(k, i, keep[of_slot[i]], cost, e) < 0)
+			drop_slot(next, i);
+		else if (keyring_wrap(next, i, keep[of_slot[i]], cost, e) < 0)
 			return -1;
 	}
-	k->version++;
-	return store_version(k, s, e);
+	return replace_ring(k, next, s, e);
 }

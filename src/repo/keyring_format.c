@@ -144,7 +144,7 @@ void keyring_encode(const struct keyring *k, struct buf *out)
 	for (size_t i = 0; i < k->n_slots; i++)
 		buf_add(out, k->raw[i], SLOT_BYTES);
 	/* All of it at once: growing would leave copies of keys in freed memory. */
-	buf_reserve(&body, 4096 + k->n_gens * 64 + k->n_slots * (64 + RECORD_TEXT_MAX));
+	buf_reserve(&body, 4096 + k->n_gens * 64 + k->n_slots * (64 + KEYRING_LABEL_MAX));
 	encode_body(k, out, &body);
 	box_seal(ring_keys(k)->root, 0, BOX_KEYS, body.data, body.len, out);
 	secret_wipe(body.data, body.cap);
@@ -158,7 +158,7 @@ int keyring_decode_slots(struct keyring *k, const uint8_t *p, size_t n, struct e
 	const uint8_t *magic = cur_bytes(&c, 7);
 	uint8_t layout = cur_u8(&c), hash[HASH_BYTES];
 
-	if (!magic || memcmp(magic, MAGIC, 7) != 0)
+	if (!cur_ok(&c) || memcmp(magic, MAGIC, 7) != 0)
 		return err_set(e, ERR_CORRUPT, "this is not a key ring");
 	if (layout != LAYOUT)
 		return err_set(e, ERR_VERSION,
@@ -210,7 +210,7 @@ static int decode_slot_name(struct keyring *k, struct cur v, struct err *e)
 
 	cur_copy(&v, id.b, 16);
 	added = cur_u64(&v);
-	if (!cur_ok(&v) || v.left > RECORD_TEXT_MAX)
+	if (!cur_ok(&v) || v.left > KEYRING_LABEL_MAX)
 		return err_set(e, ERR_CORRUPT, "the name of a key slot is damaged");
 	for (size_t i = 0; i < k->n_slots; i++) {
 		if (!uuid_equal(&k->slots[i].id, &id))

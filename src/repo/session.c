@@ -127,17 +127,19 @@ static int finish_loop(void *arg, struct err *e)
 {
 	struct session *s = arg;
 	struct pack_done *d;
-	int rc = 0;
+	int rc;
 
-	while (rc == 0 && (d = queue_take(s->finish)) != NULL) {
+	while ((d = queue_take(s->finish)) != NULL) {
 		rc = pack_finish(d, e);
 		pack_done_free(d);
+		if (rc < 0)
+			return -1; /* it stays unfinished, so that nobody publishes it */
 		pthread_mutex_lock(&s->lock);
 		s->unfinished--;
 		pthread_cond_broadcast(&s->changed);
 		pthread_mutex_unlock(&s->lock);
 	}
-	return rc;
+	return 0;
 }
 
 /* Somebody failed: wake all who wait. */

@@ -92,9 +92,10 @@ static int enter_root(struct tree_walk *w, struct err *e)
 	return enter(w, w->t.levels - 1, &w->t.root, 0, w->t.size, e);
 }
 
+/* A hostile tree may span more than 64 bits can say: it must not come round to the start. */
 static void skip(struct step *s, uint64_t len)
 {
-	s->offset += len;
+	s->offset = len > UINT64_MAX - s->offset ? UINT64_MAX : s->offset + len;
 	s->i++;
 }
 
@@ -224,7 +225,7 @@ static int diff_heights(struct diff *d, unsigned level, const struct block_id *h
 	static const struct block_id zero;
 	size_t n = (size_t)1 << d->shape->fanout_log;
 	AUTO_FREE struct block_id *ids = xcalloc(n, sizeof(*ids));
-	uint64_t step = span(d->shape, level), offset = 0;
+	uint64_t step = span(d->shape, level), offset;
 	int rc;
 
 	if (level + 1 == low->levels)
@@ -232,11 +233,9 @@ static int diff_heights(struct diff *d, unsigned level, const struct block_id *h
 	if (load_ids(d, level, high, ids, e) < 0)
 		return -1;
 	rc = diff_heights(d, level - 1, &ids[0], low, e);
-	for (size_t i = 1; i < n && rc == 0; i++) {
-		offset += step;
-		if (offset < d->size)
-			rc = diff_nodes(d, level - 1, &zero, &ids[i], offset, e);
-	}
+	offset = step;
+	for (size_t i = 1; i < n && rc == 0 && offset < d->size; i++, offset += step)
+		rc = diff_nodes(d, level - 1, &zero, &ids[i], offset, e);
 	return rc;
 }
 
