@@ -27,7 +27,8 @@ char *xstrdup0(const char *s);
 char *xstrndup(const char *s, size_t n);
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-#define CLEANUP(fn) __attribute__((cleanup(fn)))
+/* clang takes a variable for unused that is only released */
+#define CLEANUP(fn) __attribute__((cleanup(fn), unused))
 
 static inline void auto_free(void *p)
 {
