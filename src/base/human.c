@@ -34,7 +34,7 @@ char *human_duration(uint64_t us, char *out)
 
 	if (us < 1000000)
 		snprintf(out, HUMAN_TEXT, "%u ms", (unsigned)(us / 1000));
-	else if (us < 60000000)
+	else if (us < 59950000) /* 59.95 would be printed as 60.0 */
 		snprintf(out, HUMAN_TEXT, "%.1f s", (double)us / 1e6);
 	else if (s < 3600)
 		snprintf(out, HUMAN_TEXT, "%u min %02u s", (unsigned)(s / 60), (unsigned)(s % 60));
@@ -51,7 +51,8 @@ static bool parse_unit(const char *text, const char *const units[], const double
 	char *end;
 	double v;
 
-	if (!isdigit((unsigned char)text[0]))
+	/* strtod would also take hexadecimal. */
+	if (!isdigit((unsigned char)text[0]) || tolower((unsigned char)text[1]) == 'x')
 		return false;
 	v = strtod(text, &end);
 	while (*end == ' ')
