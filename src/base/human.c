@@ -30,7 +30,7 @@ char *human_bytes(uint64_t bytes, char *out)
 
 char *human_duration(uint64_t us, char *out)
 {
-	uint64_t s = (us + 500000) / 1000000;
+	uint64_t s = us / 1000000 + (us % 1000000 >= 500000);
 
 	if (us < 1000000)
 		snprintf(out, HUMAN_TEXT, "%u ms", (unsigned)(us / 1000));
