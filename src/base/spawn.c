@@ -25,8 +25,9 @@ static const char *package_of(const char *program)
 static _Noreturn void become(const char *const argv[], const int fds[3], int status_fd,
 			     pid_t parent)
 {
+	int high[3], why;
+	bool ok = true;
 	sigset_t none;
-	int why;
 
 	for (int sig = 1; sig < NSIG; sig++)
 		signal(sig, SIG_DFL);
@@ -37,11 +38,14 @@ static _Noreturn void become(const char *const argv[], const int fds[3], int sta
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
 		_exit(127);
-	for (int i = 0; i < 3; i++) {
-		if (dup2(fds[i], i) < 0)
-			break;
-	}
-	execvp(argv[0], (char *const *)argv);
+	/* Up first: where our own standard files are closed, pipes have their numbers. */
+	status_fd = fcntl(status_fd, F_DUPFD_CLOEXEC, 3);
+	for (int i = 0; i < 3; i++)
+		high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
+	for (int i = 0; i < 3; i++)
+		ok = ok && high[i] >= 0 && dup2(high[i], i) == i;
+	if (ok)
+		execvp(argv[0], (char *const *)argv);
 	why = errno;
 	if (write(status_fd, &why, sizeof(why)) < 0)
 		_exit(126);
@@ -55,6 +59,7 @@ static int start_child(const char *const argv[], int in, int out, int err, pid_t
 	const int fds[3] = {in < 0 ? null_fd : in, out < 0 ? null_fd : out, err};
 	pid_t self = getpid(), pid;
 	int status[2], why = 0;
+	ssize_t n = 0;
 
 	if (null_fd < 0 || pipe2(status, O_CLOEXEC) < 0)
 		return errno;
@@ -63,7 +68,12 @@ static int start_child(const char *const argv[], int in, int out, int err, pid_t
 		become(argv, fds, status[1], self);
 	why = pid < 0 ? errno : 0;
 	close(status[1]);
-	if (pid > 0 && read(status[0], &why, sizeof(why)) > 0)
+	if (pid > 0) {
+		do
+			n = read(status[0], &why, sizeof(why));
+		while (n < 0 && errno == EINTR);
+	}
+	if (n > 0)
 		waitpid(pid, NULL, 0);
 	close(status[0]);
 	*ret_pid = pid;
@@ -102,33 +112,60 @@ struct spawn *spawn_start(const char *const argv[], int in, int out, struct err 
 	return s;
 }
 
-/* The end of what it said on standard error, as one line. */
-static void last_words(struct spawn *s, char *out, size_t cap)
+/* Keep the end of what it said on standard error, as one line. */
+static void keep(struct spawn *s, const char *piece, size_t n)
 {
-	size_t len = 0;
-	char c;
+	size_t cap = sizeof(s->said) - 1, drop;
 
-	while (read(s->err_fd, &c, 1) == 1) {
-		if (len + 1 < cap)
-			out[len++] = c == '\n' ? ' ' : c;
+	if (n > cap) {
+		piece += n - cap;
+		n = cap;
 	}
-	while (len && out[len - 1] == ' ')
+	drop = s->n_said + n > cap ? s->n_said + n - cap : 0;
+	memmove(s->said, s->said + drop, s->n_said - drop);
+	s->n_said -= drop;
+	for (size_t i = 0; i < n; i++)
+		s->said[s->n_said++] = piece[i] == '\n' ? ' ' : piece[i];
+}
+
+/* Take what it has said by now, as much as a pipe holds, so that it never waits to be heard. */
+static void hear(struct spawn *s)
+{
+	char piece[4096];
+
+	for (int i = 0; i < 32 && !s->silent; i++) {
+		ssize_t n = read(s->err_fd, piece, sizeof(piece));
+
+		if (n < 0)
+			return;
+		s->silent = n == 0;
+		keep(s, piece, (size_t)n);
+	}
+}
+
+static const char *last_words(struct spawn *s)
+{
+	size_t len = s->n_said;
+
+	while (len && s->said[len - 1] == ' ')
 		len--;
-	out[len] = 0;
+	s->said[len] = 0;
+	return s->said;
 }
 
 int spawn_ended(struct spawn *s, struct err *e)
 {
 	int status;
 	pid_t pid = waitpid(s->pid, &status, WNOHANG);
-	char said[256];
+	const char *said;
 
+	hear(s);
 	if (pid == 0)
 		return 0;
 	s->pid = -1;
 	if (pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 1;
-	last_words(s, said, sizeof(said));
+	said = last_words(s);
 	if (pid > 0 && WIFSIGNALED(status))
 		err_set(e, ERR_IO, "%s was killed by signal %d: %s", s->name, WTERMSIG(status),
 			said);
@@ -169,13 +206,18 @@ void spawn_release(struct spawn *s)
 }
 
 /* Wait for more output or the end; false when there will be no more. */
-static bool collect(int fd, size_t max, struct buf *out)
+static bool collect(struct spawn *s, int fd, size_t max, struct buf *out)
 {
-	struct pollfd p = {.fd = fd, .events = POLLIN};
+	struct pollfd p[2] = {{.fd = fd, .events = POLLIN},
+			      {.fd = s->silent ? -1 : s->err_fd, .events = POLLIN}};
 	uint8_t piece[4096];
 	ssize_t n;
 
-	if (poll(&p, 1, 50) <= 0)
+	if (poll(p, 2, 50) <= 0)
+		return true;
+	if (p[1].revents)
+		hear(s);
+	if (!p[0].revents)
 		return true;
 	n = read(fd, piece, sizeof(piece));
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
@@ -204,7 +246,7 @@ int spawn_run(const char *const argv[], size_t max, struct buf *ret_out,
 		return -1;
 	close(out_w);
 	out_w = -1;
-	while (collect(out_r, max, &out)) {
+	while (collect(s, out_r, max, &out)) {
 		if (cancel_check(cancel, e) < 0)
 			return -1;
 	}

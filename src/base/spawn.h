@@ -9,6 +9,7 @@
 #ifndef HF_BASE_SPAWN_H
 #define HF_BASE_SPAWN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -21,6 +22,9 @@ struct spawn {
 	pid_t pid;
 	int err_fd; /* what the child writes on standard error */
 	char *name;
+	char said[256]; /* the end of that */
+	size_t n_said;
+	bool silent; /* it closed standard error */
 };
 
 /*
@@ -29,7 +33,8 @@ struct spawn {
  * when it is not installed.
  */
 struct spawn *spawn_start(const char *const argv[], int in, int out, struct err *e);
-/* Has it ended? 1 yes (with its last words in `e` when it failed), 0 still running. */
+/* Has it ended? 1 yes (with its last words in `e` when it failed), 0 still running. Also hears what
+ * it says: a program that nobody listens to waits when it has said some 64 KiB. */
 int spawn_ended(struct spawn *s, struct err *e);
 /* Ask it to end (SIGTERM), after two seconds make it (SIGKILL). NULL is fine. */
 void spawn_stop(struct spawn *s);
