@@ -102,6 +102,29 @@ int fio_fsync_dir(int dirfd, const char *path, struct err *e)
 	return 0;
 }
 
+/* The directory part of a path, to be freed. */
+static char *parent_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? xstrndup(path, (size_t)(slash - path) + 1) : xstrdup(".");
+}
+
+static int open_dir(const char *dir, struct err *e)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? err_sys(e, errno, "open directory %s", dir) : fd;
+}
+
+int fio_fsync_parent(const char *path, struct err *e)
+{
+	AUTO_FREE char *dir = parent_of(path);
+	AUTO_CLOSE int fd = open_dir(dir, e);
+
+	return fd < 0 ? -1 : fio_fsync_dir(fd, dir, e);
+}
+
 int fio_slurp(const char *path, size_t max, struct buf *ret_b, struct err *e)
 {
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
@@ -152,11 +175,11 @@ static int replace_in(int dirfd, const char *dir, const char *name, const void *
 int fio_replace(const char *path, const void *data, size_t n, mode_t mode, struct err *e)
 {
 	const char *slash = strrchr(path, '/');
-	AUTO_FREE char *dir = slash ? xstrndup(path, (size_t)(slash - path) + 1) : xstrdup(".");
-	AUTO_CLOSE int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO_FREE char *dir = parent_of(path);
+	AUTO_CLOSE int dirfd = open_dir(dir, e);
 
 	if (dirfd < 0)
-		return err_sys(e, errno, "open directory %s", dir);
+		return -1;
 	return replace_in(dirfd, dir, slash ? slash + 1 : path, data, n, mode, e);
 }
 

@@ -21,6 +21,8 @@ ssize_t fio_pread(int fd, void *data, size_t n, uint64_t off, const char *path, 
 int fio_fsync(int fd, const char *path, struct err *e);
 /* Make entries created, renamed or removed in a directory durable. */
 int fio_fsync_dir(int dirfd, const char *path, struct err *e);
+/* The same for the directory that `path` lies in. */
+int fio_fsync_parent(const char *path, struct err *e);
 /* The whole file, ERR_LIMIT when it is longer than `max`. */
 int fio_slurp(const char *path, size_t max, struct buf *ret_b, struct err *e);
 /* Replace `path` by `data` at once and durably, with permissions `mode`. */

@@ -118,7 +118,7 @@ static int file_finish(struct sink *s, struct err *e)
 		return err_sys(e, errno, "rename %s to %s", f->temp, s->name);
 	free(f->temp);
 	f->temp = NULL;
-	return 0;
+	return fio_fsync_parent(s->name, e);
 }
 
 static const struct sink_ops file_ops = {

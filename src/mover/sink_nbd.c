@@ -117,7 +117,7 @@ static int finish_image(struct nbd_sink *n, struct err *e)
 		return err_sys(e, errno, "rename %s to %s", n->temp, n->path);
 	free(n->temp);
 	n->temp = NULL;
-	return 0;
+	return fio_fsync_parent(n->path, e);
 }
 
 static int nbd_finish(struct sink *s, struct err *e)

@@ -247,9 +247,14 @@ static void test_flushes(void **state)
 	OK(fio_fsync(b.fd, b.path, e));
 	OK(fio_fsync_dir(b.fd, b.folder, e));
 	assert_int_equal(sys.fsyncs, 2);
+	OK(fio_fsync_parent(b.path, e));
+	OK(fio_fsync_parent("file", e));
+	assert_int_equal(sys.fsyncs, 4);
+	FAILS(ERR_NOENT, fio_fsync_parent("/nowhere/at/all", e));
 	sys.fsync_error = EIO;
 	FAILS(ERR_IO, fio_fsync(b.fd, b.path, e));
 	FAILS(ERR_IO, fio_fsync_dir(b.fd, b.folder, e));
+	FAILS(ERR_IO, fio_fsync_parent(b.path, e));
 	/* A file that cannot be flushed is not safe; a directory that need not be, is. */
 	sys.fsync_error = EINVAL;
 	FAILS(ERR_INVALID, fio_fsync(b.fd, b.path, e));
