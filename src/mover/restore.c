@@ -257,8 +257,12 @@ static int open_piece(struct worker *w, struct task *t, const struct piece *x, b
 	/* From another place if this one is damaged. */
 	if (!have || fetch_decode(w->fetch, &x->at, t->in.data + (x->at.at.offset - t->from), out,
 				  x->len, &len, NULL) < 0) {
-		if (fetch_block(w->fetch, BLOCK_DATA, &x->at.at.id, out, x->len, &len, e) < 0)
+		if (fetch_block(w->fetch, BLOCK_DATA, &x->at.at.id, out, x->len, &len, e) < 0) {
+			/* Whole, but not what the tree says: damage to the tree. */
+			if (e->kind == ERR_LIMIT)
+				e->kind = ERR_CORRUPT;
 			return -1;
+		}
 	}
 	if (len != x->len)
 		return err_set(e, ERR_CORRUPT, "a block has %zu bytes where %zu belong", len,
