@@ -2,6 +2,7 @@
 #include "mover/qemu_nbd.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,22 +36,42 @@ static int make_folder(struct qemu_nbd *q, struct err *e)
 	return 0;
 }
 
-static bool answers(const char *path)
+static int try_connect(const char *path)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
-	return fd >= 0 && connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0;
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+/* Is its greeting there? qemu-nbd listens before it opens the image: that somebody takes the
+ * connection says nothing yet. */
+static bool greets(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	char magic[8];
+
+	return poll(&p, 1, 20) > 0 && recv(fd, magic, sizeof(magic), MSG_WAITALL) == 8 &&
+	       memcmp(magic, "NBDMAGIC", 8) == 0;
 }
 
 static int wait_ready(struct qemu_nbd *q, struct err *e)
 {
 	uint64_t until = clock_mono_us() + (uint64_t)START_MS * 1000;
+	AUTO_CLOSE int fd = -1;
 
-	while (access(q->socket, F_OK) != 0 || !answers(q->socket)) {
+	for (;;) {
 		struct err why = {0};
 
+		if (fd < 0)
+			fd = try_connect(q->socket);
+		if (fd >= 0 && greets(fd))
+			return 0;
 		if (spawn_ended(q->child, &why)) {
 			if (why.kind == ERR_NONE)
 				err_set(&why, ERR_IO, "qemu-nbd ended at once");
@@ -63,12 +84,17 @@ static int wait_ready(struct qemu_nbd *q, struct err *e)
 				       START_MS / 1000);
 		clock_sleep_ms(5);
 	}
-	return 0;
+}
+
+char *qemu_file_name(const char *path)
+{
+	return path[0] == '/' ? xstrdup(path) : xasprintf("./%s", path);
 }
 
 struct qemu_nbd *qemu_nbd_start(const char *path, const struct qemu_nbd_options *o, struct err *e)
 {
 	AUTO(qemu_nbd) q = xcalloc(1, sizeof(*q));
+	AUTO_FREE char *file = qemu_file_name(path);
 	const char *argv[20] = {"qemu-nbd", "--persistent"};
 	char shared[32];
 	int n = 2;
@@ -92,7 +118,7 @@ struct qemu_nbd *qemu_nbd_start(const char *path, const struct qemu_nbd_options 
 		argv[n++] = o->bitmap;
 	}
 	argv[n++] = "--";
-	argv[n++] = path;
+	argv[n++] = file;
 	q->child = spawn_start(argv, -1, -1, e);
 	if (!q->child || wait_ready(q, e) < 0) {
 		err_wrap(e, "open image %s", path);

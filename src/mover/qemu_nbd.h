@@ -18,6 +18,10 @@ struct qemu_nbd_options {
 
 struct qemu_nbd;
 
+/* The name of a file for QEMU's tools, which take what stands before a colon for a protocol, to be
+ * freed. */
+char *qemu_file_name(const char *path);
+
 /* Start and wait until it answers. */
 struct qemu_nbd *qemu_nbd_start(const char *path, const struct qemu_nbd_options *o, struct err *e);
 /* The socket; the export's name is empty. */

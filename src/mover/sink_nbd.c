@@ -207,6 +207,7 @@ struct sink *sink_qcow2_open(const char *path, uint64_t size, bool overwrite, un
 {
 	struct qemu_nbd_options o = {.format = "qcow2", .writable = true, .clients = threads};
 	AUTO_FREE char *bytes = xasprintf("%llu", (unsigned long long)size);
+	AUTO_FREE char *file = NULL;
 	AUTO(sink) s = NULL;
 	struct nbd_sink *n;
 
@@ -221,9 +222,10 @@ struct sink *sink_qcow2_open(const char *path, uint64_t size, bool overwrite, un
 	n->s.name = xstrdup(path);
 	n->path = xstrdup(path);
 	n->temp = xasprintf("%s.part-%d", path, (int)getpid());
+	file = qemu_file_name(n->temp);
 	{
 		const char *argv[] = {"qemu-img", "create", "-q",  "-f", "qcow2",
-				      "--",	  n->temp,  bytes, NULL};
+				      "--",	  file,	    bytes, NULL};
 
 		if (spawn_run(argv, 4096, NULL, NULL, e) < 0)
 			return NULL;
