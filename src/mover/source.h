@@ -90,7 +90,7 @@ struct source *source_nbd_open(const char *socket, const char *export_name, cons
 /*
  * A disk image in any format that QEMU reads, through a qemu-nbd of our own, which keeps everybody
  * else from writing to it meanwhile. `format` NULL: let QEMU find out. `bitmap` NULL or the name of
- * a persistent bitmap in the image; ERR_NOENT when that is not there or not usable.
+ * a persistent bitmap in the image; it fails when that is not there or not usable.
  */
 struct source *source_image_open(const char *path, const char *format, const char *bitmap,
 				 struct err *e);
