@@ -24,9 +24,20 @@ static jmp_buf aborted;
 STARVED(void *, malloc, (size_t n), (n))
 STARVED(void *, calloc, (size_t n, size_t size), (n, size))
 STARVED(void *, realloc, (void *p, size_t n), (p, n))
-STARVED(void *, reallocarray, (void *p, size_t n, size_t size), (p, n, size))
 STARVED(char *, strdup, (const char *s), (s))
 STARVED(char *, strndup, (const char *s, size_t n), (s, n))
+
+/* A sanitizer's ends the program on overflow, where the C library's gives NULL. */
+void *__real_reallocarray(void *p, size_t n, size_t size);
+void *__wrap_reallocarray(void *p, size_t n, size_t size);
+void *__wrap_reallocarray(void *p, size_t n, size_t size)
+{
+	size_t bytes;
+
+	if (out_of_memory || __builtin_mul_overflow(n, size, &bytes))
+		return NULL;
+	return __real_reallocarray(p, n, size);
+}
 
 int __real_vasprintf(char **s, const char *fmt, va_list ap);
 int __wrap_vasprintf(char **s, const char *fmt, va_list ap);

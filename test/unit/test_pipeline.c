@@ -101,6 +101,16 @@ static void fill(struct bench *b, struct pipe_slot *slot, unsigned number)
 	put_le32(slot->buf, 1 + (b->different ? number % b->different : number));
 }
 
+/* What a reader meets just now. */
+static int happens(struct bench *b, struct err *e)
+{
+	if (b->cancel_at && b->read == b->cancel_at)
+		cancel_set(&b->cancel);
+	if (b->fail_read && b->read == b->fail_read)
+		return err_set(e, ERR_BUSY, "the disk is busy (injected)");
+	return 0;
+}
+
 static int read_slots(struct pipeline *p, void *arg, struct err *e)
 {
 	struct bench *b = arg;
@@ -110,18 +120,15 @@ static int read_slots(struct pipeline *p, void *arg, struct err *e)
 	while (b->read < b->slots || b->read_forever) {
 		struct pipe_slot *slot = pipeline_slot(p, n == 0);
 
+		if (!slot && n == 0)
+			return pipeline_check(p, e);
 		if (slot) {
-			if (slot->number != b->read)
-				b->wrong++;
+			b->wrong += slot->number != b->read;
 			fill(b, slot, b->read++);
 			held[n++] = slot;
 		}
-		if (b->fail_read && b->read == b->fail_read)
-			return err_set(e, ERR_BUSY, "the disk is busy (injected)");
-		if (b->cancel_at && b->read == b->cancel_at)
-			cancel_set(&b->cancel);
-		if (!slot && n == 0)
-			return pipeline_check(p, e);
+		if (happens(b, e) < 0)
+			return -1;
 		if (slot && n < b->shuffle && b->read < b->slots)
 			continue;
 		while (n) {
