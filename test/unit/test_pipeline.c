@@ -69,7 +69,8 @@ struct bench {
 	struct codec *codec; /* for audits */
 	uint8_t lie;	     /* what an audit finds is not what was there */
 
-	unsigned read, placed, wrong, most;
+	unsigned read, placed, most;
+	atomic_uint wrong;
 };
 
 static void up(struct bench *b)
