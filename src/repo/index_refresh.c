@@ -16,12 +16,16 @@
 
 static int note_name(void *arg, const char *key, uint64_t size, struct err *e)
 {
+	char same[STORE_KEY_MAX];
 	uint8_t name[HASH_BYTES];
 
 	(void)size;
 	(void)e;
-	if (strlen(key) == strlen("index/") + 2 * HASH_BYTES &&
-	    hex_decode(key + strlen("index/"), HASH_BYTES, name))
+	if (strlen(key) != strlen("index/") + 2 * HASH_BYTES ||
+	    !hex_decode(key + strlen("index/"), HASH_BYTES, name))
+		return 0;
+	run_key_name(name, same);
+	if (strcmp(key, same) == 0)
 		name_list_add(arg, name);
 	return 0;
 }
@@ -218,7 +222,8 @@ int index_open_run(struct index *ix, const uint8_t name[HASH_BYTES], struct err 
 	set = index_hold(ix);
 	for (size_t i = 0; i < set->n; i++)
 		draft_add(&d, set->runs[i]);
-	rc = draft_run(ix, &d, set, name, e);
+	/* Another thread's refresh may have found it already. */
+	rc = in_set(set, name) ? 0 : draft_run(ix, &d, set, name, e);
 	if (rc == 0 && d.damaged.n)
 		rc = err_set(e, ERR_CORRUPT,
 			     "%s: an index run is damaged right after it was written",
