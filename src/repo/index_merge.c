@@ -150,8 +150,8 @@ static int heal(struct index *ix, struct store_session *ss, const struct pack_se
 	return rc < 0 ? -1 : 1;
 }
 
-int index_tidy(struct index *ix, struct store_session *ss, const struct pack_set *without,
-	       struct err *e)
+static int tidy(struct index *ix, struct store_session *ss, const struct pack_set *without,
+		struct err *e)
 {
 	struct err why = {0};
 	int rc;
@@ -175,5 +175,43 @@ int index_tidy(struct index *ix, struct store_session *ss, const struct pack_set
 		if (rc != 0)
 			rc = index_refresh(ix, e);
 	}
+	return rc;
+}
+
+/* Read all runs to their ends, and go on without those that cannot be read. */
+static int distrust_unreadable(struct index *ix, struct err *e)
+{
+	struct run_set *set = index_hold(ix);
+	int rc = 0;
+
+	for (size_t i = 0; i < set->n && rc == 0; i++) {
+		struct run_input *in = run_input_run(set->runs[i]->run);
+		struct err why = {0};
+		struct run_entry r;
+
+		while ((rc = in->next(in, &r, &why)) > 0)
+			;
+		in->free(in);
+		if (rc < 0)
+			rc = why.kind == ERR_CORRUPT
+				     ? index_distrust(ix, set->runs[i]->run->name, e)
+				     : 0; /* a merge will tell */
+	}
+	index_release(ix, set);
+	return rc;
+}
+
+int index_tidy(struct index *ix, struct store_session *ss, const struct pack_set *without,
+	       struct err *e)
+{
+	struct err why = {0};
+	int rc = tidy(ix, ss, without, &why);
+
+	/* A run that was merged turned out to be damaged: without it, and with what the packs say.
+	 */
+	if (rc < 0 && why.kind == ERR_CORRUPT)
+		rc = distrust_unreadable(ix, &why) < 0 ? -1 : tidy(ix, ss, without, &why);
+	if (rc < 0 && e)
+		*e = why;
 	return rc;
 }
