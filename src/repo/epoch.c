@@ -43,16 +43,28 @@ struct reading {
 	struct pack_set set;
 };
 
+/* "epochs/N": other objects may lie there, and mean nothing. */
+static bool is_epoch(const char *key)
+{
+	const char *n = key + strlen("epochs/");
+
+	return n[0] >= '1' && n[0] <= '9' && n[strspn(n, "0123456789")] == 0;
+}
+
 static int read_epoch(void *arg, const char *key, uint64_t size, struct err *e)
 {
 	struct reading *rd = arg;
+	struct store *s = repo_store(rd->repo);
 	AUTO_BUF body = BUF_INIT;
 	struct err why = {0};
 
 	(void)size;
-	if (object_get(repo_store(rd->repo), repo_keys(rd->repo), key, BOX_EPOCH, &body, NULL,
-		       &why) == 0)
-		return epoch_decode(body.data, body.len, &rd->set, e);
+	if (!is_epoch(key))
+		return 0;
+	if (object_get(s, repo_keys(rd->repo), key, BOX_EPOCH, &body, NULL, &why) == 0)
+		return epoch_decode(body.data, body.len, &rd->set, e) < 0
+			       ? err_wrap(e, "%s/%s", s->url, key)
+			       : 0;
 	if (why.kind == ERR_NOENT)
 		return 0; /* its collector is done */
 	if (e)

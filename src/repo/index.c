@@ -271,20 +271,30 @@ static int search_run(struct index *ix, const struct index_run *ir, struct searc
 	return 0;
 }
 
-static int compare_entry(const void *id, const void *entry)
+/* The first of the recovered entries with an id not below this one. */
+static size_t recovered_lower_bound(const struct recovered *rec, const struct block_id *id)
 {
-	return memcmp(id, ((const struct run_entry *)entry)->id.b, HASH_BYTES);
+	size_t lo = 0, hi = rec->n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (memcmp(rec->entries[mid].id.b, id->b, HASH_BYTES) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
 }
 
 static void search_recovered(struct index *ix, struct search *s)
 {
 	const struct recovered *rec = &ix->recovered;
-	const struct run_entry *r;
 
 	pthread_rwlock_rdlock(&ix->recovered_lock);
-	r = rec->n ? bsearch(s->id, rec->entries, rec->n, sizeof(*r), compare_entry) : NULL;
-	if (r)
-		found(s, r, rec->packs[r->pack]);
+	for (size_t i = recovered_lower_bound(rec, s->id);
+	     i < rec->n && block_id_equal(&rec->entries[i].id, s->id); i++)
+		found(s, &rec->entries[i], rec->packs[rec->entries[i].pack]);
 	pthread_rwlock_unlock(&ix->recovered_lock);
 }
 

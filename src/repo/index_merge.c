@@ -98,19 +98,32 @@ static int tidy_level(struct index *ix, struct store_session *ss, unsigned level
 	return rc;
 }
 
-/* The recovered entries but those of packs that a collector is about to remove. */
-static struct run_entry *wanted(const struct recovered *rec, const struct pack_set *without,
-				size_t *ret_n)
+/*
+ * What was recovered but for packs that a collector is about to remove. A run must not even list
+ * these: their epoch would never end.
+ */
+static struct recovered wanted(const struct recovered *rec, const struct pack_set *without)
 {
-	struct run_entry *entries = xcalloc(rec->n, sizeof(*entries));
-	size_t n = 0;
+	AUTO_FREE uint32_t *number =
+		xcalloc(rec->n_packs, sizeof(*number)); /* from 1; 0: left out */
+	struct recovered w = {.entries = xcalloc(rec->n, sizeof(*w.entries)),
+			      .packs = xcalloc(rec->n_packs, HASH_BYTES)};
 
-	for (size_t i = 0; i < rec->n; i++) {
-		if (!pack_set_has(without, rec->packs[rec->entries[i].pack]))
-			entries[n++] = rec->entries[i];
+	for (size_t i = 0; i < rec->n_packs; i++) {
+		if (pack_set_has(without, rec->packs[i]))
+			continue;
+		memcpy(w.packs[w.n_packs++], rec->packs[i], HASH_BYTES);
+		number[i] = (uint32_t)w.n_packs;
 	}
-	*ret_n = n;
-	return entries;
+	for (size_t i = 0; i < rec->n; i++) {
+		const struct run_entry *r = &rec->entries[i];
+
+		if (!number[r->pack])
+			continue;
+		w.entries[w.n] = *r;
+		w.entries[w.n++].pack = number[r->pack] - 1;
+	}
+	return w;
 }
 
 /* Write what was read from packs as a run, in place of damaged ones; 1 when that was done. */
@@ -118,26 +131,27 @@ static int heal(struct index *ix, struct store_session *ss, const struct pack_se
 		struct err *e)
 {
 	const struct recovered *rec = &ix->recovered;
-	AUTO_FREE struct run_entry *entries = NULL;
+	struct recovered w;
 	struct plan p = {0};
 	struct run_input *in;
-	size_t n;
 	int rc;
 
 	if (rec->n == 0 || rec->incomplete)
 		return 0;
-	entries = wanted(rec, without, &n);
+	w = wanted(rec, without);
 	for (size_t i = 0; i < ix->damaged.n; i++)
 		name_list_add(&p.replaced, ix->damaged.names[i]);
-	in = run_input_array(entries, n, (const uint8_t(*)[HASH_BYTES])rec->packs, rec->n_packs);
+	in = run_input_array(w.entries, w.n, (const uint8_t(*)[HASH_BYTES])w.packs, w.n_packs);
 	rc = write_plan(ix, ss, &p, in, e);
 	in->free(in);
 	name_list_done(&p.replaced);
+	free(w.entries);
+	free(w.packs);
 	return rc < 0 ? -1 : 1;
 }
 
-int index_tidy(struct index *ix, struct store_session *ss, const struct pack_set *without,
-	       struct err *e)
+static int tidy(struct index *ix, struct store_session *ss, const struct pack_set *without,
+		struct err *e)
 {
 	struct err why = {0};
 	int rc;
@@ -161,5 +175,43 @@ int index_tidy(struct index *ix, struct store_session *ss, const struct pack_set
 		if (rc != 0)
 			rc = index_refresh(ix, e);
 	}
+	return rc;
+}
+
+/* Read all runs to their ends, and go on without those that cannot be read. */
+static int distrust_unreadable(struct index *ix, struct err *e)
+{
+	struct run_set *set = index_hold(ix);
+	int rc = 0;
+
+	for (size_t i = 0; i < set->n && rc == 0; i++) {
+		struct run_input *in = run_input_run(set->runs[i]->run);
+		struct err why = {0};
+		struct run_entry r;
+
+		while ((rc = in->next(in, &r, &why)) > 0)
+			;
+		in->free(in);
+		if (rc < 0)
+			rc = why.kind == ERR_CORRUPT
+				     ? index_distrust(ix, set->runs[i]->run->name, e)
+				     : 0; /* a merge will tell */
+	}
+	index_release(ix, set);
+	return rc;
+}
+
+int index_tidy(struct index *ix, struct store_session *ss, const struct pack_set *without,
+	       struct err *e)
+{
+	struct err why = {0};
+	int rc = tidy(ix, ss, without, &why);
+
+	/* A run that was merged turned out to be damaged: without it, and with what the packs say.
+	 */
+	if (rc < 0 && why.kind == ERR_CORRUPT)
+		rc = distrust_unreadable(ix, &why) < 0 ? -1 : tidy(ix, ss, without, &why);
+	if (rc < 0 && e)
+		*e = why;
 	return rc;
 }

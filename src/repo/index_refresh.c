@@ -16,12 +16,16 @@
 
 static int note_name(void *arg, const char *key, uint64_t size, struct err *e)
 {
+	char same[STORE_KEY_MAX];
 	uint8_t name[HASH_BYTES];
 
 	(void)size;
 	(void)e;
-	if (strlen(key) == strlen("index/") + 2 * HASH_BYTES &&
-	    hex_decode(key + strlen("index/"), HASH_BYTES, name))
+	if (strlen(key) != strlen("index/") + 2 * HASH_BYTES ||
+	    !hex_decode(key + strlen("index/"), HASH_BYTES, name))
+		return 0;
+	run_key_name(name, same);
+	if (strcmp(key, same) == 0)
 		name_list_add(arg, name);
 	return 0;
 }
@@ -218,7 +222,8 @@ int index_open_run(struct index *ix, const uint8_t name[HASH_BYTES], struct err 
 	set = index_hold(ix);
 	for (size_t i = 0; i < set->n; i++)
 		draft_add(&d, set->runs[i]);
-	rc = draft_run(ix, &d, set, name, e);
+	/* Another thread's refresh may have found it already. */
+	rc = in_set(set, name) ? 0 : draft_run(ix, &d, set, name, e);
 	if (rc == 0 && d.damaged.n)
 		rc = err_set(e, ERR_CORRUPT,
 			     "%s: an index run is damaged right after it was written",
@@ -271,16 +276,22 @@ static int scan_pack(void *arg, const char *key, uint64_t size, struct err *e)
 	AUTO_FREE struct pack_entry *entries = NULL;
 	struct scan *sc = arg;
 	struct recovered *out = &sc->out;
+	char same[STORE_KEY_MAX];
 	uint8_t name[HASH_BYTES];
+	struct err why = {0};
 	size_t n;
 
 	(void)size;
 	if (strlen(key) != strlen("packs/XX/") + 2 * HASH_BYTES ||
-	    !hex_decode(key + strlen("packs/XX/"), HASH_BYTES, name) || listed(sc, name))
+	    !hex_decode(key + strlen("packs/XX/"), HASH_BYTES, name))
 		return 0;
-	/* A pack that is damaged too is somebody else's finding: its blocks will be missed. */
-	if (pack_directory(sc->ix->store, sc->ix->keys, name, &entries, &n, NULL) < 0) {
-		out->incomplete = true;
+	pack_key_name(name, same);
+	if (strcmp(key, same) != 0 || listed(sc, name))
+		return 0;
+	/* A pack that is damaged too is somebody else's finding: its blocks will be missed. One
+	 * that is gone by now has been collected. */
+	if (pack_directory(sc->ix->store, sc->ix->keys, name, &entries, &n, &why) < 0) {
+		out->incomplete = out->incomplete || why.kind != ERR_NOENT;
 		return 0;
 	}
 	if (out->n + n > RECOVERED_MAX)
@@ -297,10 +308,14 @@ static int scan_pack(void *arg, const char *key, uint64_t size, struct err *e)
 	return 0;
 }
 
-/* Changes when there is a reason to read the packs again. */
-static uint64_t recovery_mark(const struct index *ix)
+/* Changes when there is a reason to read the packs again: runs came, went or turned out damaged. */
+static uint64_t recovery_mark(struct index *ix)
 {
-	return ix->next_serial * 4096 + ix->damaged.n * 2 + ix->search_packs;
+	struct run_set *set = index_hold(ix);
+	uint64_t runs = set->n;
+
+	index_release(ix, set);
+	return (ix->next_serial << 32) + (runs << 16) + ix->damaged.n * 2 + ix->search_packs;
 }
 
 static int recover(struct index *ix, struct err *e)

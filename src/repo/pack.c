@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/hex.h"
 #include "base/uuid.h"
+#include "repo/record.h"
 
 #define LAYOUT 1
 #define WRITE_BUFFER ((size_t)2 << 20)
@@ -122,8 +123,6 @@ static int seal_record(struct pack_writer *p, struct pack_entry *at, const void 
 {
 	uint8_t aad[RECORD_AAD], *to;
 
-	if (p->offset + n + SEAL_TAG > PACK_MAX)
-		return err_set(e, ERR_LIMIT, "a pack would be larger than 1 GiB");
 	at->offset = (uint32_t)p->offset;
 	at->stored = (uint32_t)(n + SEAL_TAG);
 	record_aad(at, aad);
@@ -149,6 +148,12 @@ static int seal_record(struct pack_writer *p, struct pack_entry *at, const void 
 	return 0;
 }
 
+uint64_t pack_writer_size(const struct pack_writer *p)
+{
+	return p->offset + p->nodes.len + p->node_n * SEAL_TAG + PACK_ENTRY * (p->n + p->node_n) +
+	       SEAL_TAG + PACK_TRAILER;
+}
+
 int pack_add(struct pack_writer *p, enum block_kind kind, enum block_encoding encoding,
 	     const struct block_id *id, const void *payload, size_t n, struct err *e)
 {
@@ -156,18 +161,16 @@ int pack_add(struct pack_writer *p, enum block_kind kind, enum block_encoding en
 
 	if (n + SEAL_TAG > RECORD_STORED_MAX)
 		return err_set(e, ERR_LIMIT, "a block of %zu bytes is too large", n);
+	/* What is more than this, no reader takes. */
+	if (pack_writer_size(p) + n + SEAL_TAG + PACK_ENTRY > PACK_MAX ||
+	    (p->n + p->node_n + 1) * PACK_ENTRY + SEAL_TAG > PACK_DIRECTORY_MAX)
+		return err_set(e, ERR_LIMIT, "a pack would be too large");
 	if (kind == BLOCK_DATA)
 		return seal_record(p, &at, payload, n, e);
 	at.stored = (uint32_t)(n + SEAL_TAG);
 	buf_add(&p->nodes, payload, n);
 	remember(&p->node_entries, &p->node_n, &p->node_cap, &at);
 	return 0;
-}
-
-uint64_t pack_writer_size(const struct pack_writer *p)
-{
-	return p->offset + p->nodes.len + p->node_n * SEAL_TAG + PACK_ENTRY * (p->n + p->node_n) +
-	       SEAL_TAG + PACK_TRAILER;
 }
 
 static int write_nodes(struct pack_writer *p, struct err *e)
@@ -305,6 +308,20 @@ static int read_trailer(struct store *s, const char *key, struct trailer *t, str
 	return 0;
 }
 
+/* What comes behind the entries. A delta names its base itself, so the bases here say nothing new.
+ */
+static int check_records(struct cur list, struct err *e)
+{
+	struct record r;
+	int rc;
+
+	while ((rc = record_next(&list, &r, e)) > 0) {
+		if (record_unknown(&r, "a pack's directory", e) < 0)
+			return -1;
+	}
+	return rc;
+}
+
 static int parse_entries(const struct buf *dir, const struct trailer *t, struct pack_entry *out,
 			 struct err *e)
 {
@@ -324,7 +341,7 @@ static int parse_entries(const struct buf *dir, const struct trailer *t, struct 
 	}
 	if (!cur_ok(&c) || offset != t->offset)
 		return err_set(e, ERR_CORRUPT, "the pack's directory does not fill the pack");
-	return 0;
+	return check_records(c, e);
 }
 
 static int read_directory(struct store *s, const struct keyring *k, const char *key,

@@ -201,6 +201,7 @@ struct listing {
 static int load_one(void *arg, const char *key, uint64_t size, struct err *e)
 {
 	struct listing *l = arg;
+	char same[STORE_KEY_MAX];
 	struct err why = {0};
 	struct point *p;
 	struct uuid id;
@@ -208,6 +209,9 @@ static int load_one(void *arg, const char *key, uint64_t size, struct err *e)
 	(void)size;
 	if (!uuid_parse(key + strlen("points/"), &id))
 		return 0;
+	point_key_name(&id, same);
+	if (strcmp(key, same) != 0)
+		return 0; /* with upper-case digits: no point's name */
 	p = point_load(l->repo, &id, &why);
 	if (p) {
 		l->list->points =

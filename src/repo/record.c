@@ -5,8 +5,6 @@
 
 #include "base/mem.h"
 
-#define HEAD 6 /* u16 tag, u32 length */
-
 void record_add(struct buf *b, uint16_t tag, const void *data, size_t n)
 {
 	buf_u16(b, tag);

@@ -18,6 +18,7 @@
 #include "base/err.h"
 
 #define RECORD_CRITICAL 0x8000
+#define RECORD_HEAD 6 /* u16 tag, u32 length */
 #define RECORD_TEXT_MAX 65536
 
 void record_add(struct buf *b, uint16_t tag, const void *data, size_t n);

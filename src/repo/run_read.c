@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/hex.h"
 #include "repo/box.h"
+#include "repo/record.h"
 #include "repo/run.h"
 
 #define HEAD 64
@@ -107,6 +108,37 @@ static int read_head(struct run *r, struct err *e)
 	return 0;
 }
 
+#define CHUNK ((size_t)64 << 10)
+
+/* What comes behind the entries, from `at` on. A delta names its base itself, so the bases here say
+ * nothing new. */
+static int check_records(const struct run *r, uint64_t at, struct err *e)
+{
+	const uint64_t end = r->box->head.body_len;
+	AUTO_FREE uint8_t *chunk = xmalloc(CHUNK);
+	uint64_t chunk_at = at, chunk_end = at;
+
+	while (at < end) {
+		struct record rec;
+
+		if (end - at < RECORD_HEAD)
+			return err_set(e, ERR_CORRUPT, "an index run is cut short");
+		if (at + RECORD_HEAD > chunk_end) {
+			size_t n = (size_t)MIN((uint64_t)CHUNK, end - at);
+
+			if (box_read(r->box, at, chunk, n, e) < 0)
+				return -1;
+			chunk_at = at;
+			chunk_end = at + n;
+		}
+		rec.tag = get_le16(chunk + (at - chunk_at));
+		if (record_unknown(&rec, "an index run", e) < 0)
+			return -1;
+		at += RECORD_HEAD + (uint64_t)get_le32(chunk + (at - chunk_at) + 2);
+	}
+	return at == end ? 0 : err_set(e, ERR_CORRUPT, "an index run is cut short");
+}
+
 static int read_body(struct run *r, uint64_t filter_max, struct err *e)
 {
 	uint64_t at = HEAD;
@@ -120,6 +152,8 @@ static int read_body(struct run *r, uint64_t filter_max, struct err *e)
 	r->entries_at = at + r->filter_bytes;
 	if (r->entries_at + r->n * RUN_ENTRY > r->box->head.body_len)
 		return err_set(e, ERR_CORRUPT, "an index run is cut short");
+	if (check_records(r, r->entries_at + r->n * RUN_ENTRY, e) < 0)
+		return -1;
 	if (r->filter_bytes && r->filter_bytes <= filter_max) {
 		r->filter = read_list(r, &at, r->filter_bytes, 1, e);
 		if (!r->filter)
@@ -180,9 +214,7 @@ void run_groups_of(const struct run *r, const struct block_id *id, uint64_t *ret
 	*ret_first = lo ? lo - 1 : 0;
 	while (lo < r->n_groups && r->fences[lo] == prefix)
 		lo++;
-	*ret_end = MAX(lo, *ret_first);
-	if (*ret_end == *ret_first && *ret_first < r->n_groups && r->fences[*ret_first] <= prefix)
-		(*ret_end)++;
+	*ret_end = lo;
 }
 
 int run_read_group(const struct run *r, uint64_t g, uint8_t *out, size_t *ret_n, struct err *e)

@@ -49,16 +49,23 @@ struct run_input *run_input_array(const struct run_entry *entries, size_t n,
 	return &a->in;
 }
 
-static int by_id(const void *a, const void *b)
+/* By id, and one id's places by pack and offset. */
+static int by_place(const void *a, const void *b)
 {
-	return memcmp(((const struct run_entry *)a)->id.b, ((const struct run_entry *)b)->id.b,
-		      HASH_BYTES);
+	const struct run_entry *x = a, *y = b;
+	int rc = memcmp(x->id.b, y->id.b, HASH_BYTES);
+
+	if (rc == 0)
+		rc = x->pack < y->pack ? -1 : x->pack > y->pack;
+	if (rc == 0)
+		rc = x->offset < y->offset ? -1 : x->offset > y->offset;
+	return rc;
 }
 
 void run_sort(struct run_entry *entries, size_t n)
 {
 	if (n)
-		qsort(entries, n, sizeof(*entries), by_id);
+		qsort(entries, n, sizeof(*entries), by_place);
 }
 
 /* ---- merging ---- */
@@ -158,7 +165,7 @@ static int merge_next(struct merge *m, struct run_entry *ret_r, struct err *e)
 		for (size_t i = 0; i < m->n; i++) {
 			struct lane *l = &m->lanes[i];
 
-			if (l->has && (!low || by_id(&l->head, &low->head) < 0))
+			if (l->has && (!low || by_place(&l->head, &low->head) < 0))
 				low = l;
 		}
 		if (!low)

@@ -50,6 +50,14 @@ struct credential *test_credential(uint8_t byte)
 	return c;
 }
 
+struct keyring *test_keys(void)
+{
+	AUTO(credential) c = test_credential(1);
+	struct uuid id = {{7}};
+
+	return OK_PTR(keyring_new(&id, c, "", NULL, e));
+}
+
 struct repo *test_reopen(struct store *s)
 {
 	AUTO(credential) c = test_credential(1);

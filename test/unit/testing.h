@@ -70,6 +70,8 @@ uint64_t random_seed(void);
 
 /* A key-file credential with fixed bytes: opens quickly. */
 struct credential *test_credential(uint8_t byte);
+/* A new ring for a repository with a fixed id, opened by test_credential(1), stored nowhere. */
+struct keyring *test_keys(void);
 /* A new repository in memory; the store is freed by the caller after the repo. */
 struct repo *test_repo(struct store **ret_store);
 /* The repository in a store, with test_credential(1). */
