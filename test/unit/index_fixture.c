@@ -31,6 +31,7 @@ int index_fixture_tear_down(void **state)
 {
 	struct index_fixture *f = *state;
 
+	f->hook = NULL; /* its argument may be gone with the test */
 	index_free(f->ix);
 	store_session_end(f->ss);
 	store_free(f->s);

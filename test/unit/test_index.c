@@ -118,7 +118,7 @@ static void test_packs_that_do_not_count(void **state)
 /* A run with one entry in a group, so that there are more groups than the cache takes. */
 static void test_more_groups_than_cached(void **state)
 {
-	enum { N = 3000 };
+	enum { N = 1500 };
 	struct index_fixture *f = *state;
 	AUTO_FREE struct run_entry *entries = xcalloc(N, sizeof(*entries));
 	static const uint8_t name[HASH_BYTES] = {5};

@@ -128,14 +128,17 @@ static size_t find(const struct run *run, const struct block_id *id, const struc
 	return hits;
 }
 
+/* A part of the entries of a long list, the first and the last among them. */
 static void assert_finds(const struct run *run, const struct list *l)
 {
-	for (size_t i = 0; i < l->n; i++) {
+	size_t step = l->n > 600 ? 17 : 3;
+
+	for (size_t i = 0; i < l->n; i = i < l->n - 1 ? MIN(i + step, l->n - 1) : l->n) {
 		struct block_id other = l->entries[i].id;
 
 		assert_true(find(run, &l->entries[i].id, &l->entries[i],
 				 l->packs[l->entries[i].pack]) > 0);
-		if (i % 16 == 0) {
+		if (i % 4 == 0) {
 			other.b[31] ^= 1;
 			assert_int_equal(find(run, &other, NULL, NULL), 0);
 			other.b[0] ^= 0x80;
