@@ -45,23 +45,33 @@ build() {
 	judge "$name-build" ninja -C "$out/$name"
 }
 
+# A runner's own verdict counts beside its test cases: a program that dies after the last of its tests has failed.
+verdict() { # NAME STATUS
+	if [ "$2" = 0 ] && [ -s "$results/$1.xml" ]; then note "$1-run" passed; else note "$1-run" failed "see $results/$1.log"; fi
+}
+
 # tests NAME ARGUMENT… : run meson's tests, keep their counts
 tests() {
-	local name=$1 junit
+	local name=$1 junit status
 	shift
-	meson test -C "$out/$name" --no-rebuild --print-errorlogs "$@" >"$results/$name-test.log" 2>&1 ||
-		grep -vE '^ *[0-9]+/[0-9]+ .* OK ' "$results/$name-test.log" | tail -n 150
+	rm -f "$out/$name"/meson-logs/*.junit.xml
+	meson test -C "$out/$name" --no-rebuild --print-errorlogs "$@" >"$results/$name.log" 2>&1
+	status=$?
+	[ $status = 0 ] || grep -vE '^ *[0-9]+/[0-9]+ .* OK ' "$results/$name.log" | tail -n 150
 	junit=$(ls -t "$out/$name"/meson-logs/*.junit.xml 2>/dev/null | head -n 1)
-	[ -n "$junit" ] && cp "$junit" "$results/$name.xml" || note "$name-test" failed
-	tail -n 12 "$results/$name-test.log" | grep -E '^(Ok|Fail|Skipped|Timeout):' | tr -s ' \n' ' ' && echo
+	[ -n "$junit" ] && cp "$junit" "$results/$name.xml"
+	verdict "$name" $status
+	tail -n 12 "$results/$name.log" | grep -E '^(Ok|Fail|Skipped|Timeout):' | tr -s ' \n' ' ' && echo
 }
 
 pytests() { # NAME FOLDER
+	local status
 	HOLDFAST=$out/asan/src/holdfast /usr/bin/python3 -m pytest -q -p no:cacheprovider \
-		--junitxml="$results/$1.xml" "$2" >"$results/$1.log" 2>&1 ||
-		tail -n 120 "$results/$1.log"
+		--junitxml="$results/$1.xml" "$2" >"$results/$1.log" 2>&1
+	status=$?
+	[ $status = 0 ] || tail -n 120 "$results/$1.log"
+	verdict "$1" $status
 	tail -n 1 "$results/$1.log"
-	[ -s "$results/$1.xml" ] || note "$1" failed
 }
 
 ubsan=-fno-sanitize-recover=undefined

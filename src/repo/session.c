@@ -442,6 +442,16 @@ int session_put_item(struct session *s, const void *data, size_t n, struct tree 
 
 /* ---- commit ---- */
 
+/* A checkpoint that no reader takes must not be acknowledged. */
+static int check_readable(const struct buf *body, struct err *e)
+{
+	struct err why = {0};
+	AUTO(point) back = point_decode(body->data, body->len, &why);
+
+	return back ? 0
+		    : err_set(e, ERR_LIMIT, "this cannot be kept as one checkpoint: %s", why.msg);
+}
+
 int session_commit(struct session *s, struct point *p, struct err *e)
 {
 	AUTO_BUF body = BUF_INIT;
@@ -461,7 +471,11 @@ int session_commit(struct session *s, struct point *p, struct err *e)
 		p->writer = xstrdup("holdfast " HF_VERSION);
 	p->stats.stored = s->stored;
 	point_encode(p, &body);
+	if (check_readable(&body, e) < 0)
+		return -1;
 	object_seal(repo_keys(s->repo), BOX_POINT, &body, &object);
+	if (object.len > OBJECT_MAX)
+		return err_set(e, ERR_LIMIT, "a checkpoint of %zu bytes is too large", object.len);
 	if (s->ss->ops->commit(s->ss, object.data, object.len, &why) < 0) {
 		if (why.kind == ERR_NOENT)
 			return revoked(e);

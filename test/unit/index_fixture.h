@@ -6,6 +6,8 @@
 #ifndef HF_TEST_INDEX_FIXTURE_H
 #define HF_TEST_INDEX_FIXTURE_H
 
+#include <stdatomic.h>
+
 #include "hook_store.h"
 #include "testing.h"
 
@@ -15,7 +17,7 @@ struct index_fixture {
 	struct store *s;     /* calls `hook` if there is one, and counts */
 	struct store_session *ss;
 	struct index *ix;
-	unsigned calls[HOOK_CALLS]; /* how often, since the test set it to zero */
+	atomic_uint calls[HOOK_CALLS]; /* how often, since the test set it to zero */
 	hook_fn *hook;
 	void *hook_arg;
 };

@@ -128,6 +128,28 @@ static void test_commit_fills_in(void **state)
 	store_free(s);
 }
 
+/* What no reader takes is not acknowledged. */
+static void test_commit_refuses_what_nobody_reads(void **state)
+{
+	AUTO(point) p = point_new();
+	struct store *s;
+	struct repo *r = test_repo(&s);
+	struct writer w;
+	char tag[16];
+
+	(void)state;
+	OK(writer_begin(&w, r, NULL, e));
+	for (int i = 0; i < 4097; i++) {
+		snprintf(tag, sizeof(tag), "tag%d=", i);
+		point_add_tag(p, tag);
+	}
+	FAILS(ERR_LIMIT, session_commit(w.s, p, e));
+	writer_end(&w);
+	assert_int_equal(test_count(s, "points/"), 0);
+	repo_free(r);
+	store_free(s);
+}
+
 static void test_block_is_stored_once(void **state)
 {
 	struct store *s;
@@ -460,6 +482,7 @@ int main(void)
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_abort_leaves_no_point),
 		cmocka_unit_test(test_commit_fills_in),
+		cmocka_unit_test(test_commit_refuses_what_nobody_reads),
 		cmocka_unit_test(test_block_is_stored_once),
 		cmocka_unit_test(test_many_threads_ask),
 		cmocka_unit_test(test_runs_are_published),
