@@ -193,12 +193,12 @@ static void test_progress(void **state)
 static void test_increments(void **state)
 {
 	(void)state;
-	for (uint64_t history = 0; history < 8; history++) {
+	for (uint64_t history = 0; history < 4; history++) {
 		struct tree parent;
 		struct fake_source f;
 		struct bench b;
 
-		bench_up(&b, 3000000 + history * 777777);
+		bench_up(&b, 2000000 + history * 777777);
 		b.rnd.state ^= history << 20;
 		make_disk(&b);
 		use_map(&b, &f);
@@ -220,12 +220,12 @@ static void test_increments(void **state)
 static void test_cost_follows_change(void **state)
 {
 	struct extent map[] = {
-		{100 * BLOCK, EXTENT_CLEAN}, {3 * BLOCK, EXTENT_DATA}, {897 * BLOCK, EXTENT_CLEAN}};
+		{100 * BLOCK, EXTENT_CLEAN}, {3 * BLOCK, EXTENT_DATA}, {297 * BLOCK, EXTENT_CLEAN}};
 	struct fake_source f;
 	struct bench b;
 
 	(void)state;
-	bench_up(&b, 1000 * BLOCK);
+	bench_up(&b, 400 * BLOCK);
 	random_fill(&b.rnd, b.data, b.size, false);
 	fake_source_init(&f, b.data, b.size);
 	OK(back_up(&b, &f, NULL, false, NULL, e));

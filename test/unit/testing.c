@@ -26,10 +26,11 @@ void random_fill(struct random *r, void *out, size_t n, bool noise)
 		"backup restore checkpoint mover target repository policy plan ";
 	uint8_t *p = out;
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i += 8) {
 		uint64_t v = random_next(r);
 
-		p[i] = noise ? (uint8_t)(v >> 32) : (uint8_t)words[(v >> 40) % 16 + i % 40];
+		for (size_t j = i; j < MIN(i + 8, n); j++, v >>= 8)
+			p[j] = noise ? (uint8_t)v : (uint8_t)words[v % 16 + j % 40];
 	}
 }
 
