@@ -8,6 +8,7 @@
 #include <libnbd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fio.h"
@@ -198,6 +199,25 @@ struct sink *sink_nbd_open(const char *uri, uint64_t size, unsigned threads, str
 	return steal(&s);
 }
 
+/* A file that is replaced must be one: the name of a device must not become a file's. */
+static int check_place(const char *path, bool overwrite, struct err *e)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return 0;
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, ERR_INVALID,
+			       "%s is no file, so it cannot become a qcow2 image: write the disk "
+			       "to it with --format raw",
+			       path);
+	if (!overwrite)
+		return err_set(e, ERR_EXISTS,
+			       "%s exists: choose another place, or replace it with --overwrite",
+			       path);
+	return 0;
+}
+
 /*
  * The image is made beside its place and renamed at the end.
  * If interrupted: PATH.part-PID, which nobody takes for a whole image.
@@ -211,11 +231,8 @@ struct sink *sink_qcow2_open(const char *path, uint64_t size, bool overwrite, un
 	AUTO(sink) s = NULL;
 	struct nbd_sink *n;
 
-	if (!overwrite && access(path, F_OK) == 0) {
-		err_set(e, ERR_EXISTS,
-			"%s exists: choose another place, or replace it with --overwrite", path);
+	if (check_place(path, overwrite, e) < 0)
 		return NULL;
-	}
 	n = xcalloc(1, sizeof(*n));
 	s = &n->s;
 	n->s.ops = &image_ops;

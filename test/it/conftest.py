@@ -175,3 +175,22 @@ def module_guests(lab, guest_image, module_folder):
 def guest(guests):
     """A guest of this test alone, running."""
     return guests.new()
+
+
+@pytest.fixture
+def small_folder(folder):
+    """Makes small file systems."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    made = []
+
+    def make(mib):
+        place = folder / f"small{len(made)}"
+        place.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mib}m", "tmpfs", place], check=True, timeout=30)
+        made.append(place)
+        return place
+
+    yield make
+    for place in made:
+        subprocess.run(["umount", "-l", place], check=True, timeout=30)
