@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/spawn.h"
@@ -99,6 +100,11 @@ struct qemu_nbd *qemu_nbd_start(const char *path, const struct qemu_nbd_options 
 	char shared[32];
 	int n = 2;
 
+	/* Ours tells better what is wrong, and by its kind. */
+	if (access(path, o->writable ? R_OK | W_OK : R_OK) < 0) {
+		err_sys(e, errno, "open image %s", path);
+		return NULL;
+	}
 	if (make_folder(q, e) < 0)
 		return NULL;
 	snprintf(shared, sizeof(shared), "--shared=%u", o->clients ? o->clients + 1 : 2);

@@ -33,16 +33,25 @@ static struct nbd_sink *of(struct sink *s)
 	return (struct nbd_sink *)s;
 }
 
-static int nbd_fail(const char *name, const char *what, struct err *e)
+static enum err_kind kind_of(int sys, struct nbd_handle *h)
+{
+	if (sys == ENOSPC)
+		return ERR_NOSPACE;
+	if (sys == EPERM)
+		return ERR_DENIED;
+	/* Also when it was never there. */
+	return h && nbd_aio_is_dead(h) > 0 ? ERR_UNREACHABLE : ERR_IO;
+}
+
+static int nbd_fail(struct nbd_handle *h, const char *name, const char *what, struct err *e)
 {
 	int sys = nbd_get_errno();
 	const char *why = nbd_get_error();
 
-	return err_set(e,
-		       sys == ENOSPC  ? ERR_NOSPACE
-		       : sys == EPERM ? ERR_DENIED
-				      : ERR_IO,
-		       "%s: %s: %s", name, what, why ? why : "no reason given");
+	err_set(e, ERR_IO, "%s: %s: %s", name, what, why ? why : "no reason given");
+	if (e)
+		e->kind = kind_of(sys, h);
+	return -1;
 }
 
 static int nbd_write(struct sink *s, unsigned thread, const void *data, size_t len, uint64_t off,
@@ -55,7 +64,7 @@ static int nbd_write(struct sink *s, unsigned thread, const void *data, size_t l
 		size_t n = MIN(len, REQUEST_MAX);
 
 		if (nbd_pwrite(h, p, n, off, 0) < 0)
-			return nbd_fail(s->name, "write", e);
+			return nbd_fail(h, s->name, "write", e);
 		p += n;
 		off += n;
 		len -= n;
@@ -74,7 +83,7 @@ static int nbd_zero_range(struct sink *s, unsigned thread, uint64_t len, uint64_
 		int rc = zeros ? nbd_pwrite(h, zeros, (size_t)n, off, 0) : nbd_zero(h, n, off, 0);
 
 		if (rc < 0)
-			return nbd_fail(s->name, "write zeros", e);
+			return nbd_fail(h, s->name, "write zeros", e);
 		off += n;
 		len -= n;
 	}
@@ -127,7 +136,7 @@ static int nbd_finish(struct sink *s, struct err *e)
 
 	for (unsigned i = 0; i < n->n; i++) {
 		if (nbd_can_flush(n->nbd[i]) > 0 && nbd_flush(n->nbd[i], 0) < 0)
-			return nbd_fail(s->name, "flush", e);
+			return nbd_fail(n->nbd[i], s->name, "flush", e);
 	}
 	return n->server ? finish_image(n, e) : 0;
 }
@@ -151,10 +160,10 @@ static int connect_one(struct nbd_sink *n, const char *uri, const char *socket, 
 	struct nbd_handle *h = nbd_create();
 
 	if (!h)
-		return nbd_fail(n->s.name, "connect", e);
+		return nbd_fail(NULL, n->s.name, "connect", e);
 	n->nbd[n->n++] = h;
 	if (uri ? nbd_connect_uri(h, uri) < 0 : nbd_connect_unix(h, socket) < 0)
-		return nbd_fail(n->s.name, "connect", e);
+		return nbd_fail(h, n->s.name, "connect", e);
 	return 0;
 }
 
