@@ -191,6 +191,14 @@ static const struct platform_ops lv_ops = {
 	.restore = lv_restore,
 };
 
+/* What libvirt calls a system error here is a daemon that is not there. */
+static void no_connection(const char *uri, struct err *e)
+{
+	lv_fail(e, "connect to libvirt at %s", uri ? uri : "its default URI");
+	if (e && e->kind == ERR_IO)
+		e->kind = ERR_UNREACHABLE;
+}
+
 struct platform *libvirt_open(const char *uri, struct err *e)
 {
 	struct lv *lv = xcalloc(1, sizeof(*lv));
@@ -200,7 +208,7 @@ struct platform *libvirt_open(const char *uri, struct err *e)
 	virSetErrorFunc(NULL, keep_quiet);
 	lv->conn = virConnectOpen(uri);
 	if (!lv->conn)
-		lv_fail(e, "connect to libvirt at %s", uri ? uri : "its default URI");
+		no_connection(uri, e);
 	if (!lv->conn || look_around(lv, uri, e) < 0) {
 		lv_free(&lv->p);
 		return NULL;
