@@ -22,6 +22,7 @@ enum extent_kind {
 	EXTENT_DATA,  /* must be read */
 	EXTENT_ZERO,  /* reads as zeros */
 	EXTENT_CLEAN, /* unchanged since the checkpoint that the source compares with */
+	EXTENT_CLEAN_ZERO, /* unchanged, and known to read as zeros */
 };
 
 struct extent {

@@ -94,11 +94,11 @@ static int take_extents(void *arg, const char *context, uint64_t offset, uint32_
 
 static enum extent_kind kind_of(const struct nbd_source *n, size_t zi, size_t di)
 {
+	bool zero = n->allocation && (n->zeros.flags[zi] & ALLOCATION_ZERO);
+
 	if (n->bitmap && !(n->dirty.flags[di] & BITMAP_DIRTY))
-		return EXTENT_CLEAN;
-	if (n->allocation && (n->zeros.flags[zi] & ALLOCATION_ZERO))
-		return EXTENT_ZERO;
-	return EXTENT_DATA;
+		return zero ? EXTENT_CLEAN_ZERO : EXTENT_CLEAN;
+	return zero ? EXTENT_ZERO : EXTENT_DATA;
 }
 
 /* Merge what the contexts said about the next `len` bytes. */
