@@ -274,6 +274,9 @@ static int run(struct live *l, uint64_t started_us, struct err *e)
 	if (lv_items_store(l->lv, l->j->dom, l->info, l->s, l->res, l->job, e) < 0 ||
 	    read_domain(l, e) < 0)
 		return -1;
+	/* The mover may have been done before it noticed. */
+	if (cancel_check(l->job->watch.cancel, e) < 0)
+		return -1;
 	add_up(p, l->res, started_us);
 	name_parent(p, l->plan);
 	if (session_commit(l->s, p, e) < 0)
