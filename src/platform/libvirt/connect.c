@@ -233,13 +233,21 @@ virDomainPtr lv_domain(struct lv *lv, const char *ref, struct err *e)
 	return NULL;
 }
 
+/* A connection that broke looks alive until something is asked. */
+static bool answers(virConnectPtr conn)
+{
+	unsigned long version;
+
+	return virConnectIsAlive(conn) == 1 && virConnectGetLibVersion(conn, &version) == 0;
+}
+
 int lv_revive(struct lv *lv, virDomainPtr *dom, struct err *e)
 {
 	unsigned char id[VIR_UUID_BUFLEN];
 	virConnectPtr conn = NULL;
 	virDomainPtr again;
 
-	if (virConnectIsAlive(lv->conn) == 1)
+	if (answers(lv->conn))
 		return 0;
 	if (virDomainGetUUID(*dom, id) < 0)
 		return lv_fail(e, "ask for a domain's UUID");
