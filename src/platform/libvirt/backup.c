@@ -204,7 +204,29 @@ static int protect_live(struct live *l, struct err *e)
 
 /* ---- either ---- */
 
-/* The domain stopped under a backup: what it left on its disks can be read as they are. */
+/* QEMU ended by itself: the disks are as after a power cut. -1 when that is not enough. */
+static int check_crash(struct live *l, virDomainPtr dom, struct err *e)
+{
+	static const char why[] = "the domain did not shut down, its QEMU crashed";
+	int state = 0, reason = 0;
+
+	l->res->achieved = ACHIEVED_SHUT_OFF;
+	free(l->res->why_less);
+	l->res->why_less = NULL;
+	if (virDomainGetState(dom, &state, &reason, 0) < 0 || state != VIR_DOMAIN_SHUTOFF ||
+	    reason != VIR_DOMAIN_SHUTOFF_CRASHED)
+		return 0;
+	if (l->job->consistency == CONSISTENCY_REQUIRED)
+		return err_set(e, ERR_UNSUPPORTED,
+			       "a consistent backup of domain %s is required and not possible: %s: "
+			       "start it first",
+			       l->info->name, why);
+	l->res->achieved = ACHIEVED_CRASH;
+	l->res->why_less = xstrdup(why);
+	return 0;
+}
+
+/* The domain is not running, or stopped under a backup: its disks can be read as they are. */
 static int protect_stopped(struct live *l, virDomainPtr dom, struct err *e)
 {
 	const struct protect *job = l->job;
@@ -212,9 +234,10 @@ static int protect_stopped(struct live *l, virDomainPtr dom, struct err *e)
 	lv_plan_done(l->plan);
 	if (lv_plan_make(job, l->info, dom, false, l->plan, e) < 0)
 		return -1;
+	if (check_crash(l, dom, e) < 0)
+		return -1;
 	point_drop_disks(l->res);
 	job->point->instant_us = clock_wall_us();
-	l->res->achieved = ACHIEVED_SHUT_OFF;
 	l->res->frozen_us = 0;
 	return lv_read_offline(job, l->plan, l->s, l->res, e);
 }
