@@ -262,8 +262,7 @@ static int map_region(struct backup *b, struct blockmap *m, struct extent_list *
 			continue;
 		}
 		blockmap_add(m, known, EXTENT_CLEAN);
-		blockmap_add(m, x.len - known,
-			     x.kind == EXTENT_CLEAN ? EXTENT_DATA : EXTENT_ZERO);
+		blockmap_add(m, x.len - known, x.kind == EXTENT_CLEAN ? EXTENT_DATA : EXTENT_ZERO);
 	}
 	return 0;
 }

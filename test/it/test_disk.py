@@ -73,7 +73,8 @@ def test_formats(repo, folder, disk, fmt):
     point = repo.protect_disk(image, *([] if fmt == "raw" else ["--format", fmt]))
     assert (point.resource["type"], point.resource["name"], point.resource["id"]) == ("disk", "image", str(image))
     assert point.disks["disk"]["size_bytes"] == size and point.disks["disk"]["format"] == fmt
-    assert point.disks["disk"]["stats"]["read_bytes"] <= 8 * MIB, "holes were read"
+    # QEMU does not tell where a VHDX image has holes.
+    assert point.disks["disk"]["stats"]["read_bytes"] <= 8 * MIB or fmt == "vhdx", "holes were read"
     assert repo.gives_back(point, "disk", disk)
     images.write_into(image, 20 * MIB, images.noise(MIB, 9), "qcow2" if fmt == "auto" else fmt)
     again = repo.protect_disk(image, *([] if fmt == "raw" else ["--format", fmt]))
@@ -371,7 +372,10 @@ def test_stream_that_is_slow_and_killed(repo):
         run.process.stdin.flush()
         time.sleep(0.2)
     assert repo.points() == [] and len(repo.sessions()) == 1
+    # Ctrl-C ends the program before it in the pipe as well: the stream ends with the request.
     run.signal(signal.SIGTERM)
+    run.process.stdin.close()
+    run.process.stdin = None
     error = run.wait("cancelled").error
     assert error["kind"] == "cancelled"
     assert repo.points() == [] and repo.sessions() == []

@@ -131,7 +131,6 @@ def test_into_a_pool(case, guests, repo, folder):
         assert {path for _, path in places(case.lab, "copy").values()} == \
             {f"{folder}/pool/copy-vda.qcow2", f"{folder}/pool/copy-vdb.raw"}
         holds(case.lab, copy.name, case.held, folder)
-        copy.start()
         for pack in repo.packs():
             repo.damage(pack)
         repo.restore_domain("latest", "--name", "third", "--pool", "fast", code="corrupt")
@@ -217,7 +216,9 @@ def test_what_does_not_go(case, repo, folder):
     assert "no domain" in message and "checkpoint cat" in message
     message = repo.restore_domain("nothing@latest", code="not-found").error["message"]
     assert "'nothing'" in message and "checkpoint list" in message
-    repo.restore_domain(case.name + "@latest", "--to", folder / "missing", "--name", "copy", code="not-found")
+    message = repo.restore_domain(case.name + "@latest", "--to", folder / "missing", "--name", "copy",
+                                  code="not-found").error["message"]
+    assert f"{folder}/missing" in message
 
 
 # ---- firmware variables
@@ -236,8 +237,8 @@ def uefi(guests, folder):
         content = bytearray(f.read())
     content[-4096:] = images.noise(4096, 1)
     variables.write_bytes(content)
-    boot = f"<loader readonly='yes' type='pflash'>{CODE}</loader><nvram>{variables}</nvram>"
-    guest = guests.bare(two_disks(folder), agent=False, boot=boot)
+    firmware = f"<loader readonly='yes' type='pflash'>{CODE}</loader><nvram>{variables}</nvram>"
+    guest = guests.bare(two_disks(folder), agent=False, firmware=firmware)
     guest.variables = variables
     (folder / "to").mkdir()
     return guest

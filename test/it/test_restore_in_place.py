@@ -188,8 +188,9 @@ def test_started_meanwhile(case):
 def test_no_room(guests, repo, folder, small_folder):
     """The file system has no room for old and new: told, and the old one stays."""
     place = small_folder(40)
-    case = Case(guests.bare([Disk("vda", filled(place / "a.qcow2", 1))], agent=False), repo, folder)
-    (place / "a.qcow2.raw").unlink(missing_ok=True)
+    filled(folder / "a.qcow2", 1).rename(folder / "b.qcow2")
+    images.copy(folder / "b.qcow2", place / "a.qcow2")
+    case = Case(guests.bare([Disk("vda", place / "a.qcow2")], agent=False), repo, folder)
     message = case.restore(code="no-space").error["message"]
     assert "disk vda" in message and str(place) in message
     case.untouched()
