@@ -227,6 +227,18 @@ static int check_place(const char *path, bool overwrite, struct err *e)
 	return 0;
 }
 
+/* The file is made here, so that nobody else reads it, and an error says what it is. */
+static int make_image(const char *path, const char *bytes, struct err *e)
+{
+	AUTO_FREE char *file = qemu_file_name(path);
+	const char *argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", "--", file, bytes, NULL};
+	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return err_sys(e, errno, "create %s", path);
+	return spawn_run(argv, 4096, NULL, NULL, e);
+}
+
 /*
  * The image is made beside its place and renamed at the end.
  * If interrupted: PATH.part-PID, which nobody takes for a whole image.
@@ -236,7 +248,6 @@ struct sink *sink_qcow2_open(const char *path, uint64_t size, bool overwrite, un
 {
 	struct qemu_nbd_options o = {.format = "qcow2", .writable = true, .clients = threads};
 	AUTO_FREE char *bytes = xasprintf("%llu", (unsigned long long)size);
-	AUTO_FREE char *file = NULL;
 	AUTO(sink) s = NULL;
 	struct nbd_sink *n;
 
@@ -248,14 +259,8 @@ struct sink *sink_qcow2_open(const char *path, uint64_t size, bool overwrite, un
 	n->s.name = xstrdup(path);
 	n->path = xstrdup(path);
 	n->temp = xasprintf("%s.part-%d", path, (int)getpid());
-	file = qemu_file_name(n->temp);
-	{
-		const char *argv[] = {"qemu-img", "create", "-q",  "-f", "qcow2",
-				      "--",	  file,	    bytes, NULL};
-
-		if (spawn_run(argv, 4096, NULL, NULL, e) < 0)
-			return NULL;
-	}
+	if (make_image(n->temp, bytes, e) < 0)
+		return NULL;
 	n->server = qemu_nbd_start(n->temp, &o, e);
 	if (!n->server || connect_all(n, NULL, qemu_nbd_socket(n->server), threads, e) < 0)
 		return NULL;
