@@ -71,6 +71,14 @@ static bool missing(const char *path)
 	return access(path, F_OK) != 0;
 }
 
+/* There is no place for a file: the one that the definition names belongs to another domain. */
+static int not_put(struct restoring *r, const char *xpath)
+{
+	if (!r->keep_identity)
+		lv_edit_path(r->doc, xpath, NULL); /* libvirt makes a new one */
+	return 0;
+}
+
 /*
  * Put a file item back: at its old path if nothing is there, else beside the disks under the
  * domain's name. Sets the element to where it is.
@@ -92,7 +100,7 @@ static int put_file(struct restoring *r, const char *item, const char *xpath, co
 	else if (folder)
 		path = xasprintf("%s/%s%s", folder, r->name, suffix);
 	else
-		return 0;
+		return not_put(r, xpath);
 	if (fio_replace(path, bytes.data, bytes.len, 0600, e) < 0) {
 		free(path);
 		return -1;
