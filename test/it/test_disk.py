@@ -195,6 +195,7 @@ def test_to_a_file(repo, point, folder, disk):
     done = repo.run("restore", "disk", point.id, "disk", out).json
     assert done["restored"] == str(out) and done["content_bytes"] == SIZE
     assert images.same(out, disk) and out.stat().st_blocks * 512 < 8 * MIB
+    assert out.stat().st_mode & 0o777 == 0o600, "others can read what was sealed"
     out.write_bytes(b"mine")
     message = repo.run("restore", "disk", "latest", "disk", out, code="exists").error["message"]
     assert str(out) in message and "--overwrite" in message
@@ -211,6 +212,7 @@ def test_to_a_file(repo, point, folder, disk):
 def test_to_qcow2(repo, point, folder, disk):
     out = folder / "out.qcow2"
     repo.restore_disk(point, "disk", out, "--format", "qcow2")
+    assert out.stat().st_mode & 0o777 == 0o600, "others can read what was sealed"
     assert images.info(out)["format"] == "qcow2" and images.info(out)["virtual-size"] == SIZE
     images.qemu_img("check", "-q", out)
     assert images.same(images.to_raw(out, folder / "raw"), disk)
