@@ -22,6 +22,7 @@
 #include "platform/libvirt/priv.h"
 
 #define BEGIN_TRIES 16
+#define STOP_LOOKS 50 /* 100 ms each */
 
 /* ---- one disk ---- */
 
@@ -242,6 +243,18 @@ static int protect_stopped(struct live *l, virDomainPtr dom, struct err *e)
 	return lv_read_offline(job, l->plan, l->s, l->res, e);
 }
 
+/* Has the domain stopped? Its connections may break a moment before libvirt knows. */
+static bool has_stopped(virDomainPtr dom)
+{
+	int active = virDomainIsActive(dom);
+
+	for (int i = 0; i < STOP_LOOKS && active == 1; i++) {
+		clock_sleep_ms(100);
+		active = virDomainIsActive(dom);
+	}
+	return active == 0;
+}
+
 static int read_domain(struct live *l, struct err *e)
 {
 	struct err why = {0};
@@ -253,7 +266,7 @@ static int read_domain(struct live *l, struct err *e)
 	if (e)
 		*e = why;
 	if (why.kind == ERR_NOSPACE || why.kind == ERR_CANCELLED || why.kind == ERR_BUSY ||
-	    lv_revive(l->lv, &l->j->dom, NULL) < 0 || virDomainIsActive(l->j->dom) != 0 ||
+	    lv_revive(l->lv, &l->j->dom, NULL) < 0 || !has_stopped(l->j->dom) ||
 	    virDomainIsPersistent(l->j->dom) != 1)
 		return -1;
 	platform_note(
