@@ -22,7 +22,8 @@
 #include "platform/libvirt/priv.h"
 
 #define BEGIN_TRIES 16
-#define STOP_LOOKS 50 /* 100 ms each */
+#define STOP_WAIT_US 5000000
+#define SHUTDOWN_WAIT_US 60000000
 
 /* ---- one disk ---- */
 
@@ -243,16 +244,23 @@ static int protect_stopped(struct live *l, virDomainPtr dom, struct err *e)
 	return lv_read_offline(job, l->plan, l->s, l->res, e);
 }
 
-/* Has the domain stopped? Its connections may break a moment before libvirt knows. */
-static bool has_stopped(virDomainPtr dom)
+/*
+ * Has the domain stopped? Its connections break before libvirt knows; and when a guest shuts itself
+ * down during a backup, libvirt first waits half a minute for a lock that the backup has.
+ */
+static bool has_stopped(const struct live *l)
 {
-	int active = virDomainIsActive(dom);
+	uint64_t start = clock_mono_us(), limit = STOP_WAIT_US;
+	int state, reason;
 
-	for (int i = 0; i < STOP_LOOKS && active == 1; i++) {
+	while (virDomainIsActive(l->j->dom) == 1 && clock_mono_us() - start < limit &&
+	       !cancel_asked(l->job->watch.cancel)) {
+		if (virDomainGetState(l->j->dom, &state, &reason, 0) == 0 &&
+		    state == VIR_DOMAIN_SHUTDOWN)
+			limit = SHUTDOWN_WAIT_US;
 		clock_sleep_ms(100);
-		active = virDomainIsActive(dom);
 	}
-	return active == 0;
+	return virDomainIsActive(l->j->dom) == 0;
 }
 
 static int read_domain(struct live *l, struct err *e)
@@ -266,7 +274,7 @@ static int read_domain(struct live *l, struct err *e)
 	if (e)
 		*e = why;
 	if (why.kind == ERR_NOSPACE || why.kind == ERR_CANCELLED || why.kind == ERR_BUSY ||
-	    lv_revive(l->lv, &l->j->dom, NULL) < 0 || !has_stopped(l->j->dom) ||
+	    lv_revive(l->lv, &l->j->dom, NULL) < 0 || !has_stopped(l) ||
 	    virDomainIsPersistent(l->j->dom) != 1)
 		return -1;
 	platform_note(
