@@ -196,7 +196,7 @@ def test_guest_shuts_itself_down(guests, repo, folder):
     for disk in guest.disks:
         assert repo.gives_back("latest", disk, guest.hold(disk, folder / "held.raw")), disk
     assert repo.scratch_is_clean()
-    guest.boot()
+    guest.start()
     assert repo.protect(guest).modes()["vda"] == "incremental"
     assert len(guest.checkpoints()) == 1
 
