@@ -40,7 +40,9 @@ static enum err_kind kind_of(int sys, struct nbd_handle *h)
 	if (sys == EPERM)
 		return ERR_DENIED;
 	/* Also when it was never there. */
-	return h && nbd_aio_is_dead(h) > 0 ? ERR_UNREACHABLE : ERR_IO;
+	if (h && (nbd_aio_is_dead(h) > 0 || nbd_aio_is_closed(h) > 0))
+		return ERR_UNREACHABLE;
+	return ERR_IO;
 }
 
 static int nbd_fail(struct nbd_handle *h, const char *name, const char *what, struct err *e)
