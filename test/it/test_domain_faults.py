@@ -218,7 +218,9 @@ def test_destroyed_and_undefined_during_the_backup(bare, repo):
     """Nothing is left of it: a clear error, and nothing left of ours either."""
     with paused_midway(repo, bare) as run:
         with run.slowed():
-            bare.undefine()
+            # In this order: when it is off and still defined, its disks can be read.
+            bare.lab.virsh("undefine", bare.name, "--checkpoints-metadata")
+            bare.destroy()
         message = run.wait("unreachable").error["message"]
     assert bare.name in message and "nbd_poll" not in message, message
     assert repo.sessions() == [] and repo.points() == []
