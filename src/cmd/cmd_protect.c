@@ -120,6 +120,9 @@ static int single_commit(struct cli *c, struct single *s, struct err *e)
 	}
 	p->stats = p->resources[0].disks[0].stats;
 	p->stats.spent_us = clock_mono_us() - s->started_us;
+	/* Who stopped us may have stopped what we read from: it ended early then. */
+	if (cancel_check(&c->cancel, e) < 0)
+		return -1;
 	if (session_commit(s->session, p, e) < 0)
 		return -1;
 	show_result(c, p);

@@ -21,27 +21,22 @@ static int line_width(void)
 /* Text in lines, indented by `indent` but for the first, which starts at column `at`. */
 static void wrap(const char *text, int indent, int at)
 {
-	int width = line_width();
+	int width = line_width(), gap = 0;
 
 	while (*text) {
-		size_t n = strcspn(text, " \n");
+		int n = (int)strcspn(text, " \n");
 
-		if (at + (int)n > width && at > indent) {
+		if (*text == '\n' || (at > indent && at + gap + n > width)) {
 			printf("\n%*s", indent, "");
 			at = indent;
+			gap = 0;
 		}
-		fwrite(text, 1, n, stdout);
-		at += (int)n;
+		printf("%*s%.*s", gap, "", n, text);
+		at += gap + n;
 		text += n;
-		if (*text == '\n') {
-			printf("\n%*s", indent, "");
-			at = indent;
-			text++;
-		} else if (*text == ' ') {
-			putchar(' ');
-			at++;
-			text++;
-		}
+		gap = *text == ' ';
+		/* The end of a line is left for the next turn. */
+		text += gap || n == 0;
 	}
 	putchar('\n');
 }

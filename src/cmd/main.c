@@ -70,6 +70,21 @@ static int run(struct cli *c, struct err *e)
 	return 0;
 }
 
+/* Does a command line ask for JSON that could not be parsed? Its reader wants the error so, too. */
+static bool asks_for_json(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		const char *next = i + 1 < argc ? argv[i + 1] : "";
+
+		if (strcmp(argv[i], "-ojson") == 0 || strcmp(argv[i], "--output=json") == 0)
+			return true;
+		if ((strcmp(argv[i], "-o") == 0 || strcmp(argv[i], "--output") == 0) &&
+		    strcmp(next, "json") == 0)
+			return true;
+	}
+	return false;
+}
+
 static char *own_path(void)
 {
 	char path[4096];
@@ -86,8 +101,12 @@ int main(int argc, char **argv)
 
 	secret_harden();
 	catch_signals(&c.cancel);
-	if (parse_args(argc, argv, &c.p, &e) < 0 || run(&c, &e) < 0)
+	if (parse_args(argc, argv, &c.p, &e) < 0) {
+		c.json = asks_for_json(argc, argv);
 		code = report(&c, &e);
+	} else if (run(&c, &e) < 0) {
+		code = report(&c, &e);
+	}
 	repo_free(c.repo);
 	store_free(c.store);
 	credential_free(c.credential);

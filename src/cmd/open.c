@@ -148,7 +148,7 @@ int cli_open(struct cli *c, struct err *e)
 		return -1;
 	c->repo = repo_open(c->store, c->credential, e);
 	if (!c->repo)
-		return -1;
+		return e && e->kind == ERR_KEY ? err_wrap(e, "%s", c->store->url) : -1;
 	warning = repo_warning(c->repo);
 	if (warning)
 		cli_note(c, LOG_LEVEL_WARN, warning);

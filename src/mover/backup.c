@@ -257,12 +257,12 @@ static int map_region(struct backup *b, struct blockmap *m, struct extent_list *
 		uint64_t known = off < had ? MIN(x.len, had - off) : 0;
 
 		off += x.len;
-		if (x.kind != EXTENT_CLEAN) {
+		if (x.kind != EXTENT_CLEAN && x.kind != EXTENT_CLEAN_ZERO) {
 			blockmap_add(m, x.len, x.kind);
 			continue;
 		}
 		blockmap_add(m, known, EXTENT_CLEAN);
-		blockmap_add(m, x.len - known, EXTENT_DATA);
+		blockmap_add(m, x.len - known, x.kind == EXTENT_CLEAN ? EXTENT_DATA : EXTENT_ZERO);
 	}
 	return 0;
 }

@@ -9,14 +9,17 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/spawn.h"
+#include "mover/image_lock.h"
 
 #define START_MS 20000
 
 struct qemu_nbd {
 	struct spawn *child;
+	int lock; /* on an image that is read, or -1 */
 	char dir[64];
 	char socket[96];
 };
@@ -99,6 +102,10 @@ struct qemu_nbd *qemu_nbd_start(const char *path, const struct qemu_nbd_options 
 	char shared[32];
 	int n = 2;
 
+	q->lock = -1;
+	/* Tells better what is wrong as well, and by its kind. */
+	if (!o->writable && image_lock_read(path, &q->lock, e) < 0)
+		return NULL;
 	if (make_folder(q, e) < 0)
 		return NULL;
 	snprintf(shared, sizeof(shared), "--shared=%u", o->clients ? o->clients + 1 : 2);
@@ -161,6 +168,8 @@ void qemu_nbd_free(struct qemu_nbd *q)
 	if (!q)
 		return;
 	spawn_stop(q->child);
+	if (q->lock >= 0)
+		close(q->lock);
 	if (q->socket[0])
 		unlink(q->socket);
 	if (q->dir[0])

@@ -22,7 +22,8 @@ struct qemu_nbd;
  * freed. */
 char *qemu_file_name(const char *path);
 
-/* Start and wait until it answers. */
+/* Start and wait until it answers. An image that is read is locked against writers; ERR_BUSY when
+ * there is one already. */
 struct qemu_nbd *qemu_nbd_start(const char *path, const struct qemu_nbd_options *o, struct err *e);
 /* The socket; the export's name is empty. */
 const char *qemu_nbd_socket(const struct qemu_nbd *q);

@@ -8,6 +8,7 @@
 #include <libnbd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fio.h"
@@ -32,16 +33,27 @@ static struct nbd_sink *of(struct sink *s)
 	return (struct nbd_sink *)s;
 }
 
-static int nbd_fail(const char *name, const char *what, struct err *e)
+static enum err_kind kind_of(int sys, struct nbd_handle *h)
+{
+	if (sys == ENOSPC)
+		return ERR_NOSPACE;
+	if (sys == EPERM)
+		return ERR_DENIED;
+	/* Also when it was never there. */
+	if (h && (nbd_aio_is_dead(h) > 0 || nbd_aio_is_closed(h) > 0))
+		return ERR_UNREACHABLE;
+	return ERR_IO;
+}
+
+static int nbd_fail(struct nbd_handle *h, const char *name, const char *what, struct err *e)
 {
 	int sys = nbd_get_errno();
 	const char *why = nbd_get_error();
 
-	return err_set(e,
-		       sys == ENOSPC  ? ERR_NOSPACE
-		       : sys == EPERM ? ERR_DENIED
-				      : ERR_IO,
-		       "%s: %s: %s", name, what, why ? why : "no reason given");
+	err_set(e, ERR_IO, "%s: %s: %s", name, what, why ? why : "no reason given");
+	if (e)
+		e->kind = kind_of(sys, h);
+	return -1;
 }
 
 static int nbd_write(struct sink *s, unsigned thread, const void *data, size_t len, uint64_t off,
@@ -54,7 +66,7 @@ static int nbd_write(struct sink *s, unsigned thread, const void *data, size_t l
 		size_t n = MIN(len, REQUEST_MAX);
 
 		if (nbd_pwrite(h, p, n, off, 0) < 0)
-			return nbd_fail(s->name, "write", e);
+			return nbd_fail(h, s->name, "write", e);
 		p += n;
 		off += n;
 		len -= n;
@@ -73,7 +85,7 @@ static int nbd_zero_range(struct sink *s, unsigned thread, uint64_t len, uint64_
 		int rc = zeros ? nbd_pwrite(h, zeros, (size_t)n, off, 0) : nbd_zero(h, n, off, 0);
 
 		if (rc < 0)
-			return nbd_fail(s->name, "write zeros", e);
+			return nbd_fail(h, s->name, "write zeros", e);
 		off += n;
 		len -= n;
 	}
@@ -126,7 +138,7 @@ static int nbd_finish(struct sink *s, struct err *e)
 
 	for (unsigned i = 0; i < n->n; i++) {
 		if (nbd_can_flush(n->nbd[i]) > 0 && nbd_flush(n->nbd[i], 0) < 0)
-			return nbd_fail(s->name, "flush", e);
+			return nbd_fail(n->nbd[i], s->name, "flush", e);
 	}
 	return n->server ? finish_image(n, e) : 0;
 }
@@ -150,10 +162,10 @@ static int connect_one(struct nbd_sink *n, const char *uri, const char *socket, 
 	struct nbd_handle *h = nbd_create();
 
 	if (!h)
-		return nbd_fail(n->s.name, "connect", e);
+		return nbd_fail(NULL, n->s.name, "connect", e);
 	n->nbd[n->n++] = h;
 	if (uri ? nbd_connect_uri(h, uri) < 0 : nbd_connect_unix(h, socket) < 0)
-		return nbd_fail(n->s.name, "connect", e);
+		return nbd_fail(h, n->s.name, "connect", e);
 	return 0;
 }
 
@@ -198,6 +210,37 @@ struct sink *sink_nbd_open(const char *uri, uint64_t size, unsigned threads, str
 	return steal(&s);
 }
 
+/* A file that is replaced must be one: the name of a device must not become a file's. */
+static int check_place(const char *path, bool overwrite, struct err *e)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return 0;
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, ERR_INVALID,
+			       "%s is no file, so it cannot become a qcow2 image: write the disk "
+			       "to it with --format raw",
+			       path);
+	if (!overwrite)
+		return err_set(e, ERR_EXISTS,
+			       "%s exists: choose another place, or replace it with --overwrite",
+			       path);
+	return 0;
+}
+
+/* The file is made here, so that nobody else reads it, and an error says what it is. */
+static int make_image(const char *path, const char *bytes, struct err *e)
+{
+	AUTO_FREE char *file = qemu_file_name(path);
+	const char *argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", "--", file, bytes, NULL};
+	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return err_sys(e, errno, "create %s", path);
+	return spawn_run(argv, 4096, NULL, NULL, e);
+}
+
 /*
  * The image is made beside its place and renamed at the end.
  * If interrupted: PATH.part-PID, which nobody takes for a whole image.
@@ -207,29 +250,19 @@ struct sink *sink_qcow2_open(const char *path, uint64_t size, bool overwrite, un
 {
 	struct qemu_nbd_options o = {.format = "qcow2", .writable = true, .clients = threads};
 	AUTO_FREE char *bytes = xasprintf("%llu", (unsigned long long)size);
-	AUTO_FREE char *file = NULL;
 	AUTO(sink) s = NULL;
 	struct nbd_sink *n;
 
-	if (!overwrite && access(path, F_OK) == 0) {
-		err_set(e, ERR_EXISTS,
-			"%s exists: choose another place, or replace it with --overwrite", path);
+	if (check_place(path, overwrite, e) < 0)
 		return NULL;
-	}
 	n = xcalloc(1, sizeof(*n));
 	s = &n->s;
 	n->s.ops = &image_ops;
 	n->s.name = xstrdup(path);
 	n->path = xstrdup(path);
 	n->temp = xasprintf("%s.part-%d", path, (int)getpid());
-	file = qemu_file_name(n->temp);
-	{
-		const char *argv[] = {"qemu-img", "create", "-q",  "-f", "qcow2",
-				      "--",	  file,	    bytes, NULL};
-
-		if (spawn_run(argv, 4096, NULL, NULL, e) < 0)
-			return NULL;
-	}
+	if (make_image(n->temp, bytes, e) < 0)
+		return NULL;
 	n->server = qemu_nbd_start(n->temp, &o, e);
 	if (!n->server || connect_all(n, NULL, qemu_nbd_socket(n->server), threads, e) < 0)
 		return NULL;

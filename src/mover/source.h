@@ -19,9 +19,10 @@
 #include "base/mem.h"
 
 enum extent_kind {
-	EXTENT_DATA,  /* must be read */
-	EXTENT_ZERO,  /* reads as zeros */
-	EXTENT_CLEAN, /* unchanged since the checkpoint that the source compares with */
+	EXTENT_DATA,	   /* must be read */
+	EXTENT_ZERO,	   /* reads as zeros */
+	EXTENT_CLEAN,	   /* unchanged since the checkpoint that the source compares with */
+	EXTENT_CLEAN_ZERO, /* unchanged, and known to read as zeros */
 };
 
 struct extent {

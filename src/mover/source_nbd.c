@@ -94,11 +94,11 @@ static int take_extents(void *arg, const char *context, uint64_t offset, uint32_
 
 static enum extent_kind kind_of(const struct nbd_source *n, size_t zi, size_t di)
 {
+	bool zero = n->allocation && (n->zeros.flags[zi] & ALLOCATION_ZERO);
+
 	if (n->bitmap && !(n->dirty.flags[di] & BITMAP_DIRTY))
-		return EXTENT_CLEAN;
-	if (n->allocation && (n->zeros.flags[zi] & ALLOCATION_ZERO))
-		return EXTENT_ZERO;
-	return EXTENT_DATA;
+		return zero ? EXTENT_CLEAN_ZERO : EXTENT_CLEAN;
+	return zero ? EXTENT_ZERO : EXTENT_DATA;
 }
 
 /* Merge what the contexts said about the next `len` bytes. */
@@ -171,16 +171,16 @@ static int nbd_wait(struct source *s, int timeout_ms, struct err *e)
 {
 	struct nbd_source *n = of(s);
 
-	if (nbd_poll(n->nbd, timeout_ms) < 0)
-		return nbd_fail(n, "the server is gone", e);
-	/* What was in flight has ended with ENOTCONN, which would tell nobody anything. QEMU also
-	 * hangs up when it cannot read what was asked for. */
+	int rc = nbd_poll(n->nbd, timeout_ms);
+
+	/* libnbd speaks of its states then, and what was in flight has ended with ENOTCONN, which
+	 * would tell nobody anything. QEMU also hangs up when it cannot read what was asked for. */
 	if (nbd_aio_is_dead(n->nbd) > 0 || nbd_aio_is_closed(n->nbd) > 0)
 		return err_set(e, ERR_UNREACHABLE,
 			       "%s: the server closed the connection: it ended, or it could not "
 			       "read the disk",
 			       s->name);
-	return 0;
+	return rc < 0 ? nbd_fail(n, "wait for the server", e) : 0;
 }
 
 static void nbd_free(struct source *s)

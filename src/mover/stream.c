@@ -49,6 +49,9 @@ static int fill(struct stream *st, struct pipeline *p, struct err *e)
 			continue;
 		if (n < 0)
 			return err_sys(e, errno, "read %s", st->name);
+		/* Ctrl-C ends the program before us as well: that end is none of the stream. */
+		if (n == 0 && pipeline_check(p, e) < 0)
+			return -1;
 		st->ended = n == 0;
 		st->have += (size_t)n;
 		progress_add(&st->progress->passed, (uint64_t)n);

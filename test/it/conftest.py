@@ -39,7 +39,14 @@ def session_folder():
     """Everything lies here. Its path is short: unix sockets have at most 107 bytes."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="hf-it-", dir="/tmp"))
     folder.chmod(0o755)
+    root = os.geteuid() == 0
+    if root:
+        # What is mounted below it is seen by libvirtd, too, which has a mount namespace of its own.
+        subprocess.run(["mount", "--bind", folder, folder], check=True, timeout=30)
+        subprocess.run(["mount", "--make-shared", folder], check=True, timeout=30)
     yield folder
+    if root:
+        subprocess.run(["umount", "-l", folder], check=True, timeout=30)
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -175,3 +182,22 @@ def module_guests(lab, guest_image, module_folder):
 def guest(guests):
     """A guest of this test alone, running."""
     return guests.new()
+
+
+@pytest.fixture
+def small_folder(folder):
+    """Makes small file systems."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    made = []
+
+    def make(mib):
+        place = folder / f"small{len(made)}"
+        place.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mib}m", "tmpfs", place], check=True, timeout=30)
+        made.append(place)
+        return place
+
+    yield make
+    for place in made:
+        subprocess.run(["umount", "-l", place], check=True, timeout=30)

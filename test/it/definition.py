@@ -19,14 +19,14 @@ class Disk:
                 f"<target dev='{self.name}' bus='virtio'/><serial>{self.name}</serial></disk>")
 
 
-def domain(name, uuid, disks, folder, agent=True, boot="", extra="", memory=192):
-    """`boot` are elements for <os>, `extra` for <devices>; the serial console goes to a file in `folder`."""
+def domain(name, uuid, disks, folder, agent=True, firmware="", extra="", memory=192):
+    """`firmware` are elements for <os>, `extra` for <devices>; the serial console goes to a file in `folder`."""
     channel = ("<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
                if agent else "")
     return f"""<domain type='qemu'>
 <name>{name}</name><uuid>{uuid}</uuid>
 <memory unit='MiB'>{memory}</memory><vcpu>1</vcpu>
-<os><type arch='x86_64' machine='pc'>hvm</type>{boot}</os>
+<os><type arch='x86_64' machine='pc'>hvm</type>{firmware}</os>
 <features><acpi/></features>
 <on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot><on_crash>destroy</on_crash>
 <devices>

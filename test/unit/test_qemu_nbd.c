@@ -154,14 +154,14 @@ static void test_serves_until_it_is_stopped(void **state)
 
 static void test_image_that_cannot_be_served(void **state)
 {
+	struct qemu_nbd_options raw = {.format = "raw"};
 	AUTO_FREE char *nothing = NULL;
 	struct bench b;
 
 	(void)state;
 	up(&b);
 	nothing = test_path(b.folder, "nothing");
-	assert_not_started(&b, nothing, "raw", ERR_IO, "No such file");
-	assert_all_gone();
+	FAILS_PTR(ERR_NOENT, qemu_nbd_start(nothing, &raw, e));
 	assert_not_started(&b, b.path, "qcow2", ERR_IO, "not in qcow2 format");
 	assert_all_gone();
 	down(&b);

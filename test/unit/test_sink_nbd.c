@@ -239,14 +239,14 @@ static void test_image_that_cannot_be_made(void **state)
 	(void)state;
 	up(&b, MiB);
 	inside = test_path(b.folder, "no/disk");
-	FAILS_PTR(ERR_IO, sink_qcow2_open(inside, b.size, false, 1, e));
+	FAILS_PTR(ERR_NOENT, sink_qcow2_open(inside, b.size, false, 1, e));
 	setenv("PATH", b.folder, 1);
 	FAILS_PTR(ERR_NOENT, sink_qcow2_open(b.path, b.size, false, 1, e));
 	setenv("PATH", path, 1);
 	for (unsigned n = 1; n <= 2; n++) {
 		sys.connections = 0;
 		sys.fail_connection = n;
-		FAILS_PTR(ERR_IO, sink_qcow2_open(b.path, b.size, false, 3, e));
+		FAILS_PTR(ERR_UNREACHABLE, sink_qcow2_open(b.path, b.size, false, 3, e));
 		sys.fail_connection = 0;
 		sys.connections = 0;
 		sys.fail_handle = n;
@@ -299,7 +299,7 @@ static void test_server_of_an_image_is_killed(void **state)
 	OK(s->ops->write(s, 0, b.data, MiB, 0, e));
 	kill(sys.pid, SIGKILL);
 	assert_int_equal(s->ops->write(s, 0, b.data, MiB, MiB, &err), -1);
-	assert_int_equal(err.kind, ERR_IO);
+	assert_int_equal(err.kind, ERR_UNREACHABLE);
 	assert_non_null(strstr(err.msg, b.path));
 	sink_free(s);
 	assert_int_equal(entries(b.folder), 0);
@@ -359,8 +359,8 @@ static void test_zeros_that_cannot_be_written(void **state)
 		serve(&b, 2 * MiB, "--cache=writeback");
 		s = OK_PTR(sink_nbd_open(b.server.uri, b.size, 1, e));
 		server_kill(&b.server);
-		FAILS(ERR_IO, s->ops->zero(s, 0, 2 * MiB, 0, e));
-		FAILS(ERR_IO, s->ops->write(s, 0, b.data, MiB, 0, e));
+		FAILS(ERR_UNREACHABLE, s->ops->zero(s, 0, 2 * MiB, 0, e));
+		FAILS(ERR_UNREACHABLE, s->ops->write(s, 0, b.data, MiB, 0, e));
 		sink_free(s);
 		down(&b);
 	}
@@ -372,14 +372,14 @@ static void test_exports_that_will_not_do(void **state)
 
 	(void)state;
 	up(&b, MiB);
-	FAILS_PTR(ERR_IO, sink_nbd_open("nbd+unix:///?socket=/nowhere/at/all", 1, 1, e));
+	FAILS_PTR(ERR_UNREACHABLE, sink_nbd_open("nbd+unix:///?socket=/nowhere/at/all", 1, 1, e));
 	FAILS_PTR(ERR_IO, sink_nbd_open("no uri", 1, 1, e));
 	serve(&b, MiB, "--read-only");
 	FAILS_PTR(ERR_NOSPACE, sink_nbd_open(b.server.uri, MiB + 1, 1, e));
 	FAILS_PTR(ERR_DENIED, sink_nbd_open(b.server.uri, MiB, 1, e));
 	sys.connections = 0;
 	sys.fail_connection = 2;
-	FAILS_PTR(ERR_IO, sink_nbd_open(b.server.uri, MiB, 2, e));
+	FAILS_PTR(ERR_UNREACHABLE, sink_nbd_open(b.server.uri, MiB, 2, e));
 	down(&b);
 }
 
@@ -417,7 +417,7 @@ static void test_export_killed_before_it_flushed(void **state)
 	s = OK_PTR(sink_nbd_open(b.server.uri, b.size, 2, e));
 	OK(s->ops->write(s, 1, b.data, b.size, 0, e));
 	server_kill(&b.server);
-	FAILS(ERR_IO, s->ops->finish(s, e));
+	FAILS(ERR_UNREACHABLE, s->ops->finish(s, e));
 	sink_free(s);
 	down(&b);
 }

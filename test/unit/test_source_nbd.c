@@ -107,8 +107,10 @@ static struct counts whole_map(struct bench *b, struct source *s)
 			struct extent x = l.v[i];
 
 			assert_true(x.len > 0);
-			if (x.kind == EXTENT_ZERO)
+			if (x.kind == EXTENT_ZERO || x.kind == EXTENT_CLEAN_ZERO)
 				assert_true(block_all_zero(b->data + off, x.len));
+			if (x.kind == EXTENT_CLEAN_ZERO)
+				x.kind = EXTENT_CLEAN;
 			c.bytes[x.kind] += x.len;
 			for (uint64_t m = DIV_UP(off, MiB); m * MiB < off + x.len; m++)
 				c.at_mib[m] = x.kind;
@@ -178,7 +180,7 @@ static void test_images_that_cannot_be_opened(void **state)
 
 	(void)state;
 	up(&b, MiB);
-	FAILS_PTR(ERR_IO, source_image_open(b.raw, "raw", NULL, e));
+	FAILS_PTR(ERR_NOENT, source_image_open(b.raw, "raw", NULL, e));
 	image_qcow2(b.qcow2, b.data, b.size);
 	/* A bitmap that is not there. */
 	FAILS_PTR(ERR_IO, source_image_open(b.qcow2, "qcow2", "none", e));

@@ -22,6 +22,8 @@
 #include "platform/libvirt/priv.h"
 
 #define BEGIN_TRIES 16
+#define STOP_WAIT_US 5000000
+#define SHUTDOWN_WAIT_US 60000000
 
 /* ---- one disk ---- */
 
@@ -204,7 +206,29 @@ static int protect_live(struct live *l, struct err *e)
 
 /* ---- either ---- */
 
-/* The domain stopped under a backup: what it left on its disks can be read as they are. */
+/* QEMU ended by itself: the disks are as after a power cut. -1 when that is not enough. */
+static int check_crash(struct live *l, virDomainPtr dom, struct err *e)
+{
+	static const char why[] = "the domain did not shut down, its QEMU crashed";
+	int state = 0, reason = 0;
+
+	l->res->achieved = ACHIEVED_SHUT_OFF;
+	free(l->res->why_less);
+	l->res->why_less = NULL;
+	if (virDomainGetState(dom, &state, &reason, 0) < 0 || state != VIR_DOMAIN_SHUTOFF ||
+	    reason != VIR_DOMAIN_SHUTOFF_CRASHED)
+		return 0;
+	if (l->job->consistency == CONSISTENCY_REQUIRED)
+		return err_set(e, ERR_UNSUPPORTED,
+			       "a consistent backup of domain %s is required and not possible: %s: "
+			       "start it first",
+			       l->info->name, why);
+	l->res->achieved = ACHIEVED_CRASH;
+	l->res->why_less = xstrdup(why);
+	return 0;
+}
+
+/* The domain is not running, or stopped under a backup: its disks can be read as they are. */
 static int protect_stopped(struct live *l, virDomainPtr dom, struct err *e)
 {
 	const struct protect *job = l->job;
@@ -212,11 +236,31 @@ static int protect_stopped(struct live *l, virDomainPtr dom, struct err *e)
 	lv_plan_done(l->plan);
 	if (lv_plan_make(job, l->info, dom, false, l->plan, e) < 0)
 		return -1;
+	if (check_crash(l, dom, e) < 0)
+		return -1;
 	point_drop_disks(l->res);
 	job->point->instant_us = clock_wall_us();
-	l->res->achieved = ACHIEVED_SHUT_OFF;
 	l->res->frozen_us = 0;
 	return lv_read_offline(job, l->plan, l->s, l->res, e);
+}
+
+/*
+ * Has the domain stopped? Its connections break before libvirt knows; and when a guest shuts itself
+ * down during a backup, libvirt first waits half a minute for a lock that the backup has.
+ */
+static bool has_stopped(const struct live *l)
+{
+	uint64_t start = clock_mono_us(), limit = STOP_WAIT_US;
+	int state, reason;
+
+	while (virDomainIsActive(l->j->dom) == 1 && clock_mono_us() - start < limit &&
+	       !cancel_asked(l->job->watch.cancel)) {
+		if (virDomainGetState(l->j->dom, &state, &reason, 0) == 0 &&
+		    state == VIR_DOMAIN_SHUTDOWN)
+			limit = SHUTDOWN_WAIT_US;
+		clock_sleep_ms(100);
+	}
+	return virDomainIsActive(l->j->dom) == 0;
 }
 
 static int read_domain(struct live *l, struct err *e)
@@ -230,7 +274,7 @@ static int read_domain(struct live *l, struct err *e)
 	if (e)
 		*e = why;
 	if (why.kind == ERR_NOSPACE || why.kind == ERR_CANCELLED || why.kind == ERR_BUSY ||
-	    lv_revive(l->lv, &l->j->dom, NULL) < 0 || virDomainIsActive(l->j->dom) != 0 ||
+	    lv_revive(l->lv, &l->j->dom, NULL) < 0 || !has_stopped(l) ||
 	    virDomainIsPersistent(l->j->dom) != 1)
 		return -1;
 	platform_note(
@@ -273,6 +317,9 @@ static int run(struct live *l, uint64_t started_us, struct err *e)
 
 	if (lv_items_store(l->lv, l->j->dom, l->info, l->s, l->res, l->job, e) < 0 ||
 	    read_domain(l, e) < 0)
+		return -1;
+	/* The mover may have been done before it noticed. */
+	if (cancel_check(l->job->watch.cancel, e) < 0)
 		return -1;
 	add_up(p, l->res, started_us);
 	name_parent(p, l->plan);

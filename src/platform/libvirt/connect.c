@@ -191,6 +191,14 @@ static const struct platform_ops lv_ops = {
 	.restore = lv_restore,
 };
 
+/* What libvirt calls a system error here is a daemon that is not there. */
+static void no_connection(const char *uri, struct err *e)
+{
+	lv_fail(e, "connect to libvirt at %s", uri ? uri : "its default URI");
+	if (e && e->kind == ERR_IO)
+		e->kind = ERR_UNREACHABLE;
+}
+
 struct platform *libvirt_open(const char *uri, struct err *e)
 {
 	struct lv *lv = xcalloc(1, sizeof(*lv));
@@ -200,7 +208,7 @@ struct platform *libvirt_open(const char *uri, struct err *e)
 	virSetErrorFunc(NULL, keep_quiet);
 	lv->conn = virConnectOpen(uri);
 	if (!lv->conn)
-		lv_fail(e, "connect to libvirt at %s", uri ? uri : "its default URI");
+		no_connection(uri, e);
 	if (!lv->conn || look_around(lv, uri, e) < 0) {
 		lv_free(&lv->p);
 		return NULL;
@@ -225,13 +233,21 @@ virDomainPtr lv_domain(struct lv *lv, const char *ref, struct err *e)
 	return NULL;
 }
 
+/* A connection that broke looks alive until something is asked. */
+static bool answers(virConnectPtr conn)
+{
+	unsigned long version;
+
+	return virConnectIsAlive(conn) == 1 && virConnectGetLibVersion(conn, &version) == 0;
+}
+
 int lv_revive(struct lv *lv, virDomainPtr *dom, struct err *e)
 {
 	unsigned char id[VIR_UUID_BUFLEN];
 	virConnectPtr conn = NULL;
 	virDomainPtr again;
 
-	if (virConnectIsAlive(lv->conn) == 1)
+	if (answers(lv->conn))
 		return 0;
 	if (virDomainGetUUID(*dom, id) < 0)
 		return lv_fail(e, "ask for a domain's UUID");

@@ -39,6 +39,20 @@ static const struct point *newest_of(const struct point_list *l, const char *uui
 	return NULL;
 }
 
+/* The newest state of a disk; not every point holds every disk. */
+static const struct point_disk *newest_disk(const struct point_list *l, const char *uuid,
+					    const char *name)
+{
+	for (size_t i = l->n; i-- > 0;) {
+		const struct point_resource *res = resource_of(l->points[i], uuid);
+		const struct point_disk *d = res ? point_find_disk(res, name) : NULL;
+
+		if (d)
+			return d;
+	}
+	return NULL;
+}
+
 /* Is it the disk that was protected then? After an external snapshot the old file backs the new. */
 static bool same_disk(const struct lv_disk *d, const struct point_disk *was)
 {
@@ -142,7 +156,8 @@ static void choose_base(const struct planning *p, struct lv_plan_disk *d,
 	else if (no.moved)
 		set_reason(d, "it is another disk than before: now %s", d->disk->source);
 	else if (!d->bitmap_able)
-		set_reason(d, "%s images cannot track changes", d->disk->format);
+		set_reason(d, "%s images %scannot track changes", d->disk->format,
+			   strcmp(d->disk->format, "qcow2") ? "" : "of version 2 (compat=0.10) ");
 	else if (!no.known)
 		set_reason(d, "nothing tracks its changes since a checkpoint that is still here");
 }
@@ -150,12 +165,11 @@ static void choose_base(const struct planning *p, struct lv_plan_disk *d,
 static void plan_disk(const struct planning *p, const struct lv_disk *disk,
 		      const struct point *newest, struct lv_plan_disk *d)
 {
-	const struct point_resource *res = newest ? resource_of(newest, p->info->uuid) : NULL;
 	struct lv_image image = {0};
 	struct err why = {0};
 
 	d->disk = disk;
-	d->parent = res ? point_find_disk(res, disk->name) : NULL;
+	d->parent = newest_disk(p->job->history, p->info->uuid, disk->name);
 	d->bitmap_able = strcmp(disk->format, "qcow2") == 0;
 	if (d->bitmap_able && disk->path &&
 	    lv_image_info(disk->source, disk->format, &image, &why) == 0)

@@ -71,6 +71,14 @@ static bool missing(const char *path)
 	return access(path, F_OK) != 0;
 }
 
+/* There is no place for a file: the one that the definition names belongs to another domain. */
+static int not_put(struct restoring *r, const char *xpath)
+{
+	if (!r->keep_identity)
+		lv_edit_path(r->doc, xpath, NULL); /* libvirt makes a new one */
+	return 0;
+}
+
 /*
  * Put a file item back: at its old path if nothing is there, else beside the disks under the
  * domain's name. Sets the element to where it is.
@@ -92,7 +100,7 @@ static int put_file(struct restoring *r, const char *item, const char *xpath, co
 	else if (folder)
 		path = xasprintf("%s/%s%s", folder, r->name, suffix);
 	else
-		return 0;
+		return not_put(r, xpath);
 	if (fio_replace(path, bytes.data, bytes.len, 0600, e) < 0) {
 		free(path);
 		return -1;
@@ -295,9 +303,10 @@ static void forget_checkpoints(virDomainPtr dom)
 	free(all);
 }
 
-/* The definition of the checkpoint with the identity that the domain has and its disks where they
- * are. */
-static int redefine(struct restoring *r, const struct lv_domain_info *info, struct err *e)
+/* The definition of the checkpoint with the identity that the domain has, and its disks and
+ * firmware variables where they are. */
+static int redefine(struct restoring *r, const struct lv_domain_info *info, const char *nvram,
+		    struct err *e)
 {
 	virDomainPtr dom = NULL;
 
@@ -306,26 +315,31 @@ static int redefine(struct restoring *r, const struct lv_domain_info *info, stru
 		return 0;
 	lv_edit_identity(r->doc, info->name, true);
 	adapt_disks(r);
+	if (nvram)
+		lv_edit_path(r->doc, "os/nvram", nvram);
 	if (define(r, &dom, e) < 0)
 		return -1;
 	virDomainFree(dom);
 	return 0;
 }
 
-static int restore_nvram(struct restoring *r, const struct lv_domain_info *info, struct err *e)
+/* Where firmware variables go: where the domain has them, else had them. NULL: nowhere. */
+static char *nvram_place(const struct restoring *r, const struct lv_domain_info *info)
 {
-	AUTO_BUF bytes = BUF_INIT;
-
-	if (!info->nvram || r->job->only || !point_find_item(r->job->resource, "nvram"))
-		return 0;
-	if (item_bytes(r, "nvram", &bytes, e) < 0)
-		return -1;
-	return fio_replace(info->nvram, bytes.data, bytes.len, 0600, e);
+	if (r->job->only || !point_find_item(r->job->resource, "nvram"))
+		return NULL;
+	return info->nvram ? xstrdup(info->nvram) : lv_xml_text(r->doc, NULL, "os/nvram");
 }
 
 static int fill_and_swap(struct restoring *r, virDomainPtr dom, const struct lv_domain_info *info,
 			 struct err *e)
 {
+	AUTO_FREE char *nvram = nvram_place(r, info);
+	AUTO_BUF variables = BUF_INIT;
+
+	/* Whatever can be damaged is read before anything changes. */
+	if (nvram && item_bytes(r, "nvram", &variables, e) < 0)
+		return -1;
 	if (lv_places_in_place(r->job, info, &r->places, e) < 0)
 		return -1;
 	if (lv_places_fill(r->job, &r->places, e) < 0)
@@ -335,9 +349,9 @@ static int fill_and_swap(struct restoring *r, virDomainPtr dom, const struct lv_
 		return err_set(e, ERR_BUSY, "domain %s was started during the restore", info->name);
 	if (lv_places_swap(&r->places, e) < 0)
 		return -1;
-	if (redefine(r, info, e) < 0)
+	if (redefine(r, info, nvram, e) < 0)
 		return -1;
-	return restore_nvram(r, info, e);
+	return nvram ? fio_replace(nvram, variables.data, variables.len, 0600, e) : 0;
 }
 
 static int restore_in_place(struct restoring *r, struct err *e)

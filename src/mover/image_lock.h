@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * image_lock.h: keeps QEMU from writing to an image while it is read. qemu-nbd does not do that for
+ * raw images. Thread-safe.
+ */
+#ifndef HF_MOVER_IMAGE_LOCK_H
+#define HF_MOVER_IMAGE_LOCK_H
+
+#include "base/err.h"
+
+/*
+ * Lock an image, or a device, against programs that would write to it through QEMU, until the
+ * descriptor is closed. ERR_BUSY when one does already. Where the file system has no locks, as
+ * QEMU then has none either, that is success.
+ */
+int image_lock_read(const char *path, int *ret_fd, struct err *e);
+
+#endif
