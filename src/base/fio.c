@@ -125,6 +125,38 @@ int fio_fsync_parent(const char *path, struct err *e)
 	return fd < 0 ? -1 : fio_fsync_dir(fd, dir, e);
 }
 
+int fio_create(const char *path, struct err *e)
+{
+	int fd;
+
+	/* Whoever else may write to the folder cannot make us follow a link of his. */
+	unlink(path);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return fd < 0 ? err_sys(e, errno, "create %s", path) : fd;
+}
+
+/* Not every file system can rename without replacing; a link never replaces. */
+static int rename_new(const char *from, const char *to)
+{
+	int rc = renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
+
+	if (rc < 0 && (errno == EINVAL || errno == ENOSYS)) {
+		rc = link(from, to);
+		if (rc == 0)
+			unlink(from);
+	}
+	return rc;
+}
+
+int fio_move(const char *from, const char *to, bool overwrite, struct err *e)
+{
+	int rc = overwrite ? rename(from, to) : rename_new(from, to);
+
+	if (rc < 0)
+		return err_sys(e, errno, "rename %s to %s", from, to);
+	return fio_fsync_parent(to, e);
+}
+
 int fio_slurp(const char *path, size_t max, struct buf *ret_b, struct err *e)
 {
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);

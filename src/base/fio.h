@@ -6,6 +6,7 @@
 #ifndef HF_BASE_FIO_H
 #define HF_BASE_FIO_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -23,6 +24,11 @@ int fio_fsync(int fd, const char *path, struct err *e);
 int fio_fsync_dir(int dirfd, const char *path, struct err *e);
 /* The same for the directory that `path` lies in. */
 int fio_fsync_parent(const char *path, struct err *e);
+/* A new file for writing that nobody else may read; a left-over of that name is removed. Returns
+ * its descriptor. */
+int fio_create(const char *path, struct err *e);
+/* Give a flushed file its name, durably. Without `overwrite`: ERR_EXISTS if that is taken. */
+int fio_move(const char *from, const char *to, bool overwrite, struct err *e);
 /* The whole file, ERR_LIMIT when it is longer than `max`. */
 int fio_slurp(const char *path, size_t max, struct buf *ret_b, struct err *e);
 /* Replace `path` by `data` at once and durably, with permissions `mode`. */

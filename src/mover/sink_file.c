@@ -20,6 +20,7 @@ struct fd_sink {
 	int fd;
 	bool close;
 	char *temp;	      /* a file that gets its name at the end */
+	bool overwrite;	      /* which may be taken */
 	pthread_mutex_t lock; /* one write at a time, and of the two below */
 	uint64_t written, behind;
 };
@@ -114,11 +115,11 @@ static int file_finish(struct sink *s, struct err *e)
 
 	if (fio_fsync(f->fd, s->name, e) < 0)
 		return -1;
-	if (rename(f->temp, s->name) < 0)
-		return err_sys(e, errno, "rename %s to %s", f->temp, s->name);
+	if (fio_move(f->temp, s->name, f->overwrite, e) < 0)
+		return -1;
 	free(f->temp);
 	f->temp = NULL;
-	return fio_fsync_parent(s->name, e);
+	return 0;
 }
 
 static const struct sink_ops file_ops = {
@@ -180,9 +181,9 @@ static int open_file(const char *temp, const char *path, uint64_t size, bool ove
 				       "--overwrite",
 				       path);
 	}
-	fd = open(temp, O_WRONLY | O_CREAT | O_CLOEXEC | O_TRUNC, 0600);
+	fd = fio_create(temp, e);
 	if (fd < 0)
-		return err_sys(e, errno, "create %s", temp);
+		return -1;
 	if (ftruncate(fd, (off_t)size) < 0) {
 		err_sys(e, errno, "make %s %llu bytes long", temp, (unsigned long long)size);
 		unlink(temp);
@@ -211,6 +212,7 @@ struct sink *sink_file_open(const char *path, uint64_t size, bool overwrite, str
 	f = fd_sink_new(temp ? &file_ops : &device_ops, path, fd);
 	f->close = true;
 	f->temp = steal(&temp);
+	f->overwrite = overwrite;
 	return &f->s;
 }
 

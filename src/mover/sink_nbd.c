@@ -26,6 +26,7 @@ struct nbd_sink {
 	bool can_zero;
 	struct qemu_nbd *server; /* our own, or NULL */
 	char *temp, *path;	 /* an image that gets its name at the end */
+	bool overwrite;		 /* which may be taken */
 };
 
 static struct nbd_sink *of(struct sink *s)
@@ -125,11 +126,11 @@ static int finish_image(struct nbd_sink *n, struct err *e)
 		return err_sys(e, errno, "open %s", n->temp);
 	if (fio_fsync(fd, n->temp, e) < 0)
 		return -1;
-	if (rename(n->temp, n->path) < 0)
-		return err_sys(e, errno, "rename %s to %s", n->temp, n->path);
+	if (fio_move(n->temp, n->path, n->overwrite, e) < 0)
+		return -1;
 	free(n->temp);
 	n->temp = NULL;
-	return fio_fsync_parent(n->path, e);
+	return 0;
 }
 
 static int nbd_finish(struct sink *s, struct err *e)
@@ -234,10 +235,10 @@ static int make_image(const char *path, const char *bytes, struct err *e)
 {
 	AUTO_FREE char *file = qemu_file_name(path);
 	const char *argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", "--", file, bytes, NULL};
-	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	AUTO_CLOSE int fd = fio_create(path, e);
 
 	if (fd < 0)
-		return err_sys(e, errno, "create %s", path);
+		return -1;
 	return spawn_run(argv, 4096, NULL, NULL, e);
 }
 
@@ -260,6 +261,7 @@ struct sink *sink_qcow2_open(const char *path, uint64_t size, bool overwrite, un
 	n->s.ops = &image_ops;
 	n->s.name = xstrdup(path);
 	n->path = xstrdup(path);
+	n->overwrite = overwrite;
 	n->temp = xasprintf("%s.part-%d", path, (int)getpid());
 	if (make_image(n->temp, bytes, e) < 0)
 		return NULL;

@@ -3,8 +3,8 @@
  * run.h: index runs, immutable sorted tables from block ids to places (format section 8).
  *
  * An open run keeps its fences, pack names and, if asked, its filter in memory; entries are read
- * group by group. Writing merges any number of sorted inputs in three passes (to count, to make fences
- * and filter, to write), so that no run ever has to fit in memory.
+ * group by group. Writing merges any number of sorted inputs in three passes (to count, to make
+ * fences and filter, to write), so that no run ever has to fit in memory.
  *
  * Threads: an open run is read-only and may be used by many threads. Inputs belong to one thread.
  */

@@ -33,6 +33,7 @@
 
 #define PACK_BYTES ((uint64_t)60 << 20)
 #define RUN_ENTRIES ((size_t)256 << 10)
+#define PUBLISH_MS 20000 /* what a backup that dies has to do again */
 #define BEAT_S 20
 #define FINISH_WAITING 1 /* beside the one that is being finished */
 
@@ -56,6 +57,7 @@ struct session {
 	size_t n_places, cap_places;
 	uint8_t (*packs)[HASH_BYTES]; /* closed since the last run */
 	size_t n_packs;
+	uint64_t published_us; /* monotonic */
 
 	struct crew *crew;
 	struct queue *finish;
@@ -207,6 +209,8 @@ struct session *session_begin(struct repo *r, const struct session_options *o, s
 		s->o = *o;
 	s->o.pack_bytes = s->o.pack_bytes ? s->o.pack_bytes : PACK_BYTES;
 	s->o.run_entries = s->o.run_entries ? s->o.run_entries : RUN_ENTRIES;
+	s->o.publish_ms = s->o.publish_ms ? s->o.publish_ms : PUBLISH_MS;
+	s->published_us = clock_mono_us();
 	s->o.level = s->o.level ? s->o.level : CODEC_LEVEL;
 	s->id = uuid_random();
 	s->started_us = clock_wall_us();
@@ -344,6 +348,7 @@ static int publish(struct session *s, struct err *e)
 		return -1;
 	s->stored += s->n_places * RUN_ENTRY;
 	s->n_places = s->n_packs = 0;
+	s->published_us = clock_mono_us();
 	/* From here on the index knows them. */
 	pthread_rwlock_wrlock(&s->ids_lock);
 	idset_clear(&s->ids);
@@ -359,6 +364,13 @@ static bool note_id(struct session *s, const struct block_id *id)
 	added = idset_add(&s->ids, id);
 	pthread_rwlock_unlock(&s->ids_lock);
 	return added;
+}
+
+/* Is it time for a run? A backup that dies finds again only what runs name. */
+static bool due(const struct session *s)
+{
+	return s->n_places >= s->o.run_entries ||
+	       clock_mono_us() - s->published_us >= (uint64_t)s->o.publish_ms * 1000;
 }
 
 int session_put(struct session *s, enum block_kind kind, const struct block_id *id,
@@ -384,7 +396,7 @@ int session_put(struct session *s, enum block_kind kind, const struct block_id *
 		return 0;
 	if (close_pack(s, e) < 0)
 		return -1;
-	return s->n_places < s->o.run_entries ? 0 : publish(s, e);
+	return due(s) ? publish(s, e) : 0;
 }
 
 int session_put_node(void *arg, const struct block_id *id, const uint8_t *bytes, size_t n,

@@ -23,6 +23,7 @@ struct session;
 struct session_options {
 	uint64_t pack_bytes; /* a pack is closed when it has so many: 60 MiB */
 	size_t run_entries;  /* an index run is published after so many blocks: 256 Ki */
+	unsigned publish_ms; /* and when the last one is so old: 20 s */
 	int level;	     /* zstd: 1 */
 };
 

@@ -94,6 +94,16 @@ int __wrap_renameat(int a, const char *from, int b, const char *to)
 	return -1;
 }
 
+int __real_renameat2(int a, const char *from, int b, const char *to, unsigned flags);
+int __wrap_renameat2(int a, const char *from, int b, const char *to, unsigned flags);
+int __wrap_renameat2(int a, const char *from, int b, const char *to, unsigned flags)
+{
+	if (!sys.rename_error)
+		return __real_renameat2(a, from, b, to, flags);
+	errno = sys.rename_error;
+	return -1;
+}
+
 int __real_fstat64(int fd, struct stat *st);
 int __wrap_fstat64(int fd, struct stat *st);
 int __wrap_fstat64(int fd, struct stat *st)
@@ -235,6 +245,71 @@ static void test_failures_name_the_file(void **state)
 	assert_int_equal(fio_pread(b.fd, got, 100, 500, b.path, &err), -1);
 	assert_int_equal(err.kind, ERR_IO);
 	assert_non_null(strstr(err.msg, " at 520"));
+	down(&b);
+}
+
+static bool holds(const char *path, const char *text)
+{
+	AUTO_BUF b = BUF_INIT;
+
+	OK(fio_slurp(path, 100, &b, e));
+	return strcmp(buf_str(&b), text) == 0;
+}
+
+/* A name that is taken stays with who has it, on file systems that know how and on others. */
+static void test_move(void **state)
+{
+	static const int errors[] = {0, EINVAL, ENOSYS};
+	AUTO_FREE char *temp = NULL;
+	struct bench b;
+
+	(void)state;
+	up(&b);
+	temp = xasprintf("%s.part", b.path);
+	for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
+		OK(fio_replace(b.path, "his", 3, 0600, e));
+		OK(fio_replace(temp, "ours", 4, 0600, e));
+		sys.rename_error = errors[i];
+		FAILS(ERR_EXISTS, fio_move(temp, b.path, false, e));
+		assert_true(holds(b.path, "his") && holds(temp, "ours"));
+		unlink(b.path);
+		OK(fio_move(temp, b.path, false, e));
+		assert_true(holds(b.path, "ours"));
+		assert_int_equal(access(temp, F_OK), -1);
+		sys.rename_error = 0;
+		OK(fio_replace(temp, "newer", 5, 0600, e));
+		OK(fio_move(temp, b.path, true, e));
+		assert_true(holds(b.path, "newer"));
+		FAILS(ERR_NOENT, fio_move(temp, b.path, true, e));
+	}
+	sys.rename_error = EACCES;
+	FAILS(ERR_DENIED, fio_move(b.path, temp, false, e));
+	sys.rename_error = 0;
+	sys.fsync_error = EIO;
+	FAILS(ERR_IO, fio_move(b.path, temp, false, e));
+	unlink(temp);
+	down(&b);
+}
+
+/* Where the new file shall lie, somebody has put a link to a precious one. */
+static void test_create_follows_no_link(void **state)
+{
+	AUTO_FREE char *link = NULL;
+	struct bench b;
+	int fd;
+
+	(void)state;
+	up(&b);
+	link = xasprintf("%s.link", b.path);
+	OK(fio_replace(b.path, "precious", 8, 0600, e));
+	assert_int_equal(symlink(b.path, link), 0);
+	fd = fio_create(link, NULL);
+	assert_true(fd >= 0);
+	OK(fio_write(fd, "ours", 4, link, e));
+	close(fd);
+	assert_true(holds(b.path, "precious") && holds(link, "ours"));
+	FAILS(ERR_NOENT, fio_create("/nowhere/at/all", e));
+	unlink(link);
 	down(&b);
 }
 
@@ -430,6 +505,8 @@ int main(void)
 		cmocka_unit_test(test_reads_all_in_small_pieces),
 		cmocka_unit_test(test_failures_name_the_file),
 		cmocka_unit_test(test_flushes),
+		cmocka_unit_test(test_move),
+		cmocka_unit_test(test_create_follows_no_link),
 		cmocka_unit_test(test_slurps_up_to_its_limit),
 		cmocka_unit_test(test_slurp_fails),
 		cmocka_unit_test(test_replaces_a_file),

@@ -225,16 +225,15 @@ static void test_many_threads_ask(void **state)
 	store_free(s);
 }
 
-static void test_runs_are_published(void **state)
+/* By number, and by time. */
+static void runs_are_published(struct session_options o)
 {
-	struct session_options o = {.pack_bytes = 20000, .run_entries = 20};
 	struct store *s;
 	struct repo *r = test_repo(&s), *other;
 	struct block_id id;
 	struct writer w;
 	int known = 0;
 
-	(void)state;
 	OK(writer_begin(&w, r, &o, e));
 	for (uint8_t i = 0; i < 100; i++) {
 		struct random rnd = {i + 1U};
@@ -242,6 +241,8 @@ static void test_runs_are_published(void **state)
 
 		random_fill(&rnd, noise, sizeof(noise), true);
 		assert_int_equal(writer_put(&w, noise, sizeof(noise), &id, NULL), 1);
+		if (o.publish_ms)
+			clock_sleep_ms(o.publish_ms);
 	}
 	assert_true(test_count(s, "index/") >= 4);
 	/* This writer dies; what it published is not stored again. */
@@ -260,6 +261,13 @@ static void test_runs_are_published(void **state)
 	repo_free(other);
 	repo_free(r);
 	store_free(s);
+}
+
+static void test_runs_are_published(void **state)
+{
+	(void)state;
+	runs_are_published((struct session_options){.pack_bytes = 20000, .run_entries = 20});
+	runs_are_published((struct session_options){.pack_bytes = 20000, .publish_ms = 1});
 }
 
 static void test_two_sessions_at_once(void **state)

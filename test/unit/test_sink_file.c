@@ -78,6 +78,14 @@ int __wrap_rename(const char *from, const char *to)
 	return sys.rename_error ? refuse(sys.rename_error) : __real_rename(from, to);
 }
 
+int __real_renameat2(int a, const char *from, int b, const char *to, unsigned flags);
+int __wrap_renameat2(int a, const char *from, int b, const char *to, unsigned flags);
+int __wrap_renameat2(int a, const char *from, int b, const char *to, unsigned flags)
+{
+	note('r');
+	return __real_renameat2(a, from, b, to, flags);
+}
+
 int __real_fallocate64(int fd, int mode, off_t off, off_t len);
 int __wrap_fallocate64(int fd, int mode, off_t off, off_t len);
 int __wrap_fallocate64(int fd, int mode, off_t off, off_t len)

@@ -79,12 +79,12 @@ int __wrap_nbd_can_multi_conn(struct nbd_handle *h)
 	return sys.cannot_multi ? 0 : __real_nbd_can_multi_conn(h);
 }
 
-int __real_rename(const char *from, const char *to);
-int __wrap_rename(const char *from, const char *to);
-int __wrap_rename(const char *from, const char *to)
+int __real_renameat2(int a, const char *from, int b, const char *to, unsigned flags);
+int __wrap_renameat2(int a, const char *from, int b, const char *to, unsigned flags);
+int __wrap_renameat2(int a, const char *from, int b, const char *to, unsigned flags)
 {
 	errno = sys.rename_error;
-	return sys.rename_error ? -1 : __real_rename(from, to);
+	return sys.rename_error ? -1 : __real_renameat2(a, from, b, to, flags);
 }
 
 int __real_fsync(int fd);
