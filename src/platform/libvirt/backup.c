@@ -206,17 +206,29 @@ static int protect_live(struct live *l, struct err *e)
 
 /* ---- either ---- */
 
-/* QEMU ended by itself: the disks are as after a power cut. -1 when that is not enough. */
-static int check_crash(struct live *l, virDomainPtr dom, struct err *e)
+/* How the domain stopped, if its disks are as after a power cut; else NULL. */
+static const char *power_cut(virDomainPtr dom)
 {
-	static const char why[] = "the domain did not shut down, its QEMU crashed";
 	int state = 0, reason = 0;
+
+	if (virDomainGetState(dom, &state, &reason, 0) < 0 || state != VIR_DOMAIN_SHUTOFF)
+		return NULL;
+	return reason == VIR_DOMAIN_SHUTOFF_CRASHED
+		       ? "the domain did not shut down, its QEMU crashed"
+	       : reason == VIR_DOMAIN_SHUTOFF_DESTROYED
+		       ? "the domain did not shut down, it was switched off"
+		       : NULL;
+}
+
+/* What the disks of a stopped domain are worth. -1 when that is not enough. */
+static int check_stop(struct live *l, virDomainPtr dom, struct err *e)
+{
+	const char *why = power_cut(dom);
 
 	l->res->achieved = ACHIEVED_SHUT_OFF;
 	free(l->res->why_less);
 	l->res->why_less = NULL;
-	if (virDomainGetState(dom, &state, &reason, 0) < 0 || state != VIR_DOMAIN_SHUTOFF ||
-	    reason != VIR_DOMAIN_SHUTOFF_CRASHED)
+	if (!why)
 		return 0;
 	if (l->job->consistency == CONSISTENCY_REQUIRED)
 		return err_set(e, ERR_UNSUPPORTED,
@@ -236,7 +248,7 @@ static int protect_stopped(struct live *l, virDomainPtr dom, struct err *e)
 	lv_plan_done(l->plan);
 	if (lv_plan_make(job, l->info, dom, false, l->plan, e) < 0)
 		return -1;
-	if (check_crash(l, dom, e) < 0)
+	if (check_stop(l, dom, e) < 0)
 		return -1;
 	point_drop_disks(l->res);
 	job->point->instant_us = clock_wall_us();
