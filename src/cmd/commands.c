@@ -134,7 +134,8 @@ static const struct opt restore_domain_opts[] = {
 	 "ones are complete"},
 	{"stop", 0, NULL, "with --in-place: shut the domain down if it runs"},
 	{"keep-old", 0, NULL,
-	 "with --in-place: leave the old disks beside the new ones, as PATH.old"},
+	 "with --in-place: leave the old disks beside the new ones, as PATH.old, or PATH.old.2 and "
+	 "so on"},
 	{"keep-identity", 0, NULL, "the same UUID and MAC addresses, also under another name"},
 	{"network", 0, "FROM=TO", "attach to network or bridge TO what was attached to FROM",
 	 .many = true},

@@ -103,6 +103,11 @@ def test_old_disks_are_kept(case):
     for name, disk in case.guest.disks.items():
         old = images.to_raw(f"{disk.path}.old", case.folder / "is.raw")
         assert images.same(old, case.now[name])
+    case.restore("--keep-old")
+    for name, disk in case.guest.disks.items():
+        for kept, what in ((".old", case.now), (".old.2", case.then)):
+            old = images.to_raw(f"{disk.path}{kept}", case.folder / "is.raw")
+            assert images.same(old, what[name]), "an old disk that was kept before is gone"
 
 
 def test_one_disk(case):

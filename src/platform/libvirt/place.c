@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fio.h"
 #include "mover/restore.h"
 #include "platform/libvirt/restore_priv.h"
 
@@ -288,22 +289,32 @@ void lv_places_undo(struct lv_places *p)
 	}
 }
 
+/* Beside the new disk, under a name that is free: one that was kept before stays, too. */
+static void keep_old(const struct platform_restore *job, const struct lv_place *x)
+{
+	const char *at = x->target;
+	AUTO_FREE char *old = NULL;
+	struct err why = {0};
+
+	for (int i = 1; i < 1000 && at == x->target; i++) {
+		free(old);
+		old = i == 1 ? xasprintf("%s" OLD_SUFFIX, x->path)
+			     : xasprintf("%s" OLD_SUFFIX ".%d", x->path, i);
+		if (fio_move(x->target, old, false, &why) == 0)
+			at = old;
+		else if (why.kind != ERR_EXISTS)
+			break;
+	}
+	platform_note(&job->watch, LOG_LEVEL_INFO, "the old disk %s is at %s", x->disk->name, at);
+}
+
 void lv_places_settle(const struct platform_restore *job, struct lv_places *p)
 {
 	for (size_t i = 0; i < p->n; i++) {
-		struct lv_place *x = &p->v[i];
-		AUTO_FREE char *old = NULL;
-
-		if (!x->swapped)
-			continue;
-		if (!job->keep_old) {
-			unlink(x->target);
-			continue;
-		}
-		old = xasprintf("%s" OLD_SUFFIX, x->path);
-		if (rename(x->target, old) == 0)
-			platform_note(&job->watch, LOG_LEVEL_INFO, "the old disk %s is at %s",
-				      x->disk->name, old);
+		if (p->v[i].swapped && job->keep_old)
+			keep_old(job, &p->v[i]);
+		else if (p->v[i].swapped)
+			unlink(p->v[i].target);
 	}
 }
 
