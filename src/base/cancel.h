@@ -17,11 +17,6 @@ struct cancel {
 	atomic_bool set;
 };
 
-#define CANCEL_INIT                                                                                \
-	{                                                                                          \
-		false                                                                              \
-	}
-
 static inline void cancel_set(struct cancel *c)
 {
 	atomic_store(&c->set, true);

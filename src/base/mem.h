@@ -61,6 +61,6 @@ static inline void auto_close(int *fd)
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
-#define DIV_UP(n, d) (((n) + (d)-1) / (d))
+#define DIV_UP(n, d) ((n) / (d) + ((n) % (d) != 0))
 
 #endif

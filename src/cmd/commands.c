@@ -32,20 +32,12 @@ const struct opt global_opts[] = {
 	{0},
 };
 
+/* Rows that several tables have. */
 #define OPT_CONNECT                                                                                \
-	{                                                                                          \
-		"connect", 'c', "URI",                                                             \
-			"libvirt connection: qemu:///system, qemu+ssh://HOST/system …",            \
-			"LIBVIRT_DEFAULT_URI", "libvirt's default"                                 \
-	}
-#define OPT_TAG                                                                                    \
-	{                                                                                          \
-		"tag", 0, "KEY=VALUE", "note this with the checkpoint", .many = true               \
-	}
-#define OPT_NAME(help)                                                                             \
-	{                                                                                          \
-		"name", 'n', "NAME", help                                                          \
-	}
+	"connect", 'c', "URI", "libvirt connection: qemu:///system, qemu+ssh://HOST/system …",     \
+		"LIBVIRT_DEFAULT_URI", "libvirt's default"
+#define OPT_TAG "tag", 0, "KEY=VALUE", "note this with the checkpoint", .many = true
+#define OPT_NAME(help) "name", 'n', "NAME", help
 
 static const struct opt init_opts[] = {
 	{"new-key-file", 0, "FILE", "make a new key, write it to this file, and use it"},
@@ -67,7 +59,7 @@ static const struct opt key_rotate_opts[] = {
 };
 
 static const struct opt protect_domain_opts[] = {
-	OPT_CONNECT,
+	{OPT_CONNECT},
 	{"disk", 0, "NAME", "only this disk", .many = true},
 	{"except", 0, "NAME", "all disks but this one", .many = true},
 	{"consistency", 0, "HOW",
@@ -81,23 +73,23 @@ static const struct opt protect_domain_opts[] = {
 	 .fallback = "1GiB"},
 	{"full", 0, NULL, "read everything, do not rely on change tracking this time"},
 	{"compression", 0, "LEVEL", "zstd level, 1 to 19", .fallback = "1"},
-	OPT_TAG,
+	{OPT_TAG},
 	{0},
 };
 
 static const struct opt protect_disk_opts[] = {
-	OPT_NAME("what to call it; checkpoints of one name are compared with each other"),
+	{OPT_NAME("what to call it; checkpoints of one name are compared with each other")},
 	{"format", 0, "FORMAT", "format of the image: raw, qcow2, vmdk … or auto",
 	 .fallback = "raw"},
 	{"compression", 0, "LEVEL", "zstd level, 1 to 19", .fallback = "1"},
-	OPT_TAG,
+	{OPT_TAG},
 	{0},
 };
 
 static const struct opt protect_stdin_opts[] = {
-	OPT_NAME("what to call it (required)"),
+	{OPT_NAME("what to call it (required)")},
 	{"compression", 0, "LEVEL", "zstd level, 1 to 19", .fallback = "1"},
-	OPT_TAG,
+	{OPT_TAG},
 	{0},
 };
 
@@ -123,8 +115,8 @@ static const struct opt delete_opts[] = {
 };
 
 static const struct opt restore_domain_opts[] = {
-	OPT_CONNECT,
-	OPT_NAME("name of the restored domain"),
+	{OPT_CONNECT},
+	{OPT_NAME("name of the restored domain")},
 	{"to", 0, "DIR", "folder for its disks", .fallback = "where they were"},
 	{"pool", 0, "POOL", "storage pool for its disks, instead of a folder"},
 	{"disk", 0, "NAME", "only this disk", .many = true},
@@ -151,7 +143,7 @@ static const struct opt restore_disk_opts[] = {
 };
 
 static const struct opt resource_opts[] = {
-	OPT_CONNECT,
+	{OPT_CONNECT},
 	{0},
 };
 

@@ -471,7 +471,7 @@ static void test_cancelled_at_any_moment(void **state)
 	for (uint64_t i = 0; i < b.size; i += BLOCK)
 		put_le64(b.data + i, i + 1);
 	for (unsigned at = 0; at <= 24; at++) {
-		struct canceller c = {CANCEL_INIT, at};
+		struct canceller c = {{0}, at};
 		struct fake_source f;
 
 		if (at == 0)

@@ -5,7 +5,7 @@
 
 #include "testing.h"
 
-static struct cancel by_signal = CANCEL_INIT;
+static struct cancel by_signal = {0};
 
 static void on_signal(int sig)
 {
@@ -15,7 +15,7 @@ static void on_signal(int sig)
 
 static void test_raised_once_and_for_all(void **state)
 {
-	struct cancel c = CANCEL_INIT;
+	struct cancel c = {0};
 
 	(void)state;
 	assert_false(cancel_asked(&c));
@@ -59,7 +59,7 @@ static void raise_or_wait(void *arg, unsigned number)
 
 static void test_all_threads_see_it(void **state)
 {
-	struct cancel c = CANCEL_INIT;
+	struct cancel c = {0};
 
 	(void)state;
 	test_threads(4, raise_or_wait, &c);

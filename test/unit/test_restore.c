@@ -503,7 +503,7 @@ static void test_cancelled(void **state)
 	(void)state;
 	up_noise(&b, 400, 0);
 	for (unsigned way = 0; way < 4; way++) {
-		b.cancel = (struct cancel)CANCEL_INIT;
+		b.cancel = (struct cancel){0};
 		mem_sink_init(&m, b.disk.size, way % 2, true);
 		m.before_write = raise_flag;
 		m.arg = &b.cancel;

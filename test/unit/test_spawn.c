@@ -331,7 +331,7 @@ static void test_released_goes_on(void **state)
 
 static void test_cancelled_before(void **state)
 {
-	struct cancel c = CANCEL_INIT;
+	struct cancel c = {0};
 
 	(void)state;
 	cancel_set(&c);
@@ -345,7 +345,7 @@ static void test_cancelled_before(void **state)
 /* Nothing more will be printed, but the program goes on. */
 static void test_cancelled_after_its_output(void **state)
 {
-	struct cancel c = CANCEL_INIT;
+	struct cancel c = {0};
 
 	(void)state;
 	raise_in_nap = &c;

@@ -510,28 +510,25 @@ static void test_mem_damage(void **state)
 	store_free(NULL);
 }
 
-#define EACH(fn)                                                                                   \
-	{                                                                                          \
-#fn, fn                                                                            \
-	}
+#define EACH(fn) #fn, fn
 static const struct {
 	const char *name;
 	CMUnitTestFunction fn;
 } conformance[] = {
-	EACH(test_put_and_get),
-	EACH(test_ranges),
-	EACH(test_absent),
-	EACH(test_put_new_keeps_what_is_there),
-	EACH(test_put_new_has_one_winner),
-	EACH(test_list),
-	EACH(test_list_stops_and_allows_changes),
-	EACH(test_upload),
-	EACH(test_large_upload),
-	EACH(test_session),
-	EACH(test_abort_leaves_nothing),
-	EACH(test_revoked_cannot_go_on),
-	EACH(test_commit_or_revoke),
-	EACH(test_crowd),
+	{EACH(test_put_and_get)},
+	{EACH(test_ranges)},
+	{EACH(test_absent)},
+	{EACH(test_put_new_keeps_what_is_there)},
+	{EACH(test_put_new_has_one_winner)},
+	{EACH(test_list)},
+	{EACH(test_list_stops_and_allows_changes)},
+	{EACH(test_upload)},
+	{EACH(test_large_upload)},
+	{EACH(test_session)},
+	{EACH(test_abort_leaves_nothing)},
+	{EACH(test_revoked_cannot_go_on)},
+	{EACH(test_commit_or_revoke)},
+	{EACH(test_crowd)},
 };
 
 int main(void)
