@@ -282,6 +282,9 @@ static int read_disk(struct pipeline *p, void *arg, struct err *e)
 	}
 	while (rc == 0 && b->n_flying)
 		rc = poll_reads(b, p, WAIT_MS, e);
+	/* The slots that they read into go with the pipeline. */
+	if (rc < 0 && b->job->source->ops->drop)
+		b->job->source->ops->drop(b->job->source);
 	blockmap_done(&m);
 	extent_done(&extents);
 	return rc;

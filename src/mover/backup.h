@@ -28,7 +28,8 @@ struct backup_disk {
 	const struct cancel *cancel;
 };
 
-/* Store a disk; its tree and statistics are for the checkpoint's point. */
+/* Store a disk; its tree and statistics are for the checkpoint's point. After a failure the source
+ * can only be freed. */
 int backup_disk(struct session *s, const struct backup_disk *b, struct tree *ret_tree,
 		struct point_stats *ret_stats, struct err *e);
 

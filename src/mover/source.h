@@ -59,6 +59,9 @@ struct source_ops {
 	int (*start)(struct source *s, struct source_read *r, struct err *e);
 	/* Let reads make progress for at most `timeout_ms`; NULL when start is always done. */
 	int (*wait)(struct source *s, int timeout_ms, struct err *e);
+	/* Give up the reads in flight: from now on their memory is not touched. Afterwards the
+	 * source can only be freed. NULL when start is always done. */
+	void (*drop)(struct source *s);
 };
 
 struct source {

@@ -183,11 +183,18 @@ static int nbd_wait(struct source *s, int timeout_ms, struct err *e)
 	return rc < 0 ? nbd_fail(n, "wait for the server", e) : 0;
 }
 
+/* Closing ends what is in flight, and tells it so. */
+static void nbd_drop(struct source *s)
+{
+	nbd_close(of(s)->nbd);
+	of(s)->nbd = NULL;
+}
+
 static void nbd_free(struct source *s)
 {
 	struct nbd_source *n = of(s);
 
-	nbd_close(n->nbd);
+	nbd_drop(s);
 	qemu_nbd_free(n->server);
 	free(n->zeros.v);
 	free(n->zeros.flags);
@@ -203,6 +210,7 @@ static const struct source_ops nbd_ops = {
 	.map = nbd_map,
 	.start = nbd_start,
 	.wait = nbd_wait,
+	.drop = nbd_drop,
 };
 
 static int connect_export(struct nbd_source *n, const char *socket, const char *export_name,

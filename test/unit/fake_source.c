@@ -88,6 +88,16 @@ static int fake_wait(struct source *s, int timeout_ms, struct err *e)
 	return 0;
 }
 
+/* As a connection that is closed does: what is in flight ends now, or never. */
+static void fake_drop(struct source *s)
+{
+	struct fake_source *f = of(s);
+
+	while (f->pending)
+		finish_read(f, f->flying[--f->pending], ENOTCONN);
+	f->drops++;
+}
+
 static void fake_free(struct source *s)
 {
 	(void)s;
@@ -98,6 +108,7 @@ static const struct source_ops fake_ops = {
 	.map = fake_map,
 	.start = fake_start,
 	.wait = fake_wait,
+	.drop = fake_drop,
 };
 
 void fake_source_init(struct fake_source *f, const uint8_t *data, uint64_t size)

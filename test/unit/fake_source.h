@@ -26,7 +26,7 @@ struct fake_source {
 	void *arg;
 	struct random rnd;
 
-	unsigned reads, waits, maps;
+	unsigned reads, waits, maps, drops;
 	uint64_t bytes;		/* read */
 	unsigned most, pending; /* reads in flight, at most and now */
 	struct source_read *flying[FAKE_PENDING];

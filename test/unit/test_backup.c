@@ -421,6 +421,9 @@ static void test_failing_reads(void **state)
 		f.fail_wait = rows[i].fail_wait;
 		f.fail_map = rows[i].fail_map;
 		FAILS(rows[i].want, back_up(&b, &f, NULL, false, NULL, e));
+		/* Nothing is in flight when the memory that it goes to is freed. */
+		assert_int_equal(f.pending, 0);
+		assert_int_equal(f.drops, 1);
 	}
 	assert_int_equal(test_count(b.s, "points/"), 0);
 	bench_down(&b);
