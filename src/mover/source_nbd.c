@@ -153,7 +153,17 @@ static int read_done(void *arg, int *error)
 
 	r->error = *error;
 	r->done = true;
-	return 1; /* retire the command */
+	return 0;
+}
+
+/* Let go of commands that have ended. If read_done had libnbd do that, nbd_aio_pread would look at
+ * one that ended at once, because the server hung up, after it was freed. */
+static void retire(struct nbd_source *n)
+{
+	int64_t cookie;
+
+	while ((cookie = nbd_aio_peek_command_completed(n->nbd)) > 0)
+		nbd_aio_command_completed(n->nbd, (uint64_t)cookie);
 }
 
 static int nbd_start(struct source *s, struct source_read *r, struct err *e)
@@ -170,9 +180,9 @@ static int nbd_start(struct source *s, struct source_read *r, struct err *e)
 static int nbd_wait(struct source *s, int timeout_ms, struct err *e)
 {
 	struct nbd_source *n = of(s);
-
 	int rc = nbd_poll(n->nbd, timeout_ms);
 
+	retire(n);
 	/* libnbd speaks of its states then, and what was in flight has ended with ENOTCONN, which
 	 * would tell nobody anything. QEMU also hangs up when it cannot read what was asked for. */
 	if (nbd_aio_is_dead(n->nbd) > 0 || nbd_aio_is_closed(n->nbd) > 0)
