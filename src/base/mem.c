@@ -22,6 +22,11 @@ void *xmalloc(size_t n)
 	return checked(malloc(n ? n : 1));
 }
 
+void *xmalloc_pages(size_t n)
+{
+	return checked(aligned_alloc(4096, (n + 4096) / 4096 * 4096));
+}
+
 void *xcalloc(size_t n, size_t size)
 {
 	return checked(calloc(n ? n : 1, size ? size : 1));

@@ -17,6 +17,12 @@
 
 /* Never NULL. The caller frees with free(). */
 void *xmalloc(size_t n);
+/*
+ * The same, at the start of a page: for what the kernel copies files to and from. Large buffers of
+ * malloc begin 16 bytes into a page, and between a page and such an address some processors copy
+ * five times slower.
+ */
+void *xmalloc_pages(size_t n);
 void *xcalloc(size_t n, size_t size);
 void *xrealloc(void *p, size_t n);
 /* As xrealloc for `n` members of `size` bytes; ends the process on overflow. */

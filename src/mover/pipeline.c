@@ -197,7 +197,7 @@ static void set_up(struct pipeline *p, unsigned workers)
 	p->worked = seq_new(p->n_slots);
 	p->crew = crew_new(stop, p);
 	for (size_t i = 0; i < p->n_slots; i++) {
-		p->slots[i].buf = xmalloc(SLOT_BYTES);
+		p->slots[i].buf = xmalloc_pages(SLOT_BYTES);
 		queue_give(p->free_slots, &p->slots[i]);
 	}
 }

@@ -389,8 +389,11 @@ static void set_up(struct restoring *r)
 	r->done = seq_new(r->n_tasks);
 	r->crew = crew_new(stop, r);
 	pthread_mutex_init(&r->damage_lock, NULL);
-	for (size_t i = 0; i < r->n_tasks; i++)
+	for (size_t i = 0; i < r->n_tasks; i++) {
+		r->tasks[i].in = (struct buf){xmalloc_pages(TASK_BYTES), 0, TASK_BYTES};
+		r->tasks[i].out = (struct buf){xmalloc_pages(TASK_BYTES), 0, TASK_BYTES};
 		queue_give(r->free_tasks, &r->tasks[i]);
+	}
 }
 
 static void tear_down(struct restoring *r)

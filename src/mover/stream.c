@@ -127,7 +127,7 @@ int backup_stream(struct session *s, int fd, const char *name, struct progress *
 
 	chunker_init(&st.chunker, repo_keys(session_repo(s)), AVERAGE);
 	st.seq = seq;
-	st.window = xmalloc(WINDOW);
+	st.window = xmalloc_pages(WINDOW);
 	rc = pipeline_run(&run, &stats, e);
 	free(st.window);
 	if (rc < 0 || tree_seq_finish(seq, ret_tree, e) < 0)

@@ -69,7 +69,7 @@ struct pack_writer *pack_writer_new(const struct keyring *k, struct store_sessio
 	p = xcalloc(1, sizeof(*p));
 	p->upload = up;
 	p->digest = digest_new();
-	p->out = xmalloc(WRITE_BUFFER);
+	p->out = xmalloc_pages(WRITE_BUFFER);
 	start_head(p, k);
 	memcpy(p->out, p->head, PACK_HEAD);
 	p->out_len = p->offset = PACK_HEAD;

@@ -22,6 +22,7 @@ static jmp_buf aborted;
 		return out_of_memory ? NULL : __real_##name args;                                  \
 	}
 STARVED(void *, malloc, (size_t n), (n))
+STARVED(void *, aligned_alloc, (size_t at, size_t n), (at, n))
 STARVED(void *, calloc, (size_t n, size_t size), (n, size))
 STARVED(void *, realloc, (void *p, size_t n), (p, n))
 STARVED(char *, strdup, (const char *s), (s))
@@ -58,6 +59,13 @@ _Noreturn void __wrap_abort(void)
 static void do_malloc(void)
 {
 	free(xmalloc(10));
+}
+static void do_malloc_pages(void)
+{
+	void *p = xmalloc_pages(5000);
+
+	assert_int_equal((uintptr_t)p % 4096, 0);
+	free(p);
 }
 static void do_calloc(void)
 {
@@ -122,8 +130,9 @@ static bool ends(void (*fn)(void), bool starve, char *said, size_t cap)
 
 static void test_out_of_memory_ends_the_process(void **state)
 {
-	static void (*const fns[])(void) = {do_malloc, do_calloc,  do_realloc, do_reallocarray,
-					    do_strdup, do_strdup0, do_strndup, do_asprintf};
+	static void (*const fns[])(void) = {do_malloc,	do_malloc_pages, do_calloc,
+					    do_realloc, do_reallocarray, do_strdup,
+					    do_strdup0, do_strndup,	 do_asprintf};
 	char said[200];
 
 	(void)state;
