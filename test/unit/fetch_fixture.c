@@ -18,7 +18,7 @@ int fetch_set_up(void **state)
 	AUTO(credential) c = test_credential(1);
 
 	f->inner = store_mem_new();
-	f->s = hook_store_new(f->inner, watch, f);
+	f->s = store_hook_new(f->inner, watch, f, false);
 	OK(repo_create(f->s, c, "", NULL, e));
 	f->r = test_reopen(f->s);
 	f->f = fetch_new(f->r);

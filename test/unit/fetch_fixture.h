@@ -6,7 +6,7 @@
 #ifndef HF_TEST_FETCH_FIXTURE_H
 #define HF_TEST_FETCH_FIXTURE_H
 
-#include "hook_store.h"
+#include "repo/store_hook.h"
 #include "writer.h"
 
 struct fetch_fixture {

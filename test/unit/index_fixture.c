@@ -19,7 +19,7 @@ int index_fixture_set_up(void **state)
 
 	f->keys = test_keys();
 	f->inner = store_mem_new();
-	f->s = hook_store_new(f->inner, watch, f);
+	f->s = store_hook_new(f->inner, watch, f, false);
 	f->ss = OK_PTR(
 		store_session_begin(f->s, "5d1f3c0e-8f3a-4c4e-9a53-0e6f5b3b7a11", "x", 1, e));
 	f->ix = index_new(f->s, f->keys);

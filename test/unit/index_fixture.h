@@ -8,7 +8,7 @@
 
 #include <stdatomic.h>
 
-#include "hook_store.h"
+#include "repo/store_hook.h"
 #include "testing.h"
 
 struct index_fixture {

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "fake_source.h"
-#include "hook_store.h"
+#include "repo/store_hook.h"
 #include "writer.h"
 
 enum { EXTENTS_MAX = 400 };
@@ -509,7 +509,7 @@ static void test_store_that_fills_up(void **state)
 	for (int left = 0; left < 6; left += 2) {
 		int n = left;
 		AUTO(store) inner = store_mem_new();
-		AUTO(store) s = hook_store_new(inner, refuse_packs, &n);
+		AUTO(store) s = store_hook_new(inner, refuse_packs, &n, false);
 		struct session_options o = {.pack_bytes = 4 << 20};
 		struct fake_source f;
 		struct bench b;

@@ -6,10 +6,10 @@
 
 #include <string.h>
 
-#include "hook_store.h"
 #include "repo/epoch.h"
 #include "repo/object.h"
 #include "repo/record.h"
+#include "repo/store_hook.h"
 #include "writer.h"
 
 struct fixture {
@@ -154,7 +154,7 @@ static int remove_it(void *arg, enum hook_call call, const char *key, bool after
 static void test_epoch_that_goes(void **state)
 {
 	struct fixture *f = *state;
-	AUTO(store) hooked = hook_store_new(f->s, remove_it, f->s);
+	AUTO(store) hooked = store_hook_new(f->s, remove_it, f->s, false);
 	struct fixture other = {hooked, NULL};
 
 	put_epoch(f, 1, (const uint8_t *)"a", 1);

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "hook_store.h"
 #include "repo/store_fault.h"
+#include "repo/store_hook.h"
 #include "writer.h"
 
 /* Argon2id at its cheapest. */
@@ -550,7 +550,7 @@ static void test_open_while_changed(void **state)
 {
 	AUTO(store) s = store_mem_new();
 	struct interloper i = {.s = s};
-	AUTO(store) hooked = hook_store_new(s, change_before_read, &i);
+	AUTO(store) hooked = store_hook_new(s, change_before_read, &i, false);
 	AUTO(keyring) k = new_ring(s, 1);
 	AUTO(credential) c = test_credential(1);
 	AUTO(keyring) again = NULL;

@@ -6,11 +6,11 @@
 
 #include <string.h>
 
-#include "hook_store.h"
 #include "repo/object.h"
 #include "repo/point.h"
 #include "repo/record.h"
 #include "repo/store_fault.h"
+#include "repo/store_hook.h"
 
 struct fixture {
 	struct store *s;
@@ -222,7 +222,7 @@ static void test_list_while_one_is_deleted(void **state)
 {
 	static const char *const want[] = {A, C};
 	struct fixture *f = *state;
-	AUTO(store) hooked = hook_store_new(f->s, remove_b, f->s);
+	AUTO(store) hooked = store_hook_new(f->s, remove_b, f->s, false);
 	struct fixture other = {hooked, NULL};
 
 	put_three(f);
@@ -243,7 +243,7 @@ static int fail_gets(void *arg, enum hook_call call, const char *key, bool after
 static void test_list_that_cannot_be_read(void **state)
 {
 	struct fixture *f = *state;
-	AUTO(store) hooked = hook_store_new(f->s, fail_gets, NULL);
+	AUTO(store) hooked = store_hook_new(f->s, fail_gets, NULL, false);
 	AUTO(repo) r = test_reopen(hooked);
 	struct point_list l;
 

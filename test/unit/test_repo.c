@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "base/hex.h"
-#include "hook_store.h"
 #include "repo/header.h"
 #include "repo/store_fault.h"
+#include "repo/store_hook.h"
 #include "writer.h"
 
 static void damage_header(struct store *s, size_t at)

@@ -10,11 +10,11 @@
 
 #include "base/clock.h"
 #include "base/hex.h"
-#include "hook_store.h"
 #include "repo/header.h"
 #include "repo/object.h"
 #include "repo/record.h"
 #include "repo/run.h"
+#include "repo/store_hook.h"
 #include "writer.h"
 
 /* ---- time ---- */
@@ -437,7 +437,7 @@ static void test_run_is_merged_away(void **state)
 	AUTO(credential) c = test_credential(1);
 	AUTO(store) inner = store_mem_new();
 	struct merger m = {inner, false};
-	AUTO(store) hooked = hook_store_new(inner, merge_at_once, &m);
+	AUTO(store) hooked = store_hook_new(inner, merge_at_once, &m, false);
 	struct repo *r;
 	struct uuid id;
 	struct disk d;

@@ -8,8 +8,8 @@
 
 #include "base/clock.h"
 #include "base/hex.h"
-#include "hook_store.h"
 #include "repo/run.h"
+#include "repo/store_hook.h"
 #include "writer.h"
 
 static _Thread_local bool linger;
@@ -76,7 +76,7 @@ static void fail_and_go_on(struct fault *f)
 	struct session_options o = {.pack_bytes = 200000, .run_entries = 15};
 	AUTO(credential) c = test_credential(1);
 	struct random rnd = {random_seed()};
-	struct store *inner = store_mem_new(), *hooked = hook_store_new(inner, fail_call, f);
+	struct store *inner = store_mem_new(), *hooked = store_hook_new(inner, fail_call, f, false);
 	struct repo *r;
 	struct uuid id;
 	struct disk d;
@@ -150,7 +150,7 @@ static void test_free_while_finishing(void **state)
 	AUTO(credential) c = test_credential(1);
 	AUTO(store) inner = store_mem_new();
 	atomic_int packs = 0;
-	AUTO(store) s = hook_store_new(inner, let_finish_wait, &packs);
+	AUTO(store) s = store_hook_new(inner, let_finish_wait, &packs, false);
 	struct repo *r;
 	struct writer w;
 

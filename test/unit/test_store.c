@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hook_store.h"
 #include "repo/store_fault.h"
+#include "repo/store_hook.h"
 
 enum backend { ON_DIR, ON_MEM, ON_FAULT, ON_HOOK, BACKENDS };
 static const char *const backend_names[BACKENDS] = {"dir", "mem", "fault", "hook"};
@@ -45,7 +45,7 @@ static int set_up(void **state)
 	} else {
 		f->inner = store_mem_new();
 		f->s = f->backend == ON_FAULT ? store_fault_new(f->inner, FAULT_NONE, 0)
-					      : hook_store_new(f->inner, let, NULL);
+					      : store_hook_new(f->inner, let, NULL, false);
 	}
 	*state = f;
 	return f->s ? 0 : -1;

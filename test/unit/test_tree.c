@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hook_store.h"
+#include "repo/store_hook.h"
 #include "writer.h"
 
 #define FANOUT ((uint64_t)256)
@@ -46,7 +46,7 @@ static void bench_up(struct bench *b, uint64_t salt)
 	*b = (struct bench){.rnd = {(random_seed() ^ salt * 0x9e3779b97f4a7c15U) | 1}};
 	b->mem = store_mem_new();
 	OK(repo_create(b->mem, c, "", NULL, e));
-	b->s = hook_store_new(b->mem, count_reads, b);
+	b->s = store_hook_new(b->mem, count_reads, b, false);
 	b->r = test_reopen(b->s);
 }
 

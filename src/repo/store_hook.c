@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "hook_store.h"
+#include "repo/store_hook.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@ struct hook_store {
 	struct store *inner;
 	hook_fn *fn;
 	void *arg;
+	bool own;
 };
 
 struct hook_session {
@@ -33,16 +34,24 @@ static struct hook_store *of(struct store *s)
 #define HOOKED(h, call, key, work, e)                                                              \
 	({                                                                                         \
 		__auto_type rc_ = (__typeof__(work))(-1);                                          \
-		if ((h)->fn((h)->arg, call, key, false, e) == 0) {                                 \
+		int fate_ = (h)->fn((h)->arg, call, key, false, e);                                \
+		if (fate_ == 0) {                                                                  \
 			rc_ = (work);                                                              \
 			if (rc_ >= 0 && (h)->fn((h)->arg, call, key, true, e) < 0)                 \
 				rc_ = -1;                                                          \
+		} else if (fate_ > 0) {                                                            \
+			struct err told_ = (e) ? *(e) : (struct err){0};                           \
+			(void)(work);                                                              \
+			if (e)                                                                     \
+				*(e) = told_;                                                      \
 		}                                                                                  \
 		rc_;                                                                               \
 	})
 
 static void hook_free(struct store *s)
 {
+	if (of(s)->own)
+		free(of(s)->arg);
 	free(s->url);
 	free(s);
 }
@@ -203,7 +212,7 @@ static const struct store_ops hook_ops = {
 	.session_revoke = hook_revoke,
 };
 
-struct store *hook_store_new(struct store *inner, hook_fn *fn, void *arg)
+struct store *store_hook_new(struct store *inner, hook_fn *fn, void *arg, bool own)
 {
 	struct hook_store *h = xcalloc(1, sizeof(*h));
 
@@ -212,5 +221,11 @@ struct store *hook_store_new(struct store *inner, hook_fn *fn, void *arg)
 	h->inner = inner;
 	h->fn = fn;
 	h->arg = arg;
+	h->own = own;
 	return &h->s;
+}
+
+void *store_hook_arg(struct store *s)
+{
+	return of(s)->arg;
 }
