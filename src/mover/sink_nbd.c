@@ -8,11 +8,11 @@
 #include <libnbd.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fio.h"
 #include "base/spawn.h"
+#include "mover/draft.h"
 #include "mover/qemu_nbd.h"
 #include "mover/sink.h"
 
@@ -25,8 +25,7 @@ struct nbd_sink {
 	unsigned n;
 	bool can_zero;
 	struct qemu_nbd *server; /* our own, or NULL */
-	char *temp, *path;	 /* an image that gets its name at the end */
-	bool overwrite;		 /* which may be taken */
+	struct draft *image;	 /* its, or NULL */
 };
 
 static struct nbd_sink *of(struct sink *s)
@@ -100,10 +99,7 @@ static void nbd_sink_free(struct sink *s)
 	for (unsigned i = 0; i < n->n; i++)
 		nbd_close(n->nbd[i]);
 	qemu_nbd_free(n->server);
-	if (n->temp)
-		unlink(n->temp);
-	free(n->temp);
-	free(n->path);
+	draft_free(n->image);
 	free(n->nbd);
 	free(n->s.name);
 	free(n);
@@ -112,8 +108,6 @@ static void nbd_sink_free(struct sink *s)
 /* Close our image and give it its name. */
 static int finish_image(struct nbd_sink *n, struct err *e)
 {
-	AUTO_CLOSE int fd = -1;
-
 	for (unsigned i = 0; i < n->n; i++) {
 		nbd_shutdown(n->nbd[i], 0);
 		nbd_close(n->nbd[i]);
@@ -121,16 +115,7 @@ static int finish_image(struct nbd_sink *n, struct err *e)
 	n->n = 0;
 	if (qemu_nbd_stop(steal(&n->server), e) < 0)
 		return -1;
-	fd = open(n->temp, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(e, errno, "open %s", n->temp);
-	if (fio_fsync(fd, n->temp, e) < 0)
-		return -1;
-	if (fio_move(n->temp, n->path, n->overwrite, e) < 0)
-		return -1;
-	free(n->temp);
-	n->temp = NULL;
-	return 0;
+	return draft_keep(n->image, e);
 }
 
 static int nbd_finish(struct sink *s, struct err *e)
@@ -211,61 +196,36 @@ struct sink *sink_nbd_open(const char *uri, uint64_t size, unsigned threads, str
 	return steal(&s);
 }
 
-/* A file that is replaced must be one: the name of a device must not become a file's. */
-static int check_place(const char *path, bool overwrite, struct err *e)
-{
-	struct stat st;
-
-	if (stat(path, &st) < 0)
-		return 0;
-	if (!S_ISREG(st.st_mode))
-		return err_set(e, ERR_INVALID,
-			       "%s is no file, so it cannot become a qcow2 image: write the disk "
-			       "to it with --format raw",
-			       path);
-	if (!overwrite)
-		return err_set(e, ERR_EXISTS,
-			       "%s exists: choose another place, or replace it with --overwrite",
-			       path);
-	return 0;
-}
-
-/* The file is made here, so that nobody else reads it, and an error says what it is. */
 static int make_image(const char *path, const char *bytes, struct err *e)
 {
 	AUTO_FREE char *file = qemu_file_name(path);
 	const char *argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", "--", file, bytes, NULL};
-	AUTO_CLOSE int fd = fio_create(path, e);
 
-	if (fd < 0)
-		return -1;
 	return spawn_run(argv, 4096, NULL, NULL, e);
 }
 
-/*
- * The image is made beside its place and renamed at the end.
- * If interrupted: PATH.part-PID, which nobody takes for a whole image.
- */
 struct sink *sink_qcow2_open(const char *path, uint64_t size, bool overwrite, unsigned threads,
 			     struct err *e)
 {
 	struct qemu_nbd_options o = {.format = "qcow2", .writable = true, .clients = threads};
 	AUTO_FREE char *bytes = xasprintf("%llu", (unsigned long long)size);
 	AUTO(sink) s = NULL;
+	struct draft *image;
 	struct nbd_sink *n;
 
-	if (check_place(path, overwrite, e) < 0)
+	image = draft_new(path, overwrite,
+			  "it cannot become a qcow2 image; write the disk to it with --format raw",
+			  e);
+	if (!image)
 		return NULL;
 	n = xcalloc(1, sizeof(*n));
 	s = &n->s;
 	n->s.ops = &image_ops;
 	n->s.name = xstrdup(path);
-	n->path = xstrdup(path);
-	n->overwrite = overwrite;
-	n->temp = xasprintf("%s.part-%d", path, (int)getpid());
-	if (make_image(n->temp, bytes, e) < 0)
+	n->image = image;
+	if (make_image(draft_path(image), bytes, e) < 0)
 		return NULL;
-	n->server = qemu_nbd_start(n->temp, &o, e);
+	n->server = qemu_nbd_start(draft_path(image), &o, e);
 	if (!n->server || connect_all(n, NULL, qemu_nbd_socket(n->server), threads, e) < 0)
 		return NULL;
 	return steal(&s);

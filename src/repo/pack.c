@@ -9,7 +9,6 @@
 #include "repo/record.h"
 
 #define LAYOUT 1
-#define WRITE_BUFFER ((size_t)2 << 20)
 #define RECORD_AAD (2 + HASH_BYTES)
 
 void pack_key_name(const uint8_t name[HASH_BYTES], char out[STORE_KEY_MAX])
@@ -30,12 +29,10 @@ static void record_aad(const struct pack_entry *at, uint8_t aad[RECORD_AAD])
 /* ---- writing ---- */
 
 struct pack_writer {
-	struct store_upload *upload;
-	struct digest *digest;
+	struct write_behind *out; /* sealed bytes on their way to the store */
+	struct digest *digest;	  /* of them */
 	struct aead *aead;
 	uint8_t head[PACK_HEAD];
-	uint8_t *out; /* sealed bytes on their way to the store */
-	size_t out_len;
 	uint64_t offset; /* in the pack, of the next record */
 	struct pack_entry *entries;
 	size_t n, cap;
@@ -58,54 +55,39 @@ static void start_head(struct pack_writer *p, const struct keyring *k)
 	secret_wipe(key, sizeof(key));
 }
 
+static int put_bytes(struct pack_writer *p, const void *data, size_t n, struct err *e)
+{
+	digest_add(p->digest, data, n);
+	p->offset += n;
+	return write_behind_add(p->out, data, n, e);
+}
+
 struct pack_writer *pack_writer_new(const struct keyring *k, struct store_session *ss,
 				    struct err *e)
 {
 	struct store_upload *up = ss->ops->upload(ss, e);
-	struct pack_writer *p;
+	AUTO(pack_writer) p = NULL;
 
 	if (!up)
 		return NULL;
 	p = xcalloc(1, sizeof(*p));
-	p->upload = up;
+	p->out = write_behind_new(up);
 	p->digest = digest_new();
-	p->out = xmalloc_pages(WRITE_BUFFER);
 	start_head(p, k);
-	memcpy(p->out, p->head, PACK_HEAD);
-	p->out_len = p->offset = PACK_HEAD;
-	return p;
+	return put_bytes(p, p->head, PACK_HEAD, e) < 0 ? NULL : steal(&p);
 }
 
 void pack_writer_free(struct pack_writer *p)
 {
 	if (!p)
 		return;
-	if (p->upload)
-		p->upload->ops->abort(p->upload);
+	write_behind_free(p->out);
 	digest_free(p->digest);
 	aead_free(p->aead);
 	buf_done(&p->nodes);
-	free(p->out);
 	free(p->entries);
 	free(p->node_entries);
 	free(p);
-}
-
-static int flush_out(struct pack_writer *p, struct err *e)
-{
-	size_t n = p->out_len;
-
-	p->out_len = 0;
-	digest_add(p->digest, p->out, n);
-	return n ? p->upload->ops->write(p->upload, p->out, n, e) : 0;
-}
-
-/* Room for `n` sealed bytes in one piece; more than the buffer holds is refused before. */
-static uint8_t *out_room(struct pack_writer *p, size_t n, struct err *e)
-{
-	if (p->out_len + n > WRITE_BUFFER && flush_out(p, e) < 0)
-		return NULL;
-	return p->out + p->out_len;
 }
 
 static void remember(struct pack_entry **list, size_t *n, size_t *cap, const struct pack_entry *at)
@@ -126,24 +108,22 @@ static int seal_record(struct pack_writer *p, struct pack_entry *at, const void 
 	at->offset = (uint32_t)p->offset;
 	at->stored = (uint32_t)(n + SEAL_TAG);
 	record_aad(at, aad);
-	if (n + SEAL_TAG > WRITE_BUFFER) {
+	if (n + SEAL_TAG > WRITE_BEHIND_ROOM) {
 		/* A single large record goes through a buffer of its own. */
 		AUTO_FREE uint8_t *big = xmalloc(n + SEAL_TAG);
 
 		aead_seal(p->aead, at->offset, aad, sizeof(aad), payload, n, big);
-		if (flush_out(p, e) < 0)
-			return -1;
-		digest_add(p->digest, big, n + SEAL_TAG);
-		if (p->upload->ops->write(p->upload, big, n + SEAL_TAG, e) < 0)
+		if (put_bytes(p, big, n + SEAL_TAG, e) < 0)
 			return -1;
 	} else {
-		to = out_room(p, n + SEAL_TAG, e);
+		to = write_behind_room(p->out, n + SEAL_TAG, e);
 		if (!to)
 			return -1;
 		aead_seal(p->aead, at->offset, aad, sizeof(aad), payload, n, to);
-		p->out_len += n + SEAL_TAG;
+		digest_add(p->digest, to, n + SEAL_TAG);
+		write_behind_made(p->out, n + SEAL_TAG);
+		p->offset += n + SEAL_TAG;
 	}
-	p->offset += n + SEAL_TAG;
 	remember(&p->entries, &p->n, &p->cap, at);
 	return 0;
 }
@@ -210,11 +190,7 @@ static int write_end(struct pack_writer *p, struct err *e)
 	aead_seal(p->aead, p->offset, aad, sizeof(aad), dir.data, len, dir.data);
 	dir.len += SEAL_TAG;
 	buf_add(&dir, trailer, PACK_TRAILER);
-	if (flush_out(p, e) < 0)
-		return -1;
-	digest_add(p->digest, dir.data, dir.len);
-	p->offset += dir.len;
-	return p->upload->ops->write(p->upload, dir.data, dir.len, e);
+	return put_bytes(p, dir.data, dir.len, e);
 }
 
 struct pack_done *pack_close(struct pack_writer *p, struct err *e)
@@ -223,7 +199,7 @@ struct pack_done *pack_close(struct pack_writer *p, struct err *e)
 
 	if (write_nodes(p, e) == 0 && write_end(p, e) == 0) {
 		d = xcalloc(1, sizeof(*d));
-		d->upload = steal(&p->upload);
+		d->out = steal(&p->out);
 		d->entries = steal(&p->entries);
 		d->n = p->n;
 		d->size = p->offset;
@@ -235,19 +211,17 @@ struct pack_done *pack_close(struct pack_writer *p, struct err *e)
 
 int pack_finish(struct pack_done *d, struct err *e)
 {
-	struct store_upload *up = steal(&d->upload);
 	char key[STORE_KEY_MAX];
 
 	pack_key_name(d->name, key);
-	return up->ops->finish(up, key, e);
+	return write_behind_finish(d->out, key, e);
 }
 
 void pack_done_free(struct pack_done *d)
 {
 	if (!d)
 		return;
-	if (d->upload)
-		d->upload->ops->abort(d->upload);
+	write_behind_free(d->out);
 	free(d->entries);
 	free(d);
 }

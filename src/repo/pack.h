@@ -2,7 +2,7 @@
 /*
  * pack.h: packs, the large objects that hold sealed blocks and nodes (format section 7).
  *
- * A pack_writer takes payloads one by one. Blocks are sealed and written at once, so a pack never
+ * A pack_writer takes payloads one by one. Blocks are sealed and written behind, so a pack never
  * lies in memory; nodes are kept until the end, so that they lie together there. Closing gives the
  * pack's name and the place of everything in it; making it durable (pack_finish) is a step of its
  * own, because it waits for the disk and may be done by another thread.
@@ -15,6 +15,7 @@
 #include "repo/block.h"
 #include "repo/keyring.h"
 #include "repo/store.h"
+#include "repo/write_behind.h"
 
 #define PACK_HEAD 64
 #define PACK_TRAILER 32
@@ -42,14 +43,15 @@ int pack_add(struct pack_writer *p, enum block_kind kind, enum block_encoding en
 uint64_t pack_writer_size(const struct pack_writer *p);
 
 struct pack_done {
-	struct store_upload *upload;
+	struct write_behind *out;
 	uint8_t name[HASH_BYTES];
 	uint64_t size;
 	struct pack_entry *entries; /* blocks first, then nodes */
 	size_t n;
 };
 
-/* Write what is left. Frees the writer, also on failure. */
+/* Make its end; of it, up to WRITE_BEHIND_BUFFERS buffers are not written yet. Frees the writer,
+ * also on failure. */
 struct pack_done *pack_close(struct pack_writer *p, struct err *e);
 /* Make it durable under its name. The entries stay. */
 int pack_finish(struct pack_done *d, struct err *e);

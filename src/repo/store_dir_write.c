@@ -28,9 +28,9 @@
 #include <unistd.h>
 
 #include "base/fio.h"
+#include "base/outfile.h"
 #include "base/uuid.h"
 
-#define WRITE_BEHIND ((uint64_t)8 << 20)
 #define TEMP_NAME 48
 
 struct dir_session {
@@ -43,9 +43,9 @@ struct dir_session {
 struct dir_upload {
 	struct store_upload u;
 	struct dir_session *ses;
-	int fd;
+	struct outfile *file;
 	char name[TEMP_NAME];
-	uint64_t len, behind; /* written; of that, handed to the disk early */
+	uint64_t len;
 };
 
 static void temp_name(char *out)
@@ -192,15 +192,9 @@ static int upload_write(struct store_upload *u, const void *data, size_t len, st
 
 	if (dir_step(up->ses->d, "write", up->name, e) < 0)
 		return -1;
-	if (fio_write(up->fd, data, len, up->ses->d->s.url, e) < 0)
+	if (outfile_write(up->file, data, len, up->len, e) < 0)
 		return -1;
 	up->len += len;
-	/* Start writing early, so that the flush at the end finds little left to do. */
-	if (up->len - up->behind >= WRITE_BEHIND) {
-		sync_file_range(up->fd, (off_t)up->behind, (off_t)(up->len - up->behind),
-				SYNC_FILE_RANGE_WRITE);
-		up->behind = up->len;
-	}
 	return 0;
 }
 
@@ -208,8 +202,7 @@ static void upload_abort(struct store_upload *u)
 {
 	struct dir_upload *up = upload_of(u);
 
-	if (up->fd >= 0)
-		close(up->fd);
+	outfile_free(up->file);
 	unlinkat(up->ses->fd, up->name, 0);
 	free(up);
 }
@@ -218,7 +211,7 @@ static int upload_place(struct dir_upload *up, const char *key, struct err *e)
 {
 	struct dir_store *d = up->ses->d;
 
-	if (dir_step(d, "fsync", up->name, e) < 0 || fio_fsync(up->fd, key, e) < 0)
+	if (dir_step(d, "fsync", up->name, e) < 0 || outfile_flush(up->file, e) < 0)
 		return -1;
 	if (make_parents(d, key, e) < 0 || dir_step(d, "rename", key, e) < 0)
 		return -1;
@@ -253,6 +246,7 @@ static struct store_upload *session_upload(struct store_session *ss, struct err 
 {
 	struct dir_session *ses = session_of(ss);
 	struct dir_upload *up = xcalloc(1, sizeof(*up));
+	int fd;
 
 	up->ses = ses;
 	up->u.ops = &upload_ops;
@@ -261,12 +255,13 @@ static struct store_upload *session_upload(struct store_session *ss, struct err 
 		free(up);
 		return NULL;
 	}
-	up->fd = openat(ses->fd, up->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (up->fd < 0) {
+	fd = openat(ses->fd, up->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0) {
 		dir_fail(ses->d, errno, "create a file in", ses->key, e);
 		free(up);
 		return NULL;
 	}
+	up->file = outfile_new(fd, ses->d->s.url);
 	return &up->u;
 }
 

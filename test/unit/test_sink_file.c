@@ -21,10 +21,8 @@ enum { MiB = 1 << 20 };
 
 static struct {
 	int pwrite_error, ftruncate_error, fsync_error, rename_error, fallocate_error;
-	bool pretend;		/* pwrite does nothing, quickly */
-	uint64_t device;	/* files are devices of this size; 0: they are files */
-	atomic_uint write_outs; /* how often the disk was told to begin */
-	char course[64];	/* what was done: f flush, d flush a directory, r rename */
+	uint64_t device; /* files are devices of this size; 0: they are files */
+	char course[64]; /* what was done: f flush, d flush a directory, r rename */
 } sys;
 
 static void note(char what)
@@ -47,7 +45,7 @@ ssize_t __wrap_pwrite64(int fd, const void *p, size_t n, off_t off)
 {
 	if (sys.pwrite_error)
 		return refuse(sys.pwrite_error);
-	return sys.pretend ? (ssize_t)n : __real_pwrite64(fd, p, n, off);
+	return __real_pwrite64(fd, p, n, off);
 }
 
 int __real_ftruncate64(int fd, off_t n);
@@ -95,17 +93,6 @@ int __wrap_fallocate64(int fd, int mode, off_t off, off_t len)
 	(void)off;
 	(void)len;
 	return sys.fallocate_error ? refuse(sys.fallocate_error) : 0;
-}
-
-int __wrap_sync_file_range(int fd, off_t off, off_t len, unsigned flags);
-int __wrap_sync_file_range(int fd, off_t off, off_t len, unsigned flags)
-{
-	(void)fd;
-	(void)off;
-	(void)len;
-	(void)flags;
-	sys.write_outs++;
-	return 0;
 }
 
 int __real_stat64(const char *path, struct stat *st);
@@ -359,22 +346,6 @@ static void test_many_threads_write(void **state)
 	down(t.b);
 }
 
-/* Now and then, not at every write. */
-static void test_disk_is_told_to_begin(void **state)
-{
-	struct bench *b = up();
-	struct sink *s;
-
-	(void)state;
-	sys.pretend = true;
-	s = OK_PTR(sink_file_open(b->path, 200 * MiB, false, e));
-	for (uint64_t i = 0; i < 130; i++)
-		OK(put(s, b->data, MiB, i * MiB, e));
-	assert_int_equal(sys.write_outs, 2);
-	sink_free(s);
-	down(b);
-}
-
 /* ---- devices ---- */
 
 static void test_device_is_written_in_place(void **state)
@@ -539,7 +510,6 @@ int main(void)
 		cmocka_unit_test(test_places_that_take_no_file),
 		cmocka_unit_test(test_failure_leaves_the_old_file),
 		cmocka_unit_test(test_many_threads_write),
-		cmocka_unit_test(test_disk_is_told_to_begin),
 		cmocka_unit_test(test_device_is_written_in_place),
 		cmocka_unit_test(test_device_that_cannot_be_opened),
 		cmocka_unit_test(test_device_is_zeroed),
