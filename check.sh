@@ -76,6 +76,9 @@ pytests() { # NAME FOLDER
 
 ubsan=-fno-sanitize-recover=undefined
 
+build_asan() { build asan gcc -Db_sanitize=address,undefined -Db_lundef=false -Dc_args=$ubsan; }
+need_asan() { [ -x "$out/asan/src/holdfast" ] || build_asan; }
+
 stage_lint() {
 	say "Format, layers, sizes, banned calls"
 	judge lint tools/lint
@@ -84,7 +87,7 @@ stage_lint() {
 
 stage_asan() {
 	say "gcc, address and undefined-behaviour sanitizers: all tests"
-	build asan gcc -Db_sanitize=address,undefined -Db_lundef=false -Dc_args=$ubsan && tests asan
+	build_asan && tests asan
 }
 
 stage_clang() {
@@ -131,11 +134,8 @@ stage_coverage() {
 	tests coverage --suite unit --suite prop --suite fault
 	judge coverage gcovr -r . --filter 'src/(base|repo|mover)/' --fail-under-line 90 "$out/coverage" \
 		--txt "$out/coverage.txt" --gcov-ignore-parse-errors
-	[ -s "$out/coverage.txt" ] || gcovr -r . --filter 'src/(base|repo|mover)/' "$out/coverage" >"$out/coverage.txt" 2>/dev/null
 	tail -n 3 "$out/coverage.txt" | head -n 2
 }
-
-need_asan() { [ -x "$out/asan/src/holdfast" ] || build asan gcc -Db_sanitize=address,undefined -Db_lundef=false -Dc_args=$ubsan; }
 
 stage_reader() {
 	say "The reference reader, which shares no code with src/repo, restores test repositories"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/fio.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -155,6 +156,23 @@ int fio_move(const char *from, const char *to, bool overwrite, struct err *e)
 	if (rc < 0)
 		return err_sys(e, errno, "rename %s to %s", from, to);
 	return fio_fsync_parent(to, e);
+}
+
+void fio_empty_dir(int dirfd, const char *path)
+{
+	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!dir) {
+		auto_close(&fd);
+		return;
+	}
+	while ((entry = readdir(dir)) != NULL) {
+		if (entry->d_name[0] != '.')
+			unlinkat(fd, entry->d_name, 0);
+	}
+	closedir(dir);
 }
 
 int fio_slurp(const char *path, size_t max, struct buf *ret_b, struct err *e)

@@ -29,6 +29,9 @@ int fio_fsync_parent(const char *path, struct err *e);
 int fio_create(const char *path, struct err *e);
 /* Give a flushed file its name, durably. Without `overwrite`: ERR_EXISTS if that is taken. */
 int fio_move(const char *from, const char *to, bool overwrite, struct err *e);
+/* Remove the files in the folder `path` (seen from `dirfd`), as far as that goes; folders in it and
+ * names that begin with a dot stay. */
+void fio_empty_dir(int dirfd, const char *path);
 /* The whole file, ERR_LIMIT when it is longer than `max`. */
 int fio_slurp(const char *path, size_t max, struct buf *ret_b, struct err *e);
 /* Replace `path` by `data` at once and durably, with permissions `mode`. */

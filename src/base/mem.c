@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define PAGE ((size_t)4096)
+
 static void *checked(void *p)
 {
 	if (!p) {
@@ -24,7 +26,7 @@ void *xmalloc(size_t n)
 
 void *xmalloc_pages(size_t n)
 {
-	return checked(aligned_alloc(4096, (n + 4096) / 4096 * 4096));
+	return checked(aligned_alloc(PAGE, DIV_UP(MAX(n, (size_t)1), PAGE) * PAGE));
 }
 
 void *xcalloc(size_t n, size_t size)

@@ -43,6 +43,7 @@ static void wrap(const char *text, int indent, int at)
 
 static void print_option(const struct opt *o)
 {
+	const char *const *choices = opt_choices(o);
 	char head[64] = "  ", help[512];
 
 	if (o->letter)
@@ -50,13 +51,9 @@ static void print_option(const struct opt *o)
 	snprintf(head + strlen(head), sizeof(head) - strlen(head), "%s--%s%s%s",
 		 o->letter ? "" : "    ", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
 	snprintf(help, sizeof(help), "%s", o->help);
-	for (size_t i = 0; o->choices && o->choices[i]; i++) {
-		/* Choices that the text names already are not repeated. */
-		if (i == 0 && strstr(o->help, o->choices[0]))
-			break;
+	for (size_t i = 0; choices && choices[i]; i++)
 		snprintf(help + strlen(help), sizeof(help) - strlen(help), "%s%s", i ? ", " : ": ",
-			 o->choices[i]);
-	}
+			 choices[i]);
 	if (o->fallback)
 		snprintf(help + strlen(help), sizeof(help) - strlen(help), " (default: %s)",
 			 o->fallback);
@@ -97,13 +94,10 @@ static void print_command(const struct command *c)
 
 static void print_list(const char *prefix)
 {
-	size_t n = prefix ? strlen(prefix) : 0;
-
 	for (const struct command *c = commands; c->name; c++) {
 		char head[64];
 
-		if (c->hidden || (n && (strncmp(c->name, prefix, n) != 0 ||
-					(c->name[n] != ' ' && c->name[n] != 0))))
+		if (!command_under(c, prefix))
 			continue;
 		snprintf(head, sizeof(head), "  %s%s%s", c->name, c->args[0] ? " " : "", c->args);
 		printf("%-36s", head);

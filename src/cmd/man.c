@@ -14,8 +14,7 @@
 static void text(const char *s)
 {
 	for (; *s; s++) {
-		if (strchr("\\_*#.-~[]`", *s) &&
-		    (*s == '\\' || *s == '_' || *s == '*' || *s == '`'))
+		if (strchr("\\_*`", *s))
 			putchar('\\');
 		putchar(*s);
 	}
@@ -23,6 +22,8 @@ static void text(const char *s)
 
 static void option(const struct opt *o)
 {
+	const char *const *choices = opt_choices(o);
+
 	if (o->letter)
 		printf("*-%c*, ", o->letter);
 	printf("*--%s*", o->name);
@@ -30,8 +31,8 @@ static void option(const struct opt *o)
 		printf(" _%s_", o->arg);
 	printf("\n\t");
 	text(o->help);
-	for (size_t i = 0; o->choices && o->choices[i] && !strstr(o->help, o->choices[0]); i++)
-		printf("%s%s", i ? ", " : ": ", o->choices[i]);
+	for (size_t i = 0; choices && choices[i]; i++)
+		printf("%s%s", i ? ", " : ": ", choices[i]);
 	putchar('.');
 	if (o->many)
 		printf(" May be given several times.");
@@ -76,14 +77,6 @@ static void command(const struct command *c)
 	examples(c->examples);
 }
 
-static bool belongs(const struct command *c, const char *noun)
-{
-	size_t n = strlen(noun);
-
-	return !c->hidden && strncmp(c->name, noun, n) == 0 &&
-	       (c->name[n] == 0 || c->name[n] == ' ');
-}
-
 static void head(const char *page, const char *summary)
 {
 	printf("%s(1)\n\n# NAME\n\n%s - %s\n\n", page, page, summary);
@@ -109,7 +102,7 @@ static void noun_page(const struct noun *n)
 	head(page, n->summary);
 	printf("# COMMANDS\n\n");
 	for (const struct command *c = commands; c->name; c++) {
-		if (belongs(c, n->name))
+		if (command_under(c, n->name))
 			command(c);
 	}
 	options("# OPTIONS OF EVERY COMMAND", global_opts);

@@ -19,6 +19,20 @@ static const struct opt *find_opt(const struct opt *list, const char *name)
 	return NULL;
 }
 
+bool command_under(const struct command *c, const char *words)
+{
+	size_t n = words ? strlen(words) : 0;
+
+	if (c->hidden || n == 0)
+		return !c->hidden;
+	return strncmp(c->name, words, n) == 0 && (c->name[n] == 0 || c->name[n] == ' ');
+}
+
+const char *const *opt_choices(const struct opt *o)
+{
+	return o->choices && !strstr(o->help, o->choices[0]) ? o->choices : NULL;
+}
+
 /* Do the words argv[0], argv[1] … spell the command? Its number of words, else 0. */
 static int spells(const char *name, char *const *argv, int argc)
 {

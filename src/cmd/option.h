@@ -38,6 +38,12 @@ struct command {
 	bool hidden;
 };
 
+/* Is it shown among the commands that begin with these words (NULL: among all)? */
+bool command_under(const struct command *c, const char *words);
+/* The choices to be listed after the option's text, NULL-terminated; NULL: none, or the text names
+ * them already. */
+const char *const *opt_choices(const struct opt *o);
+
 /* All commands, in the order in which they are shown; ended by one without a name. */
 extern const struct command commands[];
 /* Options that every command takes. */

@@ -16,16 +16,11 @@
 
 static int note_name(void *arg, const char *key, uint64_t size, struct err *e)
 {
-	char same[STORE_KEY_MAX];
 	uint8_t name[HASH_BYTES];
 
 	(void)size;
 	(void)e;
-	if (strlen(key) != strlen("index/") + 2 * HASH_BYTES ||
-	    !hex_decode(key + strlen("index/"), HASH_BYTES, name))
-		return 0;
-	run_key_name(name, same);
-	if (strcmp(key, same) == 0)
+	if (run_key_parse(key, name))
 		name_list_add(arg, name);
 	return 0;
 }
@@ -276,17 +271,12 @@ static int scan_pack(void *arg, const char *key, uint64_t size, struct err *e)
 	AUTO_FREE struct pack_entry *entries = NULL;
 	struct scan *sc = arg;
 	struct recovered *out = &sc->out;
-	char same[STORE_KEY_MAX];
 	uint8_t name[HASH_BYTES];
 	struct err why = {0};
 	size_t n;
 
 	(void)size;
-	if (strlen(key) != strlen("packs/XX/") + 2 * HASH_BYTES ||
-	    !hex_decode(key + strlen("packs/XX/"), HASH_BYTES, name))
-		return 0;
-	pack_key_name(name, same);
-	if (strcmp(key, same) != 0 || listed(sc, name))
+	if (!pack_key_parse(key, name) || listed(sc, name))
 		return 0;
 	/* A pack that is damaged too is somebody else's finding: its blocks will be missed. One
 	 * that is gone by now has been collected. */

@@ -19,6 +19,17 @@ void pack_key_name(const uint8_t name[HASH_BYTES], char out[STORE_KEY_MAX])
 	snprintf(out, STORE_KEY_MAX, "packs/%.2s/%s", hex, hex);
 }
 
+bool pack_key_parse(const char *key, uint8_t ret_name[HASH_BYTES])
+{
+	char same[STORE_KEY_MAX];
+	size_t n = strlen(key);
+
+	if (n < 2 * HASH_BYTES || !hex_decode(key + n - 2 * HASH_BYTES, HASH_BYTES, ret_name))
+		return false;
+	pack_key_name(ret_name, same);
+	return strcmp(key, same) == 0;
+}
+
 static void record_aad(const struct pack_entry *at, uint8_t aad[RECORD_AAD])
 {
 	aad[0] = at->kind;

@@ -60,6 +60,8 @@ void pack_done_free(struct pack_done *d);
 
 /* "packs/XX/NAME" */
 void pack_key_name(const uint8_t name[HASH_BYTES], char out[STORE_KEY_MAX]);
+/* The way back; false for what is no pack's name. */
+bool pack_key_parse(const char *key, uint8_t ret_name[HASH_BYTES]);
 
 /* ---- reading ---- */
 

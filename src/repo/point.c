@@ -161,6 +161,16 @@ void point_key_name(const struct uuid *id, char out[STORE_KEY_MAX])
 	snprintf(out, STORE_KEY_MAX, "points/%s", uuid_text(id, text));
 }
 
+bool point_key_parse(const char *key, struct uuid *ret_id)
+{
+	char same[STORE_KEY_MAX];
+
+	if (strncmp(key, "points/", 7) != 0 || !uuid_parse(key + 7, ret_id))
+		return false;
+	point_key_name(ret_id, same);
+	return strcmp(key, same) == 0;
+}
+
 struct point *point_load(struct repo *r, const struct uuid *id, struct err *e)
 {
 	AUTO_BUF body = BUF_INIT;
@@ -201,17 +211,13 @@ struct listing {
 static int load_one(void *arg, const char *key, uint64_t size, struct err *e)
 {
 	struct listing *l = arg;
-	char same[STORE_KEY_MAX];
 	struct err why = {0};
 	struct point *p;
 	struct uuid id;
 
 	(void)size;
-	if (!uuid_parse(key + strlen("points/"), &id))
+	if (!point_key_parse(key, &id))
 		return 0;
-	point_key_name(&id, same);
-	if (strcmp(key, same) != 0)
-		return 0; /* with upper-case digits: no point's name */
 	p = point_load(l->repo, &id, &why);
 	if (p) {
 		l->list->points =

@@ -100,6 +100,8 @@ struct point *point_decode(const void *body, size_t n, struct err *e);
 
 /* "points/UUID" */
 void point_key_name(const struct uuid *id, char out[STORE_KEY_MAX]);
+/* The way back; false for what is no point's name, as one with upper-case digits. */
+bool point_key_parse(const char *key, struct uuid *ret_id);
 struct point *point_load(struct repo *r, const struct uuid *id, struct err *e);
 /* Remove a checkpoint. Its blocks stay until they are collected. ERR_NOENT when it is not there. */
 int point_delete(struct repo *r, const struct uuid *id, struct err *e);

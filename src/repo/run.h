@@ -49,6 +49,8 @@ struct run {
 
 /* "index/NAME" */
 void run_key_name(const uint8_t name[HASH_BYTES], char out[STORE_KEY_MAX]);
+/* The way back; false for what is no run's name. */
+bool run_key_parse(const char *key, uint8_t ret_name[HASH_BYTES]);
 
 /* Open a run; `filter_max` is how many bytes of filter may be kept. */
 struct run *run_open(struct store *s, const struct keyring *k, const uint8_t name[HASH_BYTES],

@@ -19,6 +19,17 @@ void run_key_name(const uint8_t name[HASH_BYTES], char out[STORE_KEY_MAX])
 	snprintf(out, STORE_KEY_MAX, "index/%s", hex_encode(name, HASH_BYTES, hex));
 }
 
+bool run_key_parse(const char *key, uint8_t ret_name[HASH_BYTES])
+{
+	char same[STORE_KEY_MAX];
+	size_t n = strlen(key);
+
+	if (n < 2 * HASH_BYTES || !hex_decode(key + n - 2 * HASH_BYTES, HASH_BYTES, ret_name))
+		return false;
+	run_key_name(ret_name, same);
+	return strcmp(key, same) == 0;
+}
+
 void run_entry_encode(const struct run_entry *r, uint8_t out[RUN_ENTRY])
 {
 	memcpy(out, r->id.b, HASH_BYTES);

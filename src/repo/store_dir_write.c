@@ -19,7 +19,6 @@
  */
 #include "repo/store_dir_priv.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -305,22 +304,7 @@ static int session_commit(struct store_session *ss, const void *data, size_t len
 /* Remove a session's folder, which holds only files. What cannot be removed means nothing. */
 static void remove_folder(struct dir_store *d, const char *key)
 {
-	int fd = openat(d->fd, key, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct dirent *entry;
-	DIR *dir;
-
-	if (fd < 0)
-		return;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return;
-	}
-	while ((entry = readdir(dir)) != NULL) {
-		if (entry->d_name[0] != '.')
-			unlinkat(fd, entry->d_name, 0);
-	}
-	closedir(dir);
+	fio_empty_dir(d->fd, key);
 	unlinkat(d->fd, key, AT_REMOVEDIR);
 }
 

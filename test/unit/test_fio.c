@@ -498,6 +498,31 @@ static void test_size(void **state)
 	down(&b);
 }
 
+static void test_folder_is_emptied(void **state)
+{
+	char *folder = test_folder();
+	static const char *const names[] = {"a", "b.part", ".hidden"};
+	AUTO_FREE char *inner = test_path(folder, "inner");
+	AUTO_FREE char *missing = test_path(folder, "missing");
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		AUTO_FREE char *path = test_path(folder, names[i]);
+
+		OK(fio_replace(path, "x", 1, 0600, e));
+	}
+	assert_int_equal(mkdir(inner, 0700), 0);
+	fio_empty_dir(AT_FDCWD, folder);
+	fio_empty_dir(AT_FDCWD, missing);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		AUTO_FREE char *path = test_path(folder, names[i]);
+
+		assert_int_equal(access(path, F_OK), i == 2 ? 0 : -1);
+	}
+	assert_int_equal(access(inner, F_OK), 0);
+	test_folder_done(folder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -514,6 +539,7 @@ int main(void)
 		cmocka_unit_test(test_failed_replacement_changes_nothing),
 		cmocka_unit_test(test_folder_that_takes_no_files),
 		cmocka_unit_test(test_size),
+		cmocka_unit_test(test_folder_is_emptied),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,7 +8,6 @@
  * lock free is a left-over of a dead run, and is ended; one with another socket is somebody else's,
  * and is left alone.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fio.h"
 #include "platform/libvirt/priv.h"
 
 #define SCRATCH_DEFAULT "/var/tmp"
@@ -89,20 +89,6 @@ static int take_lock(struct lv_job *j, const char *domain, struct err *e)
 		return err_set(e, ERR_BUSY, "backups of domain %s follow each other too fast",
 			       domain);
 	return rc < 0 ? -1 : 0;
-}
-
-/* What is in QEMU's folder when no job is running was left by a dead one. */
-static void empty_folder(const char *path)
-{
-	struct dirent *entry;
-	DIR *dir = opendir(path);
-
-	while (dir && (entry = readdir(dir)) != NULL) {
-		if (entry->d_name[0] != '.')
-			unlinkat(dirfd(dir), entry->d_name, 0);
-	}
-	if (dir)
-		closedir(dir);
 }
 
 /* The folder for QEMU's files: it makes the socket itself, as its own user. */
@@ -197,13 +183,9 @@ static void drop_orphans(struct lv_job *j)
 static int clean_up(struct lv_job *j, const struct lv_domain_info *info, struct err *e)
 {
 	AUTO_FREE char *q = xasprintf("%s/q", j->dir);
-	int found;
+	bool active = virDomainIsActive(j->dom) == 1;
+	int found = active ? find_job(j, info, e) : 0;
 
-	if (virDomainIsActive(j->dom) != 1) {
-		empty_folder(q);
-		return 0;
-	}
-	found = find_job(j, info, e);
 	if (found < 0)
 		return -1;
 	if (found) {
@@ -212,8 +194,10 @@ static int clean_up(struct lv_job *j, const struct lv_domain_info *info, struct 
 		if (virDomainAbortJob(j->dom) < 0)
 			return lv_fail(e, "end the backup job of a run that died");
 	}
-	empty_folder(q);
-	drop_orphans(j);
+	/* What QEMU left when no job is running is a dead one's. */
+	fio_empty_dir(AT_FDCWD, q);
+	if (active)
+		drop_orphans(j);
 	return 0;
 }
 
