@@ -12,31 +12,7 @@
 #include "repo/store_hook.h"
 #include "writer.h"
 
-struct fixture {
-	struct store *s;
-	struct repo *r;
-};
-
-static int set_up(void **state)
-{
-	struct fixture *f = xcalloc(1, sizeof(*f));
-
-	f->r = test_repo(&f->s);
-	*state = f;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct fixture *f = *state;
-
-	repo_free(f->r);
-	store_free(f->s);
-	free(f);
-	return 0;
-}
-
-static void put_body(struct fixture *f, const char *key, const struct buf *body)
+static void put_body(struct repo_fixture *f, const char *key, const struct buf *body)
 {
 	AUTO_BUF object = BUF_INIT;
 
@@ -44,7 +20,7 @@ static void put_body(struct fixture *f, const char *key, const struct buf *body)
 	OK(store_put_new(f->s, key, object.data, object.len, e));
 }
 
-static void put_epoch(struct fixture *f, uint64_t number, const uint8_t *names, size_t n)
+static void put_epoch(struct repo_fixture *f, uint64_t number, const uint8_t *names, size_t n)
 {
 	uint8_t packs[8][HASH_BYTES] = {{0}};
 	struct pack_set set = {packs, n};
@@ -58,7 +34,7 @@ static void put_epoch(struct fixture *f, uint64_t number, const uint8_t *names, 
 	put_body(f, key, &body);
 }
 
-static void assert_condemned(struct fixture *f, const uint8_t *names, size_t n)
+static void assert_condemned(struct repo_fixture *f, const uint8_t *names, size_t n)
 {
 	struct pack_set set = {0};
 
@@ -81,7 +57,7 @@ static void test_none(void **state)
 
 static void test_all_epochs_count(void **state)
 {
-	struct fixture *f = *state;
+	struct repo_fixture *f = *state;
 
 	put_epoch(f, 7, (const uint8_t *)"zbx", 3);
 	put_epoch(f, 12, (const uint8_t *)"", 0);
@@ -92,7 +68,7 @@ static void test_all_epochs_count(void **state)
 /* What a writer does not know of could be what keeps its blocks. */
 static void test_damaged_epoch_is_an_error(void **state)
 {
-	struct fixture *f = *state;
+	struct repo_fixture *f = *state;
 	struct pack_set set = {0};
 	struct err why = {0};
 	uint8_t *bytes;
@@ -112,7 +88,7 @@ static void test_damaged_epoch_is_an_error(void **state)
 
 static void test_bodies_that_are_wrong(void **state)
 {
-	struct fixture *f = *state;
+	struct repo_fixture *f = *state;
 	struct pack_set set = {0};
 	AUTO_BUF body = BUF_INIT;
 	struct err why = {0};
@@ -135,7 +111,7 @@ static void test_other_names_are_ignored(void **state)
 {
 	static const char *const names[] = {"epochs/README", "epochs/0",  "epochs/01",
 					    "epochs/1.tmp",  "epochs/-1", "epochs/ 1"};
-	struct fixture *f = *state;
+	struct repo_fixture *f = *state;
 
 	put_epoch(f, 1, (const uint8_t *)"a", 1);
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
@@ -153,9 +129,9 @@ static int remove_it(void *arg, enum hook_call call, const char *key, bool after
 
 static void test_epoch_that_goes(void **state)
 {
-	struct fixture *f = *state;
+	struct repo_fixture *f = *state;
 	AUTO(store) hooked = store_hook_new(f->s, remove_it, f->s, false);
-	struct fixture other = {hooked, NULL};
+	struct repo_fixture other = {hooked, NULL};
 
 	put_epoch(f, 1, (const uint8_t *)"a", 1);
 	put_epoch(f, 2, (const uint8_t *)"b", 1);
@@ -194,7 +170,7 @@ static void test_decode(void **state)
 /* A session does not build on packs that will go: it stores their blocks again. */
 static void test_sessions_respect_epochs(void **state)
 {
-	struct fixture *f = *state;
+	struct repo_fixture *f = *state;
 	struct pack_set set = {0};
 	struct disk d;
 	struct uuid id;
@@ -222,7 +198,7 @@ static void test_sessions_respect_epochs(void **state)
 	disk_done(&d);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define T(name) cmocka_unit_test_setup_teardown(name, repo_fixture_up, repo_fixture_down)
 
 int main(void)
 {

@@ -12,31 +12,7 @@
 #include "repo/store_fault.h"
 #include "repo/store_hook.h"
 
-struct fixture {
-	struct store *s;
-	struct repo *r;
-};
-
-static int set_up(void **state)
-{
-	struct fixture *f = xcalloc(1, sizeof(*f));
-
-	f->r = test_repo(&f->s);
-	*state = f;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct fixture *f = *state;
-
-	repo_free(f->r);
-	store_free(f->s);
-	free(f);
-	return 0;
-}
-
-static void put_body(struct fixture *f, const struct buf *body, const char *key)
+static void put_body(struct repo_fixture *f, const struct buf *body, const char *key)
 {
 	AUTO_BUF object = BUF_INIT;
 
@@ -45,7 +21,8 @@ static void put_body(struct fixture *f, const struct buf *body, const char *key)
 }
 
 /* A point of one resource; its id is `uuid`. */
-static void put_point(struct fixture *f, const char *uuid, uint64_t instant_us, const char *name)
+static void put_point(struct repo_fixture *f, const char *uuid, uint64_t instant_us,
+		      const char *name)
 {
 	AUTO(point) p = point_new();
 	AUTO_BUF body = BUF_INIT;
@@ -66,14 +43,14 @@ static void put_point(struct fixture *f, const char *uuid, uint64_t instant_us, 
 #define B "aaaa1111-0000-4000-8000-000000000002"
 #define C "cccc0000-0000-4000-8000-000000000003"
 
-static void put_three(struct fixture *f)
+static void put_three(struct repo_fixture *f)
 {
 	put_point(f, B, 200, "web");
 	put_point(f, A, 100, "web");
 	put_point(f, C, 300, "db");
 }
 
-static void damage(struct fixture *f, const char *key)
+static void damage(struct repo_fixture *f, const char *key)
 {
 	size_t len;
 	uint8_t *bytes = store_mem_bytes(f->s, key, &len);
@@ -83,7 +60,7 @@ static void damage(struct fixture *f, const char *key)
 
 static void test_load(void **state)
 {
-	struct fixture *f = *state;
+	struct repo_fixture *f = *state;
 	AUTO(point) p = NULL;
 	uint8_t hash[HASH_BYTES], *bytes;
 	struct uuid id;
@@ -102,7 +79,7 @@ static void test_load(void **state)
 
 static void test_load_of_what_is_not_there(void **state)
 {
-	struct fixture *f = *state;
+	struct repo_fixture *f = *state;
 	struct uuid id = uuid_random();
 
 	FAILS_PTR(ERR_NOENT, point_load(f->r, &id, e));
@@ -111,7 +88,7 @@ static void test_load_of_what_is_not_there(void **state)
 /* Stored under another name, a point is nobody's. */
 static void test_load_of_another_points_bytes(void **state)
 {
-	struct fixture *f = *state;
+	struct repo_fixture *f = *state;
 	struct err why = {0};
 	struct uuid id;
 	uint8_t *bytes;
@@ -129,7 +106,7 @@ static void test_load_of_another_points_bytes(void **state)
 
 static void test_delete(void **state)
 {
-	struct fixture *f = *state;
+	struct repo_fixture *f = *state;
 	struct uuid id;
 
 	put_three(f);
@@ -142,7 +119,7 @@ static void test_delete(void **state)
 
 /* ---- lists ---- */
 
-static void assert_list(struct fixture *f, const char *const *uuids, size_t n, size_t damaged)
+static void assert_list(struct repo_fixture *f, const char *const *uuids, size_t n, size_t damaged)
 {
 	struct point_list l;
 
@@ -181,7 +158,7 @@ static void test_list_tells_of_damaged_ones(void **state)
 {
 	static const char *const want[] = {A};
 	static const uint8_t newer[] = {0, 0x80, 0, 0, 0, 0};
-	struct fixture *f = *state;
+	struct repo_fixture *f = *state;
 	AUTO_BUF body = BUF_INIT;
 	struct point_list l;
 
@@ -200,7 +177,7 @@ static void test_list_tells_of_damaged_ones(void **state)
 static void test_list_ignores_other_names(void **state)
 {
 	static const char *const want[] = {A};
-	struct fixture *f = *state;
+	struct repo_fixture *f = *state;
 
 	put_point(f, A, 1, "x");
 	OK(store_put_new(f->s, "points/README", "x", 1, e));
@@ -221,9 +198,9 @@ static int remove_b(void *arg, enum hook_call call, const char *key, bool after,
 static void test_list_while_one_is_deleted(void **state)
 {
 	static const char *const want[] = {A, C};
-	struct fixture *f = *state;
+	struct repo_fixture *f = *state;
 	AUTO(store) hooked = store_hook_new(f->s, remove_b, f->s, false);
-	struct fixture other = {hooked, NULL};
+	struct repo_fixture other = {hooked, NULL};
 
 	put_three(f);
 	other.r = test_reopen(hooked);
@@ -242,7 +219,7 @@ static int fail_gets(void *arg, enum hook_call call, const char *key, bool after
 
 static void test_list_that_cannot_be_read(void **state)
 {
-	struct fixture *f = *state;
+	struct repo_fixture *f = *state;
 	AUTO(store) hooked = store_hook_new(f->s, fail_gets, NULL, false);
 	AUTO(repo) r = test_reopen(hooked);
 	struct point_list l;
@@ -279,7 +256,7 @@ static void test_find(void **state)
 		{"dddd", NULL, ERR_NOENT},
 		{"cccc-", NULL, ERR_NOENT},
 	};
-	struct fixture *f = *state;
+	struct repo_fixture *f = *state;
 	struct point_list l;
 
 	put_three(f);
@@ -301,7 +278,7 @@ static void test_find(void **state)
 /* A resource's name may hold an @ itself. */
 static void test_find_by_a_name_with_at(void **state)
 {
-	struct fixture *f = *state;
+	struct repo_fixture *f = *state;
 	struct point_list l;
 
 	put_point(f, A, 1, "root@web");
@@ -351,7 +328,7 @@ static void test_names(void **state)
 	assert_string_equal(achieved_name((enum achieved)4), "unknown");
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define T(name) cmocka_unit_test_setup_teardown(name, repo_fixture_up, repo_fixture_down)
 
 int main(void)
 {

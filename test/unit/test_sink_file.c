@@ -2,16 +2,15 @@
 /*
  * Sinks that are files, devices and pipes. A device is a file that says that it is one.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/fio.h"
+#include "fake_device.h"
 #include "mover/sink.h"
 #include "testing.h"
 
@@ -21,7 +20,6 @@ enum { MiB = 1 << 20 };
 
 static struct {
 	int pwrite_error, ftruncate_error, fsync_error, rename_error, fallocate_error;
-	uint64_t device; /* files are devices of this size; 0: they are files */
 	char course[64]; /* what was done: f flush, d flush a directory, r rename */
 } sys;
 
@@ -95,41 +93,6 @@ int __wrap_fallocate64(int fd, int mode, off_t off, off_t len)
 	return sys.fallocate_error ? refuse(sys.fallocate_error) : 0;
 }
 
-int __real_stat64(const char *path, struct stat *st);
-int __wrap_stat64(const char *path, struct stat *st);
-int __wrap_stat64(const char *path, struct stat *st)
-{
-	int rc = __real_stat64(path, st);
-
-	if (rc == 0 && sys.device)
-		st->st_mode = S_IFBLK | 0600;
-	return rc;
-}
-
-int __wrap_fstat64(int fd, struct stat *st);
-int __wrap_fstat64(int fd, struct stat *st)
-{
-	int rc = __real_fstat64(fd, st);
-
-	if (rc == 0 && sys.device)
-		st->st_mode = S_IFBLK | 0600;
-	return rc;
-}
-
-int __wrap_ioctl(int fd, unsigned long request, ...);
-int __wrap_ioctl(int fd, unsigned long request, ...)
-{
-	va_list ap;
-
-	(void)fd;
-	if (request != BLKGETSIZE64)
-		return refuse(ENOTTY);
-	va_start(ap, request);
-	*va_arg(ap, uint64_t *) = sys.device;
-	va_end(ap);
-	return 0;
-}
-
 /* ---- a folder to write to ---- */
 
 struct bench {
@@ -143,6 +106,7 @@ static struct bench *up(void)
 	struct bench *b = xcalloc(1, sizeof(*b));
 
 	memset(&sys, 0, sizeof(sys));
+	fake_device = 0;
 	b->folder = test_folder();
 	b->path = test_path(b->folder, "disk.raw");
 	random_fill(&rnd, b->data, sizeof(b->data), true);
@@ -152,21 +116,10 @@ static struct bench *up(void)
 static void down(struct bench *b)
 {
 	memset(&sys, 0, sizeof(sys));
+	fake_device = 0;
 	test_folder_done(b->folder);
 	free(b->path);
 	free(b);
-}
-
-static unsigned entries(const char *folder)
-{
-	DIR *d = opendir(folder);
-	unsigned n = 0;
-
-	assert_non_null(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n - 2;
 }
 
 static void put_file(const char *path, const char *text)
@@ -213,7 +166,7 @@ static void test_file_is_sparse_and_whole(void **state)
 	assert_true(memcmp(got.data + 5 * MiB, b->data, 65536) == 0);
 	assert_true(memcmp(got.data + 64 * MiB, b->data, 5) == 0);
 	assert_int_equal(got.data[0] | got.data[5 * MiB - 1] | got.data[5 * MiB + 65536], 0);
-	assert_int_equal(entries(b->folder), 1);
+	assert_int_equal(test_entries(b->folder), 1);
 	down(b);
 }
 
@@ -243,9 +196,9 @@ static void test_unfinished_leaves_nothing(void **state)
 	(void)state;
 	s = OK_PTR(sink_file_open(b->path, 100, false, e));
 	OK(put(s, b->data, 100, 0, e));
-	assert_int_equal(entries(b->folder), 1);
+	assert_int_equal(test_entries(b->folder), 1);
 	sink_free(s);
-	assert_int_equal(entries(b->folder), 0);
+	assert_int_equal(test_entries(b->folder), 0);
 	sink_free(NULL);
 	down(b);
 }
@@ -268,7 +221,7 @@ static void test_existing_file_stays_until_the_end(void **state)
 	OK(s->ops->finish(s, e));
 	sink_free(s);
 	assert_file(b->path, "new");
-	assert_int_equal(entries(b->folder), 1);
+	assert_int_equal(test_entries(b->folder), 1);
 	down(b);
 }
 
@@ -286,7 +239,7 @@ static void test_places_that_take_no_file(void **state)
 	sys.ftruncate_error = EFBIG;
 	unlink(b->path);
 	FAILS_PTR(ERR_NOSPACE, sink_file_open(b->path, 3, false, e));
-	assert_int_equal(entries(b->folder), 0);
+	assert_int_equal(test_entries(b->folder), 0);
 	down(b);
 }
 
@@ -310,7 +263,7 @@ static void test_failure_leaves_the_old_file(void **state)
 		sink_free(s);
 		sys.pwrite_error = sys.fsync_error = sys.rename_error = 0;
 		assert_file(b->path, "old");
-		assert_int_equal(entries(b->folder), 1);
+		assert_int_equal(test_entries(b->folder), 1);
 	}
 	down(b);
 }
@@ -356,7 +309,7 @@ static void test_device_is_written_in_place(void **state)
 
 	(void)state;
 	put_file(b->path, "what was here before");
-	sys.device = 4 * MiB;
+	fake_device = 4 * MiB;
 	FAILS_PTR(ERR_EXISTS, sink_file_open(b->path, 20, false, e));
 	FAILS_PTR(ERR_NOSPACE, sink_file_open(b->path, 4 * MiB + 1, true, e));
 	s = OK_PTR(sink_file_open(b->path, 4 * MiB, true, e));
@@ -364,12 +317,12 @@ static void test_device_is_written_in_place(void **state)
 	OK(s->ops->finish(s, e));
 	assert_string_equal(sys.course, "f");
 	sink_free(s);
-	sys.device = 0;
+	fake_device = 0;
 	OK(fio_slurp(b->path, 100, &got, e));
 	assert_memory_equal(got.data, "what ", 5);
 	assert_memory_equal(got.data + 5, b->data, 4);
 	assert_memory_equal(got.data + 9, "here before", 11);
-	assert_int_equal(entries(b->folder), 1);
+	assert_int_equal(test_entries(b->folder), 1);
 	down(b);
 }
 
@@ -379,7 +332,7 @@ static void test_device_that_cannot_be_opened(void **state)
 
 	(void)state;
 	assert_int_equal(mkdir(b->path, 0700), 0);
-	sys.device = 4 * MiB;
+	fake_device = 4 * MiB;
 	FAILS_PTR(ERR_INVALID, sink_file_open(b->path, 20, true, e));
 	down(b);
 }
@@ -394,7 +347,7 @@ static void test_device_is_zeroed(void **state)
 
 	(void)state;
 	put_file(b->path, "x");
-	sys.device = 4 * MiB;
+	fake_device = 4 * MiB;
 	s = OK_PTR(sink_file_open(b->path, 4 * MiB, true, e));
 	OK(s->ops->zero(s, 0, MiB, 0, e));
 	sys.fallocate_error = EIO;

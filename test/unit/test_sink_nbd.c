@@ -2,7 +2,6 @@
 /*
  * Writing to NBD exports and to new qcow2 images, with real servers.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libnbd.h>
@@ -126,18 +125,6 @@ static void down(struct bench *b)
 	test_folder_done(b->folder);
 }
 
-static unsigned entries(const char *folder)
-{
-	DIR *d = opendir(folder);
-	unsigned n = 0;
-
-	assert_non_null(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n - 2;
-}
-
 struct together {
 	struct sink *s;
 	struct bench *b;
@@ -202,7 +189,7 @@ static void test_image_by_many_threads(void **state)
 	/* Holes took no room. */
 	assert_int_equal(stat(b.path, &st), 0);
 	assert_true((uint64_t)st.st_blocks * 512 < b.size * 5 / 6);
-	assert_int_equal(entries(b.folder), 1);
+	assert_int_equal(test_entries(b.folder), 1);
 	down(&b);
 }
 
@@ -225,7 +212,7 @@ static void test_existing_image_stays_until_the_end(void **state)
 		if (finish)
 			OK(s->ops->finish(s, e));
 		sink_free(s);
-		assert_int_equal(entries(b.folder), 1);
+		assert_int_equal(test_entries(b.folder), 1);
 	}
 	assert_holds(b.path, "qcow2", b.data, b.size);
 	down(&b);
@@ -254,7 +241,7 @@ static void test_image_that_cannot_be_made(void **state)
 		sys.fail_handle = 0;
 		assert_int_equal(kill(sys.pid, 0), -1);
 	}
-	assert_int_equal(entries(b.folder), 0);
+	assert_int_equal(test_entries(b.folder), 0);
 	down(&b);
 }
 
@@ -282,7 +269,7 @@ static void test_image_that_cannot_be_finished(void **state)
 		assert_int_not_equal(err.kind, ERR_NONE);
 		sys.rename_error = sys.fsync_error = 0;
 		sink_free(s);
-		assert_int_equal(entries(b.folder), 0);
+		assert_int_equal(test_entries(b.folder), 0);
 	}
 	down(&b);
 }
@@ -302,7 +289,7 @@ static void test_server_of_an_image_is_killed(void **state)
 	assert_int_equal(err.kind, ERR_UNREACHABLE);
 	assert_non_null(strstr(err.msg, b.path));
 	sink_free(s);
-	assert_int_equal(entries(b.folder), 0);
+	assert_int_equal(test_entries(b.folder), 0);
 	down(&b);
 }
 

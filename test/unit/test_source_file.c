@@ -1,22 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "fake_device.h"
 #include "mover/source.h"
 #include "testing.h"
 
 enum { MiB = 1 << 20 };
 
-/* ---- a system that fails, and a file that says that it is a device ---- */
+/* ---- a system that fails ---- */
 
 static struct {
 	bool no_holes; /* lseek knows nothing of them */
 	int pread_error;
-	int good_fstats; /* so many work, then none; -1: all do */
-	uint64_t device; /* its size; 0: a file */
 } sys;
 
 static int refuse(int error)
@@ -41,35 +39,6 @@ ssize_t __wrap_pread64(int fd, void *p, size_t n, off_t off)
 	return sys.pread_error ? refuse(sys.pread_error) : __real_pread64(fd, p, n, off);
 }
 
-int __real_fstat64(int fd, struct stat *st);
-int __wrap_fstat64(int fd, struct stat *st);
-int __wrap_fstat64(int fd, struct stat *st)
-{
-	int rc;
-
-	if (sys.good_fstats == 0)
-		return refuse(EIO);
-	sys.good_fstats--;
-	rc = __real_fstat64(fd, st);
-	if (rc == 0 && sys.device)
-		st->st_mode = S_IFBLK | 0600;
-	return rc;
-}
-
-int __wrap_ioctl(int fd, unsigned long request, ...);
-int __wrap_ioctl(int fd, unsigned long request, ...)
-{
-	va_list ap;
-
-	(void)fd;
-	if (request != BLKGETSIZE64)
-		return refuse(ENOTTY);
-	va_start(ap, request);
-	*va_arg(ap, uint64_t *) = sys.device;
-	va_end(ap);
-	return 0;
-}
-
 /* ---- a sparse file and what it holds ---- */
 
 struct bench {
@@ -83,7 +52,8 @@ struct bench {
 static void up(struct bench *b, uint64_t size)
 {
 	memset(&sys, 0, sizeof(sys));
-	sys.good_fstats = -1;
+	fake_device = 0;
+	fake_device_fstats = -1;
 	*b = (struct bench){.folder = test_folder(), .size = size, .rnd = {random_seed()}};
 	b->path = test_path(b->folder, "disk.raw");
 	b->data = xcalloc(1, size + 1);
@@ -177,7 +147,7 @@ static void test_device_is_all_data(void **state)
 
 	(void)state;
 	up(&b, MiB);
-	sys.device = MiB;
+	fake_device = MiB;
 	s = OK_PTR(source_file_open(b.path, e));
 	assert_int_equal(s->size, MiB);
 	assert_int_equal(check_map(&b, s, 1000, 5000), 5000);
@@ -261,7 +231,7 @@ static void test_what_cannot_be_opened(void **state)
 	FAILS_PTR(ERR_NOENT, source_file_open(nothing, e));
 	FAILS_PTR(ERR_INVALID, source_file_open(b.folder, e));
 	for (int good = 0; good < 2; good++) {
-		sys.good_fstats = good;
+		fake_device_fstats = good;
 		FAILS_PTR(ERR_IO, source_file_open(b.path, e));
 	}
 	down(&b);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "testing.h"
 
+#include <dirent.h>
 #include <ftw.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -66,6 +67,25 @@ struct repo *test_reopen(struct store *s)
 	return OK_PTR(repo_open(s, c, e));
 }
 
+int repo_fixture_up(void **state)
+{
+	struct repo_fixture *f = xcalloc(1, sizeof(*f));
+
+	f->r = test_repo(&f->s);
+	*state = f;
+	return 0;
+}
+
+int repo_fixture_down(void **state)
+{
+	struct repo_fixture *f = *state;
+
+	repo_free(f->r);
+	store_free(f->s);
+	free(f);
+	return 0;
+}
+
 struct repo *test_repo(struct store **ret_store)
 {
 	AUTO(credential) c = test_credential(1);
@@ -98,6 +118,18 @@ void test_folder_done(char *path)
 {
 	nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	free(path);
+}
+
+unsigned test_entries(const char *folder)
+{
+	DIR *d = opendir(folder);
+	unsigned n = 0;
+
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n - 2;
 }
 
 char *test_path(const char *folder, const char *name)

@@ -77,9 +77,19 @@ struct repo *test_repo(struct store **ret_store);
 /* The repository in a store, with test_credential(1). */
 struct repo *test_reopen(struct store *s);
 
+/* Fixture of a test: test_repo() and its store. */
+struct repo_fixture {
+	struct store *s;
+	struct repo *r;
+};
+int repo_fixture_up(void **state);
+int repo_fixture_down(void **state);
+
 /* A new empty folder, preferably in memory; test_folder_done removes it with all it holds. */
 char *test_folder(void);
 void test_folder_done(char *path);
+/* How many files and folders lie in it. */
+unsigned test_entries(const char *folder);
 /* "FOLDER/NAME", to be freed. */
 char *test_path(const char *folder, const char *name);
 /* How many objects' names start with `prefix`. */
