@@ -71,9 +71,9 @@ TAIL = """## How it is measured
   2 MiB); *borg, fixed 64 KiB* is `--chunker-params fixed,65536 --sparse`, what somebody who knows it well may set for
   images.
 - borg and restic back up the database's folder, as they are meant to; Holdfast reads a `tar` of it, whose cost counts.
-- Restores *flushed* end when the file is on disk: Holdfast does that itself, after the others `sync` is called and
-  counted. *From disk*: the repository (for cp, the image) was dropped from the page cache before. For *not flushed*, Holdfast's own flush is disarmed by a preloaded library. restic {restic} cannot write
-  sparse files, so it writes the zeros too. *Written nowhere* is the content to `/dev/null`: what the program can do when
+- A restore ends when the file is on disk: Holdfast does that itself, after the others `sync` is called and counted. Holdfast
+  writes around the page cache. *From disk*: the repository (for cp, the image) was dropped from the page cache before.
+  restic {restic} cannot write sparse files, so it writes the zeros too. *Written nowhere* is the content to `/dev/null`: what the program can do when
   no disk is in the way.
 - *Verify* reads and checks every stored byte: `holdfast checkpoint verify --all`, `borg check --verify-data`,
   `restic check --read-data`.

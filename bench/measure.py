@@ -73,7 +73,6 @@ class Bench:
     def __init__(self, folder, keep):
         self.folder = folder
         self.keep = keep
-        self.preload = None  # a library that makes fsync() do nothing, where it could be built
         folder.mkdir(parents=True, exist_ok=True)
         present = {p.name for p in folder.iterdir()} - {"results.json"}
         if present and MARK not in present:

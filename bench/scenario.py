@@ -28,7 +28,6 @@ class Step:
     title: str
     kind: str              # the method of the tool: backup, restore, discard, verify, list
     source: Source = None
-    durable: bool = True   # a restore counts until its data is on disk
     compared: bool = False  # with the yardsticks too
     cold: bool = False     # what is read is not in the page cache
 
@@ -89,15 +88,14 @@ def vm(bench, tools, quick):
     sibling = Source(folder / "sibling.raw", "sibling", "vm2")
     steps = [
         Step("first", "first backup", "backup", first, compared=True),
-        Step("restore-first", "restore of the first, from memory, flushed", "restore", first, compared=True),
+        Step("restore-first", "restore of the first, from memory", "restore", first, compared=True),
         Step("restore-first-cold", "the same, from disk", "restore", first, compared=True, cold=True),
-        Step("restore-first-unflushed", "the same, from memory, not flushed", "restore", first, durable=False, compared=True),
         Step("discard-first", "the same, from memory, written nowhere", "discard", first),
         Step("verify-first", "verify, one backup", "verify"),
         Step("unchanged", "unchanged", "backup", unchanged),
         Step("next-day", "next day", "backup", later),
         Step("sibling", "sibling", "backup", sibling),
-        Step("restore-next-day", "restore of the next day, from memory, flushed", "restore", later, compared=True),
+        Step("restore-next-day", "restore of the next day, from memory", "restore", later, compared=True),
         Step("verify-all", "verify, all four backups", "verify"),
         Step("list", "list the backups", "list"),
     ]
@@ -123,7 +121,7 @@ def tables(bench, tools, quick):
         Step("first", "first backup", "backup", first, compared=True),
         Step("unchanged", "unchanged", "backup", unchanged),
         Step("next-day", "next day", "backup", later),
-        Step("restore", "restore of the next day, flushed", "restore", later),
+        Step("restore", "restore of the next day", "restore", later),
         Step("verify", "verify, all three backups", "verify"),
     ]
     tools = [t for t in tools if t.key != "borg-fixed"]  # its setting is for disk images
@@ -145,12 +143,8 @@ def do_restore(bench, tool, step, env):
     out = bench.path("out", tool.key)
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    stages = tool.restore(step.source, out)
-    if step.durable:
-        flush = ["sync", "-f", out] if step.source.path.is_dir() else ["sync", tool.restored(step.source, out)]
-        stages = stages + [[Command(flush)]]
-    elif tool.key == "holdfast":
-        env = {**env, "LD_PRELOAD": str(bench.preload)}
+    flush = ["sync", "-f", out] if step.source.path.is_dir() else ["sync", tool.restored(step.source, out)]
+    stages = [*tool.restore(step.source, out), [Command(flush)]]
     sample = bench.measure(stages, reads=[getattr(tool, "repo", step.source.path)], env=env, cold=step.cold)
     check_restored(bench, tool, step, out)
     shutil.rmtree(out)
@@ -163,8 +157,6 @@ def do(bench, tool, step):
         return None
     env = tool.environment()
     if step.kind == "restore":
-        if not step.durable and tool.key == "holdfast" and not bench.preload:
-            return None
         return do_restore(bench, tool, step, env)
     if step.kind == "backup":
         before = tool.size()

@@ -84,8 +84,7 @@ def scattered_goals(samples, written):
 
 
 def restore_goals(samples):
-    for step, how in (("restore-first", "from memory, both flushed"), ("restore-first-cold", "from disk, both flushed"),
-                      ("restore-first-unflushed", "from memory, neither flushed")):
+    for step, how in (("restore-first", "from memory"), ("restore-first-cold", "from disk")):
         r = row(samples, "vm", step, "cp")
         if r and r.wall_ratio:
             yield Goal(f"restore: speed as a part of cp's, {how}", "≥ 0.70", f"{r.wall_ratio:.2f}", r.wall_ratio >= 0.7)

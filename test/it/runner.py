@@ -94,6 +94,18 @@ class Run:
             if pipe:
                 pipe.close()
 
+    def end(self, number):
+        """Send a paused run SIGINT, after which it must say that it was cancelled, or SIGKILL. True when it could
+        still clean up."""
+        assert self.alive, "it was over before it could be stopped: this test shows nothing"
+        self.signal(number)
+        self.resume()
+        if number == signal.SIGINT:
+            self.wait("cancelled")
+            return True
+        self.kill()
+        return False
+
     @contextlib.contextmanager
     def slowed(self, run=0.01, rest=0.1):
         """Let it run only now and then, so that what takes a moment takes long."""
