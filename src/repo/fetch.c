@@ -94,6 +94,17 @@ static int use_key(struct fetch *f, const uint8_t name[HASH_BYTES], struct err *
 	return 0;
 }
 
+/* The key came from bytes that may have been misread as well: the next try reads them again. */
+static void forget_key(struct fetch *f, const uint8_t name[HASH_BYTES])
+{
+	for (int i = 0; i < KEYS; i++) {
+		if (memcmp(f->keys[i].name, name, HASH_BYTES) == 0)
+			f->keys[i].used = 0;
+	}
+	aead_free(f->aead);
+	f->aead = NULL;
+}
+
 int fetch_range(struct fetch *f, const uint8_t pack[HASH_BYTES], uint32_t offset, void *out,
 		size_t len, struct err *e)
 {
@@ -155,8 +166,10 @@ int fetch_decode(struct fetch *f, const struct location *l, void *sealed, void *
 		return damaged(f, l, "has an impossible length", e);
 	if (use_key(f, l->pack, e) < 0)
 		return -1;
-	if (!pack_open_record(f->aead, &l->at, sealed, sealed))
+	if (!pack_open_record(f->aead, &l->at, sealed, sealed)) {
+		forget_key(f, l->pack);
 		return damaged(f, l, "is damaged", e);
+	}
 	if (decode_payload(f, l, sealed, out, cap, &len, e) < 0)
 		return -1;
 	codec_id(f->codec, l->at.kind, out, len, &id);
