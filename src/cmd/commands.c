@@ -198,8 +198,9 @@ const struct command commands[] = {
 	 "holdfast protect domain db1 --consistency required --scratch /fast/scratch\n",
 	 protect_domain_opts, cmd_protect_domain},
 	{"protect disk", "PATH", 1, 1, "back up a disk image or block device",
-	 "Makes a checkpoint of a file or device. It must not change meanwhile: for the disks of a "
-	 "running machine use 'holdfast protect domain', or a snapshot.",
+	 "Makes a checkpoint of a file or device. It must not change meanwhile, and one that QEMU "
+	 "writes to is refused: for the disks of a running machine use 'holdfast protect domain', "
+	 "or a snapshot.",
 	 "holdfast protect disk /dev/vg0/data-snap --name data\n"
 	 "holdfast protect disk appliance.vmdk --format vmdk\n",
 	 protect_disk_opts, cmd_protect_disk},

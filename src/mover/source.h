@@ -80,7 +80,8 @@ static inline void source_free(struct source *s)
 
 DEFINE_AUTO(source, source_free);
 
-/* A raw file or block device. */
+/* A raw file or block device. ERR_BUSY while a QEMU writes to it; none can begin to while it is
+ * open here. */
 struct source *source_file_open(const char *path, struct err *e);
 
 /*

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fio.h"
+#include "mover/image_lock.h"
 
 #define AHEAD ((uint64_t)32 << 20) /* how much of the map is read ahead at most */
 
@@ -109,15 +110,13 @@ static const struct source_ops file_ops = {
 
 struct source *source_file_open(const char *path, struct err *e)
 {
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	AUTO_CLOSE int fd = -1;
 	struct file_source *f;
 	struct stat st;
 	uint64_t size;
 
-	if (fd < 0) {
-		err_sys(e, errno, "open %s", path);
+	if (image_lock_read(path, &fd, e) < 0)
 		return NULL;
-	}
 	if (fio_size(fd, path, &size, e) < 0)
 		return NULL;
 	if (fstat(fd, &st) < 0) {

@@ -108,8 +108,10 @@ def test_in_use_by_another(guests, repo, folder, fmt):
     other = guests.bare([Disk("vda", guest.path(), fmt)], agent=False).start()
     done = repo.protect(guest, code="busy")
     assert "lock" in done.error["message"]
+    assert "lock" in repo.protect_disk(guest.path(), "--format", fmt, code="busy").error["message"]
     other.destroy()
     repo.protect(guest)
+    repo.protect_disk(guest.path(), "--format", fmt)
 
 
 def test_volume_of_a_pool(guests, repo, folder):

@@ -126,6 +126,30 @@ static void test_map_of_a_sparse_file(void **state)
 	down(&b);
 }
 
+/* A program that writes through QEMU's file driver holds its lock; who comes later is kept away. */
+static void test_writers_are_kept_away(void **state)
+{
+	struct flock writes = {F_RDLCK, SEEK_SET, 101, 1, 0},
+		     forbidden = {F_WRLCK, SEEK_SET, 201, 1, 0};
+	struct source *s;
+	struct bench b;
+
+	(void)state;
+	up(&b, MiB);
+	assert_int_equal(fcntl(b.fd, F_OFD_SETLK, &writes), 0);
+	FAILS_PTR(ERR_BUSY, source_file_open(b.path, e));
+	writes.l_type = F_UNLCK;
+	assert_int_equal(fcntl(b.fd, F_OFD_SETLK, &writes), 0);
+	s = OK_PTR(source_file_open(b.path, e));
+	assert_int_equal(fcntl(b.fd, F_OFD_GETLK, &forbidden), 0);
+	assert_int_equal(forbidden.l_type, F_RDLCK);
+	source_free(s);
+	forbidden = (struct flock){F_WRLCK, SEEK_SET, 201, 1, 0};
+	assert_int_equal(fcntl(b.fd, F_OFD_GETLK, &forbidden), 0);
+	assert_int_equal(forbidden.l_type, F_UNLCK);
+	down(&b);
+}
+
 static void test_without_holes_all_is_data(void **state)
 {
 	struct source *s;
@@ -262,6 +286,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_map_of_a_sparse_file),
+		cmocka_unit_test(test_writers_are_kept_away),
 		cmocka_unit_test(test_without_holes_all_is_data),
 		cmocka_unit_test(test_device_is_all_data),
 		cmocka_unit_test(test_reads),
