@@ -21,7 +21,8 @@
 
 enum tag { TAG_TIME = 1, TAG_ID_KEY = 2, TAG_GENERATION = 3, TAG_SLOT = 4, TAG_SLOTS_HASH = 5 };
 
-const struct keyring_cost keyring_cost_default = {3, 65536, 1};
+/* What RFC 9106 recommends where 2 GiB of memory are too much. */
+const struct keyring_cost keyring_cost_default = {3, 65536, 4};
 
 /* ---- slots ---- */
 
