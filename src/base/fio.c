@@ -199,9 +199,10 @@ int fio_slurp(const char *path, size_t max, struct buf *ret_b, struct err *e)
 	return 0;
 }
 
-static int replace_in(int dirfd, const char *dir, const char *name, const void *data, size_t n,
+static int replace_in(int dirfd, const char *dir, const char *path, const void *data, size_t n,
 		      mode_t mode, struct err *e)
 {
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 	char temp[64], text[UUID_TEXT];
 	struct uuid u = uuid_random();
 	AUTO_CLOSE int fd = -1;
@@ -215,7 +216,7 @@ static int replace_in(int dirfd, const char *dir, const char *name, const void *
 		return -1;
 	}
 	if (renameat(dirfd, temp, dirfd, name) < 0) {
-		err_sys(e, errno, "rename to %s/%s", dir, name);
+		err_sys(e, errno, "rename to %s", path);
 		unlinkat(dirfd, temp, 0);
 		return -1;
 	}
@@ -224,13 +225,10 @@ static int replace_in(int dirfd, const char *dir, const char *name, const void *
 
 int fio_replace(const char *path, const void *data, size_t n, mode_t mode, struct err *e)
 {
-	const char *slash = strrchr(path, '/');
 	AUTO_FREE char *dir = parent_of(path);
 	AUTO_CLOSE int dirfd = open_dir(dir, e);
 
-	if (dirfd < 0)
-		return -1;
-	return replace_in(dirfd, dir, slash ? slash + 1 : path, data, n, mode, e);
+	return dirfd < 0 ? -1 : replace_in(dirfd, dir, path, data, n, mode, e);
 }
 
 int fio_size(int fd, const char *path, uint64_t *ret_bytes, struct err *e)

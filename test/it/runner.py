@@ -134,8 +134,9 @@ class Run:
 class Holdfast:
     """The program under test, as it is in the environment variable HOLDFAST."""
 
-    def __init__(self, binary):
-        self.binary = binary
+    def __init__(self, binary, within=()):
+        """`within`: a command that runs another one, as nsenter does."""
+        self.command = [*within, binary]
         self.runs = []
 
     def env(self, extra=None):
@@ -146,13 +147,13 @@ class Holdfast:
         return env
 
     def start(self, *args, env=None, **how):
-        run = Run([self.binary, *map(str, args)], self.env(env), **how)
+        run = Run([*self.command, *map(str, args)], self.env(env), **how)
         self.runs.append(run)
         return run
 
     def run(self, *args, code=0, seconds=120, env=None, stdin=None, stdout=subprocess.PIPE):
         """Run it to its end; `stdin` are bytes or an open file."""
-        argv = [self.binary, *map(str, args)]
+        argv = [*self.command, *map(str, args)]
         how = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin or subprocess.DEVNULL}
         done = subprocess.run(argv, env=self.env(env), stdout=stdout, stderr=subprocess.PIPE, timeout=seconds,
                               start_new_session=True, check=False, **how)

@@ -277,6 +277,21 @@ def test_firmware_variables_in_place(uefi, repo, folder):
     assert moved.read_bytes() == held and not uefi.variables.exists()
 
 
+def test_firmware_variables_that_cannot_be_written(uefi, repo):
+    """The last step of a restore in place fails: disks and definition are as they were before it."""
+    point = repo.protect(uefi)
+    uefi.variables.unlink()
+    (uefi.variables / "in-the-way").mkdir(parents=True)
+    uefi.how["memory"] = 256
+    uefi.define()
+    definition = uefi.lab.virsh("dumpxml", uefi.name, "--inactive")
+    disks = {name: disk.path.stat().st_ino for name, disk in uefi.disks.items()}
+    message = repo.restore_domain(point, "--in-place", code="invalid").error["message"]
+    assert str(uefi.variables) in message
+    assert uefi.lab.virsh("dumpxml", uefi.name, "--inactive") == definition
+    assert {name: disk.path.stat().st_ino for name, disk in uefi.disks.items()} == disks
+
+
 def test_definition_only_takes_no_firmware_variables(uefi, guests, repo):
     """Two domains never write to one file of variables."""
     repo.protect(uefi)

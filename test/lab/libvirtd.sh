@@ -34,7 +34,8 @@ max_core = 0
 remember_owner = 0
 CONF
 	if [ $mode = system ]; then
-		printf 'user = "root"\ngroup = "root"\ndynamic_ownership = 0\n' >>"$dir/etc/libvirt/qemu.conf"
+		printf '%s = "root"\n' user group swtpm_user swtpm_group >>"$dir/etc/libvirt/qemu.conf"
+		echo 'dynamic_ownership = 0' >>"$dir/etc/libvirt/qemu.conf"
 		# libvirtd asks for the user that its QEMU runs as even where the configuration names another.
 		for f in passwd group; do
 			cp "/etc/$f" "$dir/etc/$f"

@@ -331,8 +331,25 @@ static char *nvram_place(const struct restoring *r, const struct lv_domain_info 
 	return info->nvram ? xstrdup(info->nvram) : lv_xml_text(r->doc, NULL, "os/nvram");
 }
 
-static int fill_and_swap(struct restoring *r, virDomainPtr dom, const struct lv_domain_info *info,
-			 struct err *e)
+/* Put the definition back that the domain had. */
+static void put_back(struct restoring *r, const char *xml)
+{
+	virDomainPtr dom = virDomainDefineXML(r->lv->conn, xml);
+	struct err why = {0};
+
+	if (dom) {
+		virDomainFree(dom);
+		return;
+	}
+	lv_fail(&why, "define domain %s", r->name);
+	platform_note(&r->job->watch, LOG_LEVEL_WARN,
+		      "the disks are as they were, the definition is the checkpoint's: %s",
+		      why.msg);
+}
+
+/* `xml` is the definition that the domain has. */
+static int fill_and_swap(struct restoring *r, virDomainPtr dom, const char *xml,
+			 const struct lv_domain_info *info, struct err *e)
 {
 	AUTO_FREE char *nvram = nvram_place(r, info);
 	AUTO_BUF variables = BUF_INIT;
@@ -351,7 +368,10 @@ static int fill_and_swap(struct restoring *r, virDomainPtr dom, const struct lv_
 		return -1;
 	if (redefine(r, info, nvram, e) < 0)
 		return -1;
-	return nvram ? fio_replace(nvram, variables.data, variables.len, 0600, e) : 0;
+	if (!nvram || fio_replace(nvram, variables.data, variables.len, 0600, e) == 0)
+		return 0;
+	put_back(r, xml);
+	return -1;
 }
 
 static int restore_in_place(struct restoring *r, struct err *e)
@@ -372,13 +392,16 @@ static int restore_in_place(struct restoring *r, struct err *e)
 		return -1;
 	r->name = xstrdup(info.name);
 	r->keep_identity = true;
-	rc = fill_and_swap(r, dom, &info, e);
+	rc = fill_and_swap(r, dom, xml, &info, e);
 	if (rc < 0) {
 		lv_places_undo(&r->places);
 	} else {
 		lv_places_settle(r->job, &r->places);
 		forget_checkpoints(dom);
-		rc = start_domain(r, dom, e);
+		if (!r->job->only)
+			rc = put_tpm(r, dom, e);
+		if (rc == 0)
+			rc = start_domain(r, dom, e);
 	}
 	lv_domain_info_done(&info);
 	return rc;
