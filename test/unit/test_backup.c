@@ -492,7 +492,7 @@ static void test_cancelled_at_any_moment(void **state)
 
 static int refuse_packs(void *arg, enum hook_call call, const char *key, bool after, struct err *e)
 {
-	int *left = arg;
+	atomic_int *left = arg; /* packs are written by threads */
 
 	(void)key;
 	if (after || call != HOOK_WRITE || (*left)-- > 0)
@@ -507,7 +507,7 @@ static void test_store_that_fills_up(void **state)
 
 	(void)state;
 	for (int left = 0; left < 6; left += 2) {
-		int n = left;
+		atomic_int n = left;
 		AUTO(store) inner = store_mem_new();
 		AUTO(store) s = store_hook_new(inner, refuse_packs, &n, false);
 		struct session_options o = {.pack_bytes = 4 << 20};
