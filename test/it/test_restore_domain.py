@@ -282,13 +282,14 @@ def test_firmware_variables_that_cannot_be_written(uefi, repo):
     point = repo.protect(uefi)
     uefi.variables.unlink()
     (uefi.variables / "in-the-way").mkdir(parents=True)
-    uefi.how["memory"] = 256
+    uefi.how["extra"] = "<graphics type='vnc' passwd='secret'/>"
     uefi.define()
-    definition = uefi.lab.virsh("dumpxml", uefi.name, "--inactive")
+    definition = uefi.lab.virsh("dumpxml", uefi.name, "--inactive", "--security-info")
+    assert "secret" in definition
     disks = {name: disk.path.stat().st_ino for name, disk in uefi.disks.items()}
     message = repo.restore_domain(point, "--in-place", code="invalid").error["message"]
     assert str(uefi.variables) in message
-    assert uefi.lab.virsh("dumpxml", uefi.name, "--inactive") == definition
+    assert uefi.lab.virsh("dumpxml", uefi.name, "--inactive", "--security-info") == definition
     assert {name: disk.path.stat().st_ino for name, disk in uefi.disks.items()} == disks
 
 

@@ -281,3 +281,15 @@ int lv_check_local(const struct lv *lv, const char *what, struct err *e)
 		       "holdfast on that host, with the same target",
 		       what, lv->host);
 }
+
+char *lv_definition(virDomainPtr dom, struct err *e)
+{
+	char *xml = virDomainGetXMLDesc(dom, VIR_DOMAIN_XML_SECURE | VIR_DOMAIN_XML_INACTIVE);
+
+	/* A read-only connection does not give secrets. */
+	if (!xml)
+		xml = virDomainGetXMLDesc(dom, VIR_DOMAIN_XML_INACTIVE);
+	if (!xml)
+		lv_fail(e, "ask for the domain's definition");
+	return xml;
+}

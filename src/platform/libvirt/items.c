@@ -60,15 +60,11 @@ static int keep_file(struct keeping *k, const char *name, const char *path, stru
 
 static int keep_definition(struct keeping *k, virDomainPtr dom, struct err *e)
 {
-	unsigned flags = VIR_DOMAIN_XML_SECURE | VIR_DOMAIN_XML_INACTIVE;
-	AUTO_FREE char *xml = virDomainGetXMLDesc(dom, flags);
+	AUTO_FREE char *xml = lv_definition(dom, e);
 	AUTO_FREE char *live = NULL;
 
-	/* A read-only connection does not give secrets. */
 	if (!xml)
-		xml = virDomainGetXMLDesc(dom, VIR_DOMAIN_XML_INACTIVE);
-	if (!xml)
-		return lv_fail(e, "ask for the domain's definition");
+		return -1;
 	if (keep(k, "domain.xml", xml, strlen(xml), e) < 0)
 		return -1;
 	if (virDomainIsActive(dom) != 1)

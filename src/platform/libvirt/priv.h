@@ -32,6 +32,8 @@ int lv_fail(struct err *e, const char *what, ...) __attribute__((format(printf, 
 int lv_code(void);
 /* A domain by name or UUID; ERR_NOENT says how to list them. */
 virDomainPtr lv_domain(struct lv *lv, const char *ref, struct err *e);
+/* What the domain starts from, with its passwords where the connection gives them; to be freed. */
+char *lv_definition(virDomainPtr dom, struct err *e);
 /* libvirtd may have been restarted: connect again if the connection is dead. */
 int lv_revive(struct lv *lv, virDomainPtr *dom, struct err *e);
 /* -1 with the way out when the disks are on another host. */

@@ -385,9 +385,9 @@ static int restore_in_place(struct restoring *r, struct err *e)
 		return err_wrap(e, "restore in place");
 	if (stop_domain(r->job, dom, e) < 0)
 		return -1;
-	xml = virDomainGetXMLDesc(dom, VIR_DOMAIN_XML_INACTIVE);
+	xml = lv_definition(dom, e);
 	if (!xml)
-		return lv_fail(e, "ask for the domain's definition");
+		return -1;
 	if (lv_domain_info(xml, &info, e) < 0)
 		return -1;
 	r->name = xstrdup(info.name);
