@@ -65,7 +65,7 @@ TAIL = """## How it is measured
   `{borg_mode}`, restic its only mode with scrypt. Making the key is part of every step; *list the
   backups* shows what it costs, in time and memory.
 - Compression is zstd level 1 in Holdfast and borg (`--compression zstd,1`); restic {restic} has no levels:
-  `--compression auto` is zstd at its fast default.
+  `--compression auto` is zstd at its fast default.{extra_verify}
 - borg runs with `--files-cache disabled` and restic with `--force`, so that all read everything. Without these both pass
   over a file whose times did not change, which a machine's disk never is. borg chunks as it does by default (about
   2 MiB); *borg, fixed 64 KiB* is `--chunker-params fixed,65536 --sparse`, what somebody who knows it well may set for
@@ -73,8 +73,8 @@ TAIL = """## How it is measured
 - borg and restic back up the database's folder, as they are meant to; Holdfast reads a `tar` of it, whose cost counts.
 - A restore ends when the file is on disk: Holdfast does that itself, after the others `sync` is called and counted. Holdfast
   writes around the page cache. *From disk*: the repository (for cp, the image) was dropped from the page cache before.
-  restic {restic} cannot write sparse files, so it writes the zeros too. *Written nowhere* is the content to `/dev/null`: what the program can do when
-  no disk is in the way.
+  {sparse} *Written nowhere* is the content to `/dev/null`:
+  what the program can do when no disk is in the way.
 - *Verify* reads and checks every stored byte: `holdfast checkpoint verify --all`, `borg check --verify-data`,
   `restic check --read-data`.
 - The yardsticks (qemu-img, zstd, cp) neither encrypt nor deduplicate nor keep states; their output is flushed by `sync`,
@@ -90,6 +90,11 @@ TAIL = """## How it is measured
 - borg uses one core where Holdfast and restic use all: with more cores its ratio of time grows, that of CPU does not.
 - Made-up content compresses like the real thing, but is not the real thing.
 {skipped}"""
+
+SPARSE = "borg and restic write sparse files (`--sparse`)."
+NOT_SPARSE = "restic {restic} cannot write sparse files, so it writes the zeros too."
+EXTRA_VERIFY = """ As it comes,
+  it also opens and compares what it sealed before it writes it."""
 
 
 def mib(n):
@@ -159,8 +164,11 @@ def tail(results):
     digests = "\n".join(f"      {name}/{file}: `{value}`" for name, s in results["scenarios"].items()
                         for file, value in s["digests"].items())
     skipped = "".join(f"- Not measured: {what}: {why}.\n" for what, why in results["skipped"].items())
+    restic = results["versions"]["restic"]
     return TAIL.format(
-        digests=digests, borg_mode=results["borg_mode"], restic=results["versions"]["restic"], skipped=skipped,
+        digests=digests, borg_mode=results["borg_mode"], restic=restic, skipped=skipped,
+        sparse=SPARSE if results["restic"]["sparse"] else NOT_SPARSE.format(restic=restic),
+        extra_verify=EXTRA_VERIFY if results["restic"]["extra_verify"] else "",
         load=f"While something was measured, other work (the kernel's writing included) used {100 * middle:.0f} % of the "
              f"machine, at most {100 * most:.0f} %. Times vary with it, ratios less.",
         **results["percent"])

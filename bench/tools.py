@@ -164,10 +164,15 @@ class Restic(Tool):
                           source.path.name], cwd=source.path.parent)]]
 
     def restore(self, source, folder):
-        return [[Command(["restic", "restore", "--quiet", "--tag", source.label, "--target", folder, "latest"])]]
+        sparse = ["--sparse"] if self.offers("restore", "--sparse") else []
+        return [[Command(["restic", "restore", "--quiet", *sparse, "--tag", source.label, "--target", folder, "latest"])]]
 
     def discard(self, source):
         return [[Command(["restic", "dump", "--quiet", "--tag", source.label, "latest", f"/{source.path.name}"])]]
+
+    def offers(self, command, option):
+        """Releases differ."""
+        return option in self.bench.quietly(["restic", command, "--help"])
 
     def verify(self):
         return [[Command(["restic", "check", "--quiet", "--read-data"])]]
