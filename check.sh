@@ -3,7 +3,7 @@
 # check.sh : install what the tests need, build in every way that finds defects, and run all tests.
 #
 #   ./check.sh              everything, as CI does
-#   ./check.sh STAGE…       only these: lint asan clang tsan valgrind fuzz coverage reader it quickstart
+#   ./check.sh STAGE…       only these: lint model asan clang tsan valgrind fuzz coverage reader it quickstart
 #
 # Needs Debian 12 or 13, as root or as somebody who may use sudo (for installing packages only). Tests run private
 # daemons in temporary folders; what is built lies in build-check/. The last line is "N passed, N failed, N skipped".
@@ -64,14 +64,15 @@ tests() {
 	tail -n 12 "$results/$name.log" | grep -E '^(Ok|Fail|Skipped|Timeout):' | tr -s ' \n' ' ' && echo
 }
 
-pytests() { # NAME FOLDER
-	local status
+pytests() { # NAME FOLDER ARGUMENT…
+	local name=$1 status
+	shift
 	HOLDFAST=$out/asan/src/holdfast /usr/bin/python3 -m pytest -q -p no:cacheprovider \
-		--junitxml="$results/$1.xml" "$2" >"$results/$1.log" 2>&1
+		--junitxml="$results/$name.xml" "$@" >"$results/$name.log" 2>&1
 	status=$?
-	[ $status = 0 ] || tail -n 120 "$results/$1.log"
-	verdict "$1" $status
-	tail -n 1 "$results/$1.log"
+	[ $status = 0 ] || tail -n 120 "$results/$name.log"
+	verdict "$name" $status
+	tail -n 1 "$results/$name.log"
 }
 
 ubsan=-fno-sanitize-recover=undefined
@@ -83,6 +84,12 @@ stage_lint() {
 	say "Format, layers, sizes, banned calls"
 	judge lint tools/lint
 	tail -n 1 "$results/lint.log"
+}
+
+stage_model() {
+	say "The protocol of sessions and collection, in every order of its steps"
+	pytests model test/model -rP
+	grep ' states$' "$results/model.log"
 }
 
 stage_asan() {
@@ -154,7 +161,7 @@ stage_quickstart() {
 	./quickstart.sh --stop
 }
 
-all='lint asan clang tsan valgrind fuzz coverage reader it quickstart'
+all='lint model asan clang tsan valgrind fuzz coverage reader it quickstart'
 for stage; do
 	case " $all " in
 	*" $stage "*) ;;

@@ -80,6 +80,8 @@ void help_print(const struct command *c, const char *prefix);
 
 int cmd_target_init(struct cli *c, struct err *e);
 int cmd_target_show(struct cli *c, struct err *e);
+int cmd_target_verify(struct cli *c, struct err *e);
+int cmd_target_collect(struct cli *c, struct err *e);
 int cmd_key_list(struct cli *c, struct err *e);
 int cmd_key_add(struct cli *c, struct err *e);
 int cmd_key_remove(struct cli *c, struct err *e);

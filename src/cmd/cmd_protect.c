@@ -160,8 +160,10 @@ static int read_disk(struct cli *c, struct single *s, struct source *src, const 
 	int rc;
 
 	/* Only a map can be compared with a map. */
-	if (s->was && s->was->tree.type == TREE_MAP)
+	if (s->was && s->was->tree.type == TREE_MAP) {
 		job.parent = &s->was->tree;
+		job.parent_point = &s->was->point;
+	}
 	res = point_add_resource(s->point, "disk", path, name, host_name(host));
 	d = point_add_disk(res, "disk");
 	d->source = xstrdup(path);

@@ -109,6 +109,15 @@ static const struct opt verify_opts[] = {
 	{0},
 };
 
+static const struct opt collect_opts[] = {
+	{"dry-run", 'n', NULL, "only tell what would be removed"},
+	{"waste", 0, "PERCENT", "rewrite packs of which at least so much is not needed",
+	 .fallback = "25"},
+	{"dead-after", 0, "TIME", "take a backup for dead that shows no sign of life for so long",
+	 .fallback = "3m"},
+	{0},
+};
+
 static const struct opt delete_opts[] = {
 	{"yes", 'y', NULL, "do not ask"},
 	{0},
@@ -161,6 +170,25 @@ const struct command commands[] = {
 	 "Shows what is in the target: its format, keys, number of checkpoints, and how much it "
 	 "takes.",
 	 "holdfast target show -t dir:/srv/backup -k /root/backup.key\n", NULL, cmd_target_show},
+	{"target verify", "", 0, 0, "check every stored byte, without a key",
+	 "Reads everything in the target and checks that every byte is as it was written. No key "
+	 "is "
+	 "needed, so a machine that must not be able to read backups can watch over them.\n\n"
+	 "That something is missing, and which checkpoints damage hurts, only 'holdfast checkpoint "
+	 "verify' can tell, which needs a key.",
+	 "holdfast target verify -t dir:/srv/backup\n", NULL, cmd_target_verify},
+	{"target collect", "", 0, 0, "give back the space of deleted checkpoints",
+	 "Finds what no checkpoint needs, and removes it. What is needed of packs that are mostly "
+	 "not needed is copied to new ones first. Backups, restores and other collectors can go on "
+	 "meanwhile; it waits for the backups that began before, and they never wait for it. It "
+	 "can be stopped at any time and started again.\n\n"
+	 "A backup that shows no sign of life is taken for dead: if it was not, it fails and has "
+	 "to "
+	 "be started again, and nothing is lost. Over NFS, mount the target with 'noac' where "
+	 "several machines use it, so that they see each other's files at once.",
+	 "holdfast target collect --dry-run\n"
+	 "holdfast target collect --waste 10\n",
+	 collect_opts, cmd_target_collect},
 	{"target key list", "", 0, 0, "list the keys that open a repository",
 	 "Every key has a slot. Any of them opens the whole repository.", NULL, NULL, cmd_key_list},
 	{"target key add", "", 0, 0, "add a key",
@@ -228,8 +256,9 @@ const struct command commands[] = {
 	 "named with the disks and offsets that it hurts.",
 	 "holdfast checkpoint verify --all\n", verify_opts, cmd_checkpoint_verify},
 	{"checkpoint delete", "CHECKPOINT …", 1, -1, "delete checkpoints",
-	 "Deletes checkpoints. Others do not depend on them and stay whole.", NULL, delete_opts,
-	 cmd_checkpoint_delete},
+	 "Deletes checkpoints. Others do not depend on them and stay whole. The space comes back "
+	 "with 'holdfast target collect'.",
+	 NULL, delete_opts, cmd_checkpoint_delete},
 	{"checkpoint cat", "CHECKPOINT NAME", 2, 2, "write a disk or an item to standard output",
 	 "NAME is a disk (its raw content is written) or an item, such as domain.xml.",
 	 "holdfast checkpoint cat web1@latest domain.xml\n"

@@ -6,6 +6,10 @@
  * the runs of data, several requests in flight. Unchanged runs are passed over; from them AUDITS
  * blocks are picked at random over the whole disk and read all the same, because nothing else would
  * notice change tracking that lost a write.
+ *
+ * An increment's tree begins as a copy of its parent's, of which it knows nothing but the root.
+ * Where a collector is at work that is not enough (format section 11): then the tree is made anew,
+ * every unchanged block is looked up, and what is about to be dropped is read again.
  */
 #include "mover/backup.h"
 
@@ -26,7 +30,10 @@
 
 struct backup {
 	const struct backup_disk *job;
+	struct session *session;
 	uint64_t size, blocks;
+	bool careful; /* a collector is at work */
+	bool copies;  /* the new tree begins as a copy of the parent's */
 	struct tree_edit *edit;
 	/* of the reader's thread: */
 	struct pipe_slot **flying; /* reads in flight, oldest first */
@@ -191,7 +198,7 @@ static int clear_run(struct backup *b, struct pipeline *p, const struct block_ru
 	struct pipe_slot *slot;
 
 	pass_run(b, r);
-	if (!b->job->incremental)
+	if (!b->copies)
 		return 0;
 	slot = next_slot(b, p, e);
 	if (!slot)
@@ -223,6 +230,65 @@ static int keep_run(struct backup *b, struct pipeline *p, const struct block_run
 	return 0;
 }
 
+/* Is it time to look whether this block is what tracking says? */
+static bool audited(struct backup *b, uint64_t block)
+{
+	while (b->next_audit < b->n_audits && b->audits[b->next_audit] < block)
+		b->next_audit++;
+	return b->next_audit < b->n_audits && b->audits[b->next_audit] == block;
+}
+
+static int give_kept(struct pipeline *p, struct pipe_slot **slot, struct err *e)
+{
+	if (!*slot || pipeline_give(p, steal(slot)))
+		return 0;
+	return pipeline_check(p, e);
+}
+
+/* One block of an unchanged run, which goes to `slot` if the repository is sure to keep it. */
+static int keep_block(struct backup *b, struct pipeline *p, uint64_t block, struct pipe_slot **slot,
+		      struct err *e)
+{
+	struct pipe_item it = {.state = ITEM_ZERO};
+	int known = 1;
+
+	if (parent_id(b, block, &it.id, e) < 0)
+		return -1;
+	if (!block_id_is_zero(&it.id)) {
+		it.state = ITEM_KNOWN;
+		known = session_knows(b->session, &it.id, e);
+	}
+	if (known < 0 || ((!known || audited(b, block)) && give_kept(p, slot, e) < 0))
+		return -1;
+	if (!known)
+		return start_read(b, p, SLOT_BLOCKS, block, 1, e);
+	if (it.state != ITEM_ZERO && audited(b, block) &&
+	    start_read(b, p, SLOT_AUDIT, block, 1, e) < 0)
+		return -1;
+	if (!*slot) {
+		*slot = next_slot(b, p, e);
+		if (!*slot)
+			return -1;
+		(*slot)->kind = SLOT_KEPT;
+		(*slot)->first = block;
+	}
+	(*slot)->items[(*slot)->n_items++] = it;
+	return (*slot)->n_items == SLOT_ITEMS ? give_kept(p, slot, e) : 0;
+}
+
+static int keep_carefully(struct backup *b, struct pipeline *p, const struct block_run *r,
+			  struct err *e)
+{
+	struct pipe_slot *slot = NULL;
+
+	pass_run(b, r);
+	for (uint64_t i = 0; i < r->n; i++) {
+		if (keep_block(b, p, r->first + i, &slot, e) < 0)
+			return -1;
+	}
+	return give_kept(p, &slot, e);
+}
+
 static int take_runs(struct backup *b, struct pipeline *p, struct blockmap *m, struct err *e)
 {
 	struct block_run r;
@@ -230,6 +296,7 @@ static int take_runs(struct backup *b, struct pipeline *p, struct blockmap *m, s
 	while (blockmap_take(m, &r)) {
 		int rc = r.kind == EXTENT_DATA	 ? read_run(b, p, &r, e)
 			 : r.kind == EXTENT_ZERO ? clear_run(b, p, &r, e)
+			 : b->careful		 ? keep_carefully(b, p, &r, e)
 						 : keep_run(b, p, &r, e);
 
 		if (rc < 0)
@@ -300,7 +367,7 @@ static int place(void *arg, const struct pipe_slot *slot, struct err *e)
 		return tree_edit_clear(b->edit, slot->first, slot->first + slot->n_blocks, e);
 	for (size_t i = 0; i < slot->n_items; i++) {
 		/* In a new tree holes are there already. */
-		if (slot->items[i].state == ITEM_ZERO && !b->job->incremental)
+		if (slot->items[i].state == ITEM_ZERO && !b->copies)
 			continue;
 		if (tree_edit_set(b->edit, slot->first + i, &slot->items[i].id, e) < 0)
 			return -1;
@@ -335,7 +402,7 @@ static int run(struct backup *b, struct session *s, struct fetch *fetch, struct 
 	const struct backup_disk *job = b->job;
 	AUTO(tree_walk) parent = job->parent ? tree_walk_new(job->parent, walk_fetch) : NULL;
 	AUTO(tree_edit)
-	edit = tree_edit_new(job->incremental ? job->parent : NULL, b->size, fetch, codec,
+	edit = tree_edit_new(b->copies ? job->parent : NULL, b->size, fetch, codec,
 			     session_put_node, s, e);
 	struct pipeline_job run = {s, job->source->in_flight, read_disk,  place,
 				   b, job->progress,	      job->cancel};
@@ -349,10 +416,34 @@ static int run(struct backup *b, struct session *s, struct fetch *fetch, struct 
 	return tree_edit_finish(edit, ret_tree, e);
 }
 
-int backup_disk(struct session *s, const struct backup_disk *job, struct tree *ret_tree,
-		struct point_stats *ret_stats, struct err *e)
+/* A parent counts only if its checkpoint was there after the session began. */
+static int check_parent(struct session *s, struct backup_disk *job, struct err *e)
 {
-	struct backup b = {.job = job, .size = job->source->size};
+	char key[STORE_KEY_MAX];
+	struct err why = {0};
+	uint64_t size;
+
+	if (!job->parent || !job->parent_point)
+		return 0;
+	point_key_name(job->parent_point, key);
+	if (store_size(repo_store(session_repo(s)), key, &size, &why) == 0)
+		return 0;
+	if (why.kind == ERR_NOENT && job->incremental)
+		return err_set(e, ERR_CONFLICT,
+			       "the checkpoint to compare with was deleted meanwhile");
+	if (why.kind == ERR_NOENT) {
+		job->parent = NULL;
+		return 0;
+	}
+	if (e)
+		*e = why;
+	return -1;
+}
+
+static int read_into(struct session *s, const struct backup_disk *job, struct tree *ret_tree,
+		     struct point_stats *ret_stats, struct err *e)
+{
+	struct backup b = {.job = job, .session = s, .size = job->source->size};
 	struct point_stats stats = {.content = b.size};
 	AUTO(fetch) fetch = fetch_new(session_repo(s));
 	AUTO(fetch) walk_fetch = fetch_new(session_repo(s));
@@ -364,6 +455,8 @@ int backup_disk(struct session *s, const struct backup_disk *job, struct tree *r
 	if (b.size > TREE_SIZE_MAX)
 		return err_set(e, ERR_LIMIT, "%s is too large", job->source->name);
 	b.blocks = DIV_UP(b.size, BLOCK);
+	b.careful = session_condemned(s)->n > 0;
+	b.copies = job->incremental && !b.careful;
 	if (job->incremental)
 		pick_audits(&b);
 	b.flying = xcalloc(job->source->in_flight + 1, sizeof(struct pipe_slot *));
@@ -381,4 +474,14 @@ int backup_disk(struct session *s, const struct backup_disk *job, struct tree *r
 	stats.spent_us = clock_mono_us() - start;
 	*ret_stats = stats;
 	return 0;
+}
+
+int backup_disk(struct session *s, const struct backup_disk *job, struct tree *ret_tree,
+		struct point_stats *ret_stats, struct err *e)
+{
+	struct backup_disk mine = *job;
+
+	if (check_parent(s, &mine, e) < 0)
+		return -1;
+	return read_into(s, &mine, ret_tree, ret_stats, e);
 }

@@ -17,10 +17,13 @@ struct backup_disk {
 	struct source *source;
 	const struct tree *parent; /* what the disk held before, to compare with; may be damaged
 				      or NULL */
+	/* The checkpoint that the parent is of. If it is not there any more, a collector may be
+	 * about to remove what it needed. NULL: the caller knows better. */
+	const struct uuid *parent_point;
 	/*
 	 * The source tells what changed since `parent`: the rest is taken over from it unread. A
 	 * sample of it is read all the same; ERR_CONFLICT when it did change (change tracking
-	 * cannot be trusted) or when the parent's tree is damaged: the disk must be read as a
+	 * cannot be trusted) or when the parent is damaged or gone: the disk must be read as a
 	 * whole.
 	 */
 	bool incremental;

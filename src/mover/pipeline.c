@@ -66,6 +66,7 @@ struct worker {
 	struct pipeline *p;
 	struct codec *codec;
 	uint8_t *out;
+	bool careful; /* a parent's block is not known for that: a collector may drop it */
 };
 
 static int work_item(struct worker *w, const struct pipe_slot *slot, struct pipe_item *it,
@@ -83,7 +84,7 @@ static int work_item(struct worker *w, const struct pipe_slot *slot, struct pipe
 	}
 	codec_id(w->codec, BLOCK_DATA, data, it->len, &it->id);
 	it->state = ITEM_KNOWN;
-	if (block_id_equal(&it->id, &it->parent) || slot->kind == SLOT_AUDIT)
+	if (slot->kind == SLOT_AUDIT || (block_id_equal(&it->id, &it->parent) && !w->careful))
 		return 0;
 	known = session_knows(w->p->job->session, &it->id, e);
 	if (known)
@@ -100,7 +101,7 @@ static int work_loop(struct worker *w, struct err *e)
 	struct pipe_slot *slot;
 
 	while ((slot = queue_take(w->p->filled)) != NULL) {
-		for (size_t i = 0; i < slot->n_items; i++) {
+		for (size_t i = 0; i < slot->n_items && slot->kind != SLOT_KEPT; i++) {
 			if (work_item(w, slot, &slot->items[i], e) < 0)
 				return -1;
 		}
@@ -115,7 +116,7 @@ static int worker(void *arg, struct err *e)
 	struct pipeline *p = arg;
 	struct session *s = p->job->session;
 	struct worker w = {p, codec_new(repo_keys(session_repo(s)), session_level(s)),
-			   xmalloc(SLOT_BYTES)};
+			   xmalloc(SLOT_BYTES), session_condemned(s)->n > 0};
 	int rc = work_loop(&w, e);
 
 	codec_free(w.codec);

@@ -41,6 +41,7 @@ enum slot_kind {
 	SLOT_BLOCKS, /* items to be stored and placed */
 	SLOT_AUDIT,  /* items that must equal their parent; not placed */
 	SLOT_CLEAR,  /* no items: a range of blocks became a hole */
+	SLOT_KEPT,   /* items without content, whose ids are known: to be placed */
 };
 
 struct pipe_slot {

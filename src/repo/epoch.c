@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "repo/epoch.h"
 
-#include <stdlib.h>
-
 #include "repo/object.h"
 #include "repo/record.h"
 
@@ -18,6 +16,7 @@ void epoch_encode(uint64_t number, const struct pack_set *packs, struct buf *out
 int epoch_decode(const void *body, size_t n, struct pack_set *add_to, struct err *e)
 {
 	struct cur list = cur_of(body, n);
+	uint8_t name[HASH_BYTES];
 	struct record r;
 	uint64_t number;
 	int rc;
@@ -26,9 +25,9 @@ int epoch_decode(const void *body, size_t n, struct pack_set *add_to, struct err
 		if (r.tag == TAG_NUMBER) {
 			rc = record_get_u64(&r, &number, e);
 		} else if (r.tag == TAG_PACK) {
-			add_to->names = xreallocarray(add_to->names, add_to->n + 1, HASH_BYTES);
-			rc = record_get_bytes(&r, add_to->names[add_to->n], HASH_BYTES, e);
-			add_to->n += rc == 0;
+			rc = record_get_bytes(&r, name, HASH_BYTES, e);
+			if (rc == 0)
+				pack_set_add(add_to, name);
 		} else {
 			rc = record_unknown(&r, "an epoch", e);
 		}
@@ -72,11 +71,6 @@ static int read_epoch(void *arg, const char *key, uint64_t size, struct err *e)
 	return -1;
 }
 
-static int by_name(const void *a, const void *b)
-{
-	return memcmp(a, b, HASH_BYTES);
-}
-
 int epoch_condemned(struct repo *r, struct pack_set *ret_set, struct err *e)
 {
 	struct reading rd = {.repo = r};
@@ -85,8 +79,7 @@ int epoch_condemned(struct repo *r, struct pack_set *ret_set, struct err *e)
 		pack_set_done(&rd.set);
 		return -1;
 	}
-	if (rd.set.n)
-		qsort(rd.set.names, rd.set.n, HASH_BYTES, by_name);
+	pack_set_sort(&rd.set);
 	*ret_set = rd.set;
 	return 0;
 }

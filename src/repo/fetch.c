@@ -179,6 +179,22 @@ int fetch_decode(struct fetch *f, const struct location *l, void *sealed, void *
 	return 0;
 }
 
+int fetch_payload(struct fetch *f, const struct location *l, void *out, size_t *ret_len,
+		  struct err *e)
+{
+	if (l->at.stored < SEAL_TAG)
+		return damaged(f, l, "has an impossible length", e);
+	if (fetch_range(f, l->pack, l->at.offset, out, l->at.stored, e) < 0 ||
+	    use_key(f, l->pack, e) < 0)
+		return -1;
+	if (!pack_open_record(f->aead, &l->at, out, out)) {
+		forget_key(f, l->pack);
+		return damaged(f, l, "is damaged", e);
+	}
+	*ret_len = l->at.stored - SEAL_TAG;
+	return 0;
+}
+
 static int fetch_from(struct fetch *f, const struct location *l, void *out, size_t cap,
 		      size_t *ret_len, struct err *e)
 {

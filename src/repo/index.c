@@ -21,6 +21,25 @@ bool pack_set_has(const struct pack_set *set, const uint8_t name[HASH_BYTES])
 	return set && set->n && bsearch(name, set->names, set->n, HASH_BYTES, by_name);
 }
 
+void pack_set_add(struct pack_set *set, const uint8_t name[HASH_BYTES])
+{
+	set->names = xreallocarray(set->names, set->n + 1, HASH_BYTES);
+	memcpy(set->names[set->n++], name, HASH_BYTES);
+}
+
+void pack_set_sort(struct pack_set *set)
+{
+	size_t n = 0;
+
+	if (set->n)
+		qsort(set->names, set->n, HASH_BYTES, by_name);
+	for (size_t i = 0; i < set->n; i++) {
+		if (n == 0 || memcmp(set->names[n - 1], set->names[i], HASH_BYTES) != 0)
+			memmove(set->names[n++], set->names[i], HASH_BYTES);
+	}
+	set->n = n;
+}
+
 void pack_set_done(struct pack_set *set)
 {
 	free(set->names);
@@ -49,6 +68,15 @@ void name_list_done(struct name_list *l)
 {
 	free(l->names);
 	*l = (struct name_list){0};
+}
+
+bool run_names_any(const struct run *run, const struct pack_set *packs)
+{
+	for (size_t i = 0; i < run->n_packs; i++) {
+		if (pack_set_has(packs, run->packs[i]))
+			return true;
+	}
+	return false;
 }
 
 /* ---- life ---- */
@@ -87,6 +115,7 @@ void index_free(struct index *ix)
 	free(ix->recovered.entries);
 	free(ix->recovered.packs);
 	name_list_done(&ix->damaged);
+	name_list_done(&ix->replaced);
 	name_list_done(&ix->bad);
 	pthread_rwlock_destroy(&ix->recovered_lock);
 	pthread_mutex_destroy(&ix->refresh);
@@ -162,15 +191,16 @@ void index_state(struct index *ix, size_t *ret_runs, uint64_t *ret_entries, size
 
 /* ---- lookup ---- */
 
-struct search {
-	const struct block_id *id;
+/* Looking for places. */
+struct place_search {
+	struct search s;
 	const struct pack_set *without;
 	bool all;
 	struct location *places;
 	size_t n;
 };
 
-static void found(struct search *s, const struct run_entry *r, const uint8_t pack[HASH_BYTES])
+static void found(struct place_search *s, const struct run_entry *r, const uint8_t pack[HASH_BYTES])
 {
 	struct location *l;
 
@@ -186,9 +216,18 @@ static void found(struct search *s, const struct run_entry *r, const uint8_t pac
 	l->at = (struct pack_entry){r->id, r->offset, r->stored, r->kind, r->encoding};
 }
 
-/* All entries for the id in one group. */
-static void search_group(struct search *s, const struct run *run, const uint8_t *entries, size_t n)
+static void hit_place(struct search *s, const struct index_run *ir, uint64_t entry,
+		      const struct run_entry *r)
 {
+	(void)entry;
+	found((struct place_search *)s, r, ir->run->packs[r->pack]);
+}
+
+/* All entries for the id in group `g`. */
+static void search_group(struct search *s, const struct index_run *ir, uint64_t g,
+			 const uint8_t *entries, size_t n)
+{
+	const struct run *run = ir->run;
 	struct run_entry r;
 
 	for (size_t i = run_lower_bound(entries, n, s->id); i < n; i++) {
@@ -196,7 +235,7 @@ static void search_group(struct search *s, const struct run *run, const uint8_t 
 		if (!block_id_equal(&r.id, s->id))
 			return;
 		if (r.pack < run->n_packs)
-			found(s, &r, run->packs[r.pack]);
+			s->hit(s, ir, g * run->group + i, &r);
 	}
 }
 
@@ -238,7 +277,7 @@ static int search_one(struct index *ix, const struct index_run *ir, uint64_t g, 
 	pthread_mutex_lock(&set->lock);
 	c = cached(set, ir->serial, g);
 	if (c)
-		search_group(s, ir->run, c->entries, c->n);
+		search_group(s, ir, g, c->entries, c->n);
 	pthread_mutex_unlock(&set->lock);
 	if (c)
 		return 0;
@@ -247,7 +286,7 @@ static int search_one(struct index *ix, const struct index_run *ir, uint64_t g, 
 		free(entries);
 		return -1;
 	}
-	search_group(s, ir->run, entries, n);
+	search_group(s, ir, g, entries, n);
 	pthread_mutex_lock(&set->lock);
 	if (cached(set, ir->serial, g))
 		free(entries); /* another thread was faster */
@@ -257,7 +296,7 @@ static int search_one(struct index *ix, const struct index_run *ir, uint64_t g, 
 	return 0;
 }
 
-static int search_run(struct index *ix, const struct index_run *ir, struct search *s, struct err *e)
+int index_search_run(struct index *ix, const struct index_run *ir, struct search *s, struct err *e)
 {
 	uint64_t g, end;
 
@@ -287,18 +326,18 @@ static size_t recovered_lower_bound(const struct recovered *rec, const struct bl
 	return lo;
 }
 
-static void search_recovered(struct index *ix, struct search *s)
+static void search_recovered(struct index *ix, struct place_search *s)
 {
 	const struct recovered *rec = &ix->recovered;
 
 	pthread_rwlock_rdlock(&ix->recovered_lock);
-	for (size_t i = recovered_lower_bound(rec, s->id);
-	     i < rec->n && block_id_equal(&rec->entries[i].id, s->id); i++)
+	for (size_t i = recovered_lower_bound(rec, s->s.id);
+	     i < rec->n && block_id_equal(&rec->entries[i].id, s->s.id); i++)
 		found(s, &rec->entries[i], rec->packs[rec->entries[i].pack]);
 	pthread_rwlock_unlock(&ix->recovered_lock);
 }
 
-static int search_all(struct index *ix, struct search *s, uint8_t ret_failed[HASH_BYTES],
+static int search_all(struct index *ix, struct place_search *s, uint8_t ret_failed[HASH_BYTES],
 		      struct err *e)
 {
 	struct run_set *set = index_hold(ix);
@@ -306,7 +345,7 @@ static int search_all(struct index *ix, struct search *s, uint8_t ret_failed[HAS
 
 	/* The newest comes last in the set, and is the most likely to be asked for. */
 	for (size_t i = set->n; i-- > 0 && rc == 0 && (s->all || s->n == 0);) {
-		rc = search_run(ix, set->runs[i], s, e);
+		rc = index_search_run(ix, set->runs[i], &s->s, e);
 		if (rc < 0)
 			memcpy(ret_failed, set->runs[i]->run->name, HASH_BYTES);
 	}
@@ -321,7 +360,7 @@ static int search_all(struct index *ix, struct search *s, uint8_t ret_failed[HAS
 int index_find(struct index *ix, const struct block_id *id, const struct pack_set *without,
 	       bool all, struct location *ret_places, size_t *ret_n, struct err *e)
 {
-	struct search s = {id, without, all, ret_places, 0};
+	struct place_search s = {{id, hit_place}, without, all, ret_places, 0};
 	uint8_t failed[HASH_BYTES];
 	struct err why = {0};
 

@@ -23,11 +23,14 @@ struct location {
 	struct pack_entry at;
 };
 
-/* A set of pack names, sorted; from which a writer takes no blocks. */
+/* A set of pack names. What is added counts once the set is sorted. */
 struct pack_set {
 	uint8_t (*names)[HASH_BYTES];
 	size_t n;
 };
+void pack_set_add(struct pack_set *set, const uint8_t name[HASH_BYTES]);
+void pack_set_sort(struct pack_set *set);
+/* NULL is an empty set. */
 bool pack_set_has(const struct pack_set *set, const uint8_t name[HASH_BYTES]);
 void pack_set_done(struct pack_set *set);
 
@@ -36,6 +39,9 @@ struct index *index_new(struct store *s, const struct keyring *k);
 void index_free(struct index *ix);
 /* List the store and open what is new. */
 int index_refresh(struct index *ix, struct err *e);
+/* The same for a writer that begins: what was read from packs is not trusted either, but read
+ * again, because packs that no run lists go without a trace in the runs. */
+int index_renew(struct index *ix, struct err *e);
 /*
  * A block is missing that should be there: read the directories of packs that no run lists, once
  * for as long as the packs stay the same. Helps where a run was lost.
@@ -58,10 +64,36 @@ int index_add(struct index *ix, struct store_session *ss, struct run_entry *entr
 	      const uint8_t (*packs)[HASH_BYTES], size_t n_packs, struct err *e);
 /*
  * Merge runs where many of about the same size have come together, and replace damaged ones by what
- * the packs say. Packs in `without` are not brought back by
- * that. Losing a race against another merger is no error.
+ * the packs say. Of packs in `without` (may be NULL), which a collector is about to remove, nothing
+ * is written into a new run. Losing a race against another merger is no error.
  */
 int index_tidy(struct index *ix, struct store_session *ss, const struct pack_set *without,
 	       struct err *e);
+
+/* ---- for collectors: see collect.h ---- */
+
+/* Write what runs hold that name packs of `drop` anew, without these packs. Runs that also name
+ * packs of `leave`, which another collector drops, stay as they are. */
+int index_drop(struct index *ix, struct store_session *ss, const struct pack_set *drop,
+	       const struct pack_set *leave, struct err *e);
+/* Remove runs that others supersede. */
+int index_prune(struct index *ix, struct err *e);
+/* Does any run that is there name one of these packs, or may one that is damaged? 1, 0, -1. */
+int index_names(struct index *ix, const struct pack_set *packs, struct err *e);
+
+/* Marks on the entries of the index as it is when they are made. */
+struct index_marks;
+
+struct index_marks *index_marks_new(struct index *ix);
+void index_marks_free(struct index_marks *m);
+/* Mark all places of a block. *ret_first: none of them was marked before; *ret_places: how many
+ * there are. ERR_NOENT: a run was merged away meanwhile, begin again after a refresh. */
+int index_mark(struct index_marks *m, const struct block_id *id, bool *ret_first,
+	       size_t *ret_places, struct err *e);
+/* Tell of every entry; -1 stops. */
+typedef int index_entry_fn(void *arg, const struct location *l, bool marked, struct err *e);
+int index_marks_each(const struct index_marks *m, index_entry_fn *fn, void *arg, struct err *e);
+
+DEFINE_AUTO(index_marks, index_marks_free);
 
 #endif

@@ -75,8 +75,13 @@ static int write_plan(struct index *ix, struct store_session *ss, const struct p
 	return rc;
 }
 
-/* Merge the runs of one level if there are enough; 1 when that was done. */
-static int tidy_level(struct index *ix, struct store_session *ss, unsigned level, struct err *e)
+/*
+ * Merge the runs of one level if there are enough; 1 when that was done. Those that name what a
+ * collector is about to remove are the collector's to replace: a copy of them could appear after
+ * it, and name packs that are gone when nothing says any more that they are.
+ */
+static int tidy_level(struct index *ix, struct store_session *ss, const struct pack_set *without,
+		      unsigned level, struct err *e)
 {
 	struct run_set *set = index_hold(ix);
 	struct plan p = {.runs = xcalloc(set->n, sizeof(const struct run *))};
@@ -85,7 +90,7 @@ static int tidy_level(struct index *ix, struct store_session *ss, unsigned level
 	for (size_t i = 0; i < set->n; i++) {
 		const struct run *run = set->runs[i]->run;
 
-		if (level_of(run->n) != level)
+		if (level_of(run->n) != level || run_names_any(run, without))
 			continue;
 		p.runs[p.n++] = run;
 		name_list_add(&p.replaced, run->name);
@@ -165,7 +170,7 @@ static int tidy(struct index *ix, struct store_session *ss, const struct pack_se
 	if (rc > 0)
 		rc = index_refresh(ix, e);
 	for (unsigned level = 0; level < LEVELS && rc >= 0; level++) {
-		rc = tidy_level(ix, ss, level, &why);
+		rc = tidy_level(ix, ss, without, level, &why);
 		if (rc < 0 && why.kind != ERR_NOENT) {
 			if (e)
 				*e = why;

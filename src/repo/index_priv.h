@@ -62,11 +62,12 @@ struct index {
 	pthread_mutex_t lock; /* of the two below, never held during I/O */
 	struct run_set *set;
 	uint64_t next_serial;
-	pthread_mutex_t refresh;  /* one thread changes the set at a time; guards the next five */
-	struct name_list bad;	  /* found damaged while reading: not opened again */
-	struct name_list damaged; /* damaged, there, and not superseded */
-	bool search_packs;	  /* also without a damaged run: one was lost */
-	uint64_t searched_for;	  /* what `recovered` was made for: see recovery_mark() */
+	pthread_mutex_t refresh;   /* one thread changes the set at a time; guards the next six */
+	struct name_list bad;	   /* found damaged while reading: not opened again */
+	struct name_list damaged;  /* damaged, there, and not superseded */
+	struct name_list replaced; /* there, and superseded */
+	bool search_packs;	   /* also without a damaged run: one was lost */
+	uint64_t searched_for;	   /* what `recovered` was made for: see recovery_mark() */
 	uint64_t filter_bytes;
 	pthread_rwlock_t recovered_lock;
 	struct recovered recovered;
@@ -82,6 +83,17 @@ struct run_set *index_hold(struct index *ix);
 void index_release(struct index *ix, struct run_set *set);
 /* Use these runs from now on; a run keeps its serial number. Takes the array's runs over. */
 void index_use(struct index *ix, struct index_run *const *runs, size_t n);
+
+/* Does the run name one of these packs? */
+bool run_names_any(const struct run *run, const struct pack_set *packs);
+
+/* A lookup: `hit` is told of every entry for the id; under a lock, so it must be quick. */
+struct search {
+	const struct block_id *id;
+	void (*hit)(struct search *s, const struct index_run *ir, uint64_t entry,
+		    const struct run_entry *r);
+};
+int index_search_run(struct index *ix, const struct index_run *ir, struct search *s, struct err *e);
 
 /* Open a run that was just written and use it too. */
 int index_open_run(struct index *ix, const uint8_t name[HASH_BYTES], struct err *e);

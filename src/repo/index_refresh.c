@@ -124,13 +124,18 @@ static void draft_use(struct index *ix, struct draft *d)
 	struct index_run **used = xcalloc(d->n, sizeof(struct index_run *));
 	size_t n = 0, kept = 0;
 
+	name_list_done(&ix->replaced);
 	for (size_t i = 0; i < d->n; i++) {
 		if (!superseded(d, d->runs[i]->run->name))
 			used[n++] = d->runs[i];
+		else
+			name_list_add(&ix->replaced, d->runs[i]->run->name);
 	}
 	for (size_t i = 0; i < d->damaged.n; i++) {
 		if (!superseded(d, d->damaged.names[i]))
 			memmove(d->damaged.names[kept++], d->damaged.names[i], HASH_BYTES);
+		else
+			name_list_add(&ix->replaced, d->damaged.names[i]);
 	}
 	d->damaged.n = kept;
 	name_list_done(&ix->damaged);
@@ -177,6 +182,17 @@ int index_refresh(struct index *ix, struct err *e)
 	int rc;
 
 	pthread_mutex_lock(&ix->refresh);
+	rc = refresh_locked(ix, e);
+	pthread_mutex_unlock(&ix->refresh);
+	return rc;
+}
+
+int index_renew(struct index *ix, struct err *e)
+{
+	int rc;
+
+	pthread_mutex_lock(&ix->refresh);
+	ix->searched_for = 0;
 	rc = refresh_locked(ix, e);
 	pthread_mutex_unlock(&ix->refresh);
 	return rc;

@@ -189,6 +189,10 @@ struct point *point_load(struct repo *r, const struct uuid *id, struct err *e)
 		return NULL;
 	}
 	memcpy(p->hash, hash, HASH_BYTES);
+	for (size_t i = 0; i < p->n_resources; i++) {
+		for (size_t k = 0; k < p->resources[i].n_disks; k++)
+			p->resources[i].disks[k].point = *id;
+	}
 	return steal(&p);
 }
 

@@ -32,12 +32,13 @@ const char *consistency_name(enum consistency c);
 const char *achieved_name(enum achieved a);
 
 struct point_disk {
-	char *name;	/* vda */
-	char *source;	/* where it was */
-	char *format;	/* qcow2, raw */
-	char *tracking; /* the change-tracking checkpoint that starts here; NULL: none */
-	char *mode;	/* full, incremental */
-	char *reason;	/* why it was read wider than asked; NULL */
+	struct uuid point; /* the checkpoint that it is of, once that is loaded */
+	char *name;	   /* vda */
+	char *source;	   /* where it was */
+	char *format;	   /* qcow2, raw */
+	char *tracking;	   /* the change-tracking checkpoint that starts here; NULL: none */
+	char *mode;	   /* full, incremental */
+	char *reason;	   /* why it was read wider than asked; NULL */
 	struct tree tree;
 	struct point_stats stats;
 };

@@ -55,6 +55,9 @@ int fetch_range(struct fetch *f, const uint8_t pack[HASH_BYTES], uint32_t offset
 /* The content of a record read by fetch_range, verified; `sealed` is overwritten. */
 int fetch_decode(struct fetch *f, const struct location *l, void *sealed, void *out, size_t cap,
 		 size_t *ret_len, struct err *e);
+/* A record's payload as it was packed, opened but not decoded; `out` takes l->at.stored bytes. */
+int fetch_payload(struct fetch *f, const struct location *l, void *out, size_t *ret_len,
+		  struct err *e);
 
 DEFINE_AUTO(fetch, fetch_free);
 

@@ -100,6 +100,12 @@ static int revoked(struct err *e)
 		       "start it again: what it stored is not stored twice");
 }
 
+/* A write failed: where its place is gone, somebody revoked the session. */
+static int write_failed(struct err *e)
+{
+	return e && e->kind == ERR_NOENT ? revoked(e) : -1;
+}
+
 /* ---- background threads ---- */
 
 /* Until the session ends: wait and beat. */
@@ -135,7 +141,7 @@ static int finish_loop(void *arg, struct err *e)
 		rc = pack_finish(d, e);
 		pack_done_free(d);
 		if (rc < 0)
-			return -1; /* it stays unfinished, so that nobody publishes it */
+			return write_failed(e); /* unfinished, so that nobody publishes it */
 		pthread_mutex_lock(&s->lock);
 		s->unfinished--;
 		pthread_cond_broadcast(&s->changed);
@@ -190,7 +196,7 @@ static int start(struct session *s, struct err *e)
 	if (!s->ss)
 		return -1;
 	if (epoch_condemned(s->repo, &s->condemned, e) < 0 ||
-	    index_refresh(repo_index(s->repo), e) < 0)
+	    index_renew(repo_index(s->repo), e) < 0)
 		return -1;
 	if (crew_add(s->crew, finish_loop, s, e) < 0 || crew_add(s->crew, beat_loop, s, e) < 0)
 		return -1;
@@ -339,13 +345,13 @@ static int wait_finished(struct session *s, struct err *e)
 }
 
 /* Write a run of everything that is in none yet. */
-static int publish(struct session *s, struct err *e)
+int session_publish(struct session *s, struct err *e)
 {
 	if (close_pack(s, e) < 0 || wait_finished(s, e) < 0)
 		return -1;
 	if (index_add(repo_index(s->repo), s->ss, s->places, s->n_places,
 		      (const uint8_t(*)[HASH_BYTES])s->packs, s->n_packs, e) < 0)
-		return -1;
+		return write_failed(e);
 	s->stored += s->n_places * RUN_ENTRY;
 	s->n_places = s->n_packs = 0;
 	s->published_us = clock_mono_us();
@@ -386,7 +392,7 @@ int session_put(struct session *s, enum block_kind kind, const struct block_id *
 	if (!s->pack) {
 		s->pack = pack_writer_new(repo_keys(s->repo), s->ss, e);
 		if (!s->pack)
-			return -1;
+			return write_failed(e);
 	}
 	if (pack_add(s->pack, kind, encoding, id, payload, n, e) < 0)
 		return -1;
@@ -396,7 +402,7 @@ int session_put(struct session *s, enum block_kind kind, const struct block_id *
 		return 0;
 	if (close_pack(s, e) < 0)
 		return -1;
-	return due(s) ? publish(s, e) : 0;
+	return due(s) ? session_publish(s, e) : 0;
 }
 
 int session_put_node(void *arg, const struct block_id *id, const uint8_t *bytes, size_t n,
@@ -452,6 +458,24 @@ int session_put_item(struct session *s, const void *data, size_t n, struct tree 
 	return tree_seq_finish(ts, ret_t, e);
 }
 
+/* ---- for collectors ---- */
+
+const struct pack_set *session_condemned(const struct session *s)
+{
+	return &s->condemned;
+}
+
+int session_tidy(struct session *s, struct err *e)
+{
+	return index_tidy(repo_index(s->repo), s->ss, &s->condemned, e);
+}
+
+int session_drop(struct session *s, const struct pack_set *drop, const struct pack_set *leave,
+		 struct err *e)
+{
+	return index_drop(repo_index(s->repo), s->ss, drop, leave, e);
+}
+
 /* ---- commit ---- */
 
 /* A checkpoint that no reader takes must not be acknowledged. */
@@ -470,10 +494,10 @@ int session_commit(struct session *s, struct point *p, struct err *e)
 	AUTO_BUF object = BUF_INIT;
 	struct err why = {0};
 
-	if (publish(s, e) < 0)
+	if (session_publish(s, e) < 0)
 		return -1;
 	/* Tidying makes lookups faster; a checkpoint does not depend on it. */
-	if (index_tidy(repo_index(s->repo), s->ss, &s->condemned, &why) < 0)
+	if (session_tidy(s, &why) < 0)
 		log_debug("tidying the index: %s", why.msg);
 	if (crew_stopping(s->crew))
 		return background_failed(s, e);

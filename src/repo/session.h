@@ -51,6 +51,17 @@ int session_put_node(void *arg, const struct block_id *id, const uint8_t *bytes,
 int session_put_item(struct session *s, const void *data, size_t n, struct tree *ret_t,
 		     struct err *e);
 
+/* ---- for collectors: see collect.h ---- */
+
+/* Packs named in the epochs that were there when it began: no block is taken from them. */
+const struct pack_set *session_condemned(const struct session *s);
+/* Make what was put durable, and known to others, without a checkpoint. */
+int session_publish(struct session *s, struct err *e);
+/* index_tidy() and index_drop() in this session. */
+int session_tidy(struct session *s, struct err *e);
+int session_drop(struct session *s, const struct pack_set *drop, const struct pack_set *leave,
+		 struct err *e);
+
 /* Bytes sent to the store so far (packs and runs). */
 uint64_t session_stored(const struct session *s);
 

@@ -39,7 +39,8 @@ typedef int store_list_fn(void *arg, const char *key, uint64_t size, struct err 
 
 struct store_ops {
 	void (*free)(struct store *s);
-	/* Up to `len` bytes from `off`, fewer only at the end of the object. */
+	/* Up to `len` bytes from `off`, fewer only at the end of the object; of "sessions/ID" too.
+	 */
 	ssize_t (*get)(struct store *s, const char *key, uint64_t off, void *data, size_t len,
 		       struct err *e);
 	int (*size)(struct store *s, const char *key, uint64_t *ret_size, struct err *e);
@@ -72,7 +73,7 @@ struct store_session_ops {
 struct store_upload_ops {
 	int (*write)(struct store_upload *u, const void *data, size_t len, struct err *e);
 	/* Durable and visible as `key`; an object that is there is replaced (names that are hashes
-	 * promise the same bytes). Frees, also on failure. */
+	 * promise the same bytes). ERR_NOENT: the session was revoked. Frees, also on failure. */
 	int (*finish)(struct store_upload *u, const char *key, struct err *e);
 	/* Forget it; frees. */
 	void (*abort)(struct store_upload *u);

@@ -43,6 +43,17 @@ static struct cached_fd *cache_evict(struct dir_store *d)
 	return old;
 }
 
+/* A session is a folder; its object is the file `state` in it. */
+static int open_object(struct dir_store *d, const char *key)
+{
+	char state[STORE_KEY_MAX + 8];
+
+	if (strncmp(key, "sessions/", 9) != 0 || strchr(key + 9, '/'))
+		return openat(d->fd, key, O_RDONLY | O_CLOEXEC);
+	snprintf(state, sizeof(state), "%s/state", key);
+	return openat(d->fd, state, O_RDONLY | O_CLOEXEC);
+}
+
 /* Open `key` or find it open. *ret_c is NULL when the descriptor is the caller's to close. */
 static int open_read(struct dir_store *d, const char *key, struct cached_fd **ret_c, struct err *e)
 {
@@ -59,7 +70,7 @@ static int open_read(struct dir_store *d, const char *key, struct cached_fd **re
 	*ret_c = c;
 	if (c)
 		return c->fd;
-	fd = openat(d->fd, key, O_RDONLY | O_CLOEXEC);
+	fd = open_object(d, key);
 	if (fd < 0)
 		return dir_fail(d, errno, "open", key, e);
 	/* Only packs and runs are read again and again, and never change under their name. */

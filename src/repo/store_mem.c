@@ -31,6 +31,7 @@ struct mem_session {
 struct mem_upload {
 	struct store_upload u;
 	struct mem_store *m;
+	char session[STORE_KEY_MAX];
 	struct buf bytes;
 };
 
@@ -186,13 +187,17 @@ static void upload_abort(struct store_upload *u)
 static int upload_finish(struct store_upload *u, const char *key, struct err *e)
 {
 	struct mem_upload *up = (struct mem_upload *)u;
+	int rc = 0;
 
-	(void)e;
+	/* What a revoked session had begun is gone with it. */
 	pthread_mutex_lock(&up->m->lock);
-	put(up->m, key, up->bytes.data, up->bytes.len);
+	if (*find(up->m, up->session))
+		put(up->m, key, up->bytes.data, up->bytes.len);
+	else
+		rc = no_such(up->session, e);
 	pthread_mutex_unlock(&up->m->lock);
 	upload_abort(u);
-	return 0;
+	return rc;
 }
 
 static const struct store_upload_ops upload_ops = {
@@ -208,6 +213,7 @@ static struct store_upload *session_upload(struct store_session *ss, struct err 
 	(void)e;
 	up->u.ops = &upload_ops;
 	up->m = ((struct mem_session *)ss)->m;
+	memcpy(up->session, ((struct mem_session *)ss)->key, STORE_KEY_MAX);
 	return &up->u;
 }
 

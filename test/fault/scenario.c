@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "repo/collect.h"
+
 #define CONTENT_BLOCKS 4
 
 /* Checkpoints share most of their blocks; one is a hole. */
@@ -130,13 +132,30 @@ static int step_dead_writer(struct store *s, struct ledger *l, struct err *e)
 	return rc;
 }
 
+/* Nobody else is there: whatever session is found is a dead writer's. */
+static int collect(struct repo *r, struct collect_result *ret, struct err *e)
+{
+	static const struct collect_options o = {.waste_percent = 1};
+
+	return collect_run(r, &o, ret, e);
+}
+
+static int step_collect(struct store *s, struct ledger *l, struct err *e)
+{
+	AUTO(repo) r = open_repo(s, e);
+	struct collect_result result;
+
+	(void)l;
+	return r ? collect(r, &result, e) : -1;
+}
+
 typedef int step_fn(struct store *s, struct ledger *l, struct err *e);
 
 /* The runs of the backups in pieces are enough to be merged. */
 static step_fn *const steps[] = {
-	step_create,	  step_backup,		 step_backup_in_pieces, step_delete,
-	step_key_add,	  step_backup_in_pieces, step_rotate,		step_backup_in_pieces,
-	step_dead_writer, step_backup_in_pieces, step_delete,		step_backup,
+	step_create,	       step_backup, step_backup_in_pieces, step_delete,	     step_key_add,
+	step_backup_in_pieces, step_rotate, step_backup_in_pieces, step_dead_writer, step_collect,
+	step_backup_in_pieces, step_delete, step_backup,	   step_delete,	     step_collect,
 };
 
 void scenario_run(struct store *s, bool go_on, struct ledger *l)
@@ -179,7 +198,8 @@ static bool reads_back(struct repo *r, const struct uuid *id, const struct disk 
 	       memcmp(b.data, d->data, d->size) == 0;
 }
 
-static const char *check_points(struct repo *r, const struct ledger *l,
+/* `later` (may be NULL) was made after the ledger. */
+static const char *check_points(struct repo *r, const struct ledger *l, const struct uuid *later,
 				const struct point_list *list)
 {
 	if (list->n_damaged)
@@ -189,6 +209,8 @@ static const char *check_points(struct repo *r, const struct ledger *l,
 		struct disk d;
 		bool good;
 
+		if (!p && later && uuid_equal(&list->points[i]->id, later))
+			continue;
 		if (!p)
 			return "a checkpoint that nobody made";
 		if (p->deleted)
@@ -209,24 +231,31 @@ static const char *check_points(struct repo *r, const struct ledger *l,
 	return NULL;
 }
 
-/* A new backup of everything that ever was: blocks that count as known must be there. */
-static const char *check_new_backup(struct repo *r)
+/* Everything that ever was. */
+static void make_all(struct disk *all)
 {
 	enum { ALL = (SCENARIO_POINTS + 1) * CONTENT_BLOCKS };
-	struct disk all = {xcalloc(ALL, BLOCK), ALL * BLOCK};
-	const char *wrong = NULL;
-	struct uuid id;
 
+	*all = (struct disk){xcalloc(ALL, BLOCK), ALL * BLOCK};
 	for (uint32_t n = 0; n <= SCENARIO_POINTS; n++) {
 		struct disk d;
 
 		make_content(&d, n);
-		memcpy(all.data + n * d.size, d.data, d.size);
+		memcpy(all->data + n * d.size, d.data, d.size);
 		disk_done(&d);
 	}
-	if (protect(r, NULL, &all, &id, NULL, NULL) < 0)
+}
+
+/* A new backup of it: blocks that count as known must be there. */
+static const char *check_new_backup(struct repo *r, struct uuid *ret_id)
+{
+	const char *wrong = NULL;
+	struct disk all;
+
+	make_all(&all);
+	if (protect(r, NULL, &all, ret_id, NULL, NULL) < 0)
 		wrong = "a later backup fails";
-	else if (!reads_back(r, &id, &all))
+	else if (!reads_back(r, ret_id, &all))
 		wrong = "a later backup does not restore";
 	disk_done(&all);
 	return wrong;
@@ -248,31 +277,65 @@ static const char *check_keys(struct store *s, const struct ledger *l)
 	return NULL;
 }
 
+/* Whatever a collector, or anybody, left half done: one more gives back all that is not needed. */
+static const char *check_collected(struct repo *r, struct store *s)
+{
+	struct collect_result first, second;
+
+	if (collect(r, &first, NULL) < 0)
+		return "a later collector fails";
+	if (first.kept)
+		return "a collector finds packs that cannot be read";
+	if (test_count(s, "epochs/"))
+		return "an epoch does not end";
+	if (collect(r, &second, NULL) < 0 || second.dropped || second.unfinished)
+		return "a collector left something for the next one";
+	return NULL;
+}
+
 static int revoke_one(void *arg, const char *key, uint64_t size, struct err *e)
 {
 	(void)size;
 	return store_session_revoke(arg, key + strlen("sessions/"), e);
 }
 
-static const char *check_repo(struct repo *r, struct store *s, const struct ledger *l)
+static const char *check_listed(struct repo *r, const struct ledger *l, const struct uuid *later)
 {
 	struct point_list list = {0};
-	size_t runs, damaged;
 	const char *wrong;
-	uint64_t entries;
 
 	if (point_list_load(r, &list, NULL) < 0)
 		return "the checkpoints cannot be listed";
-	wrong = check_points(r, l, &list);
+	wrong = check_points(r, l, later, &list);
 	point_list_done(&list);
+	return wrong;
+}
+
+static const char *check_repo(struct repo *r, struct store *s, const struct ledger *l)
+{
+	size_t runs, damaged;
+	const char *wrong;
+	uint64_t entries;
+	struct uuid later;
+	struct disk all;
+
+	wrong = check_listed(r, l, NULL);
 	index_state(repo_index(r), &runs, &entries, &damaged);
 	if (!wrong && damaged)
 		wrong = "an index run is damaged";
 	if (!wrong)
-		wrong = check_new_backup(r);
+		wrong = check_new_backup(r, &later);
 	if (!wrong && store_list(s, "sessions/", revoke_one, s, NULL) < 0)
 		wrong = "what is left of dead sessions cannot be ended";
-	return wrong;
+	if (!wrong)
+		wrong = check_collected(r, s);
+	if (wrong)
+		return wrong;
+	make_all(&all);
+	if (!reads_back(r, &later, &all))
+		wrong = "what is collected does not restore";
+	disk_done(&all);
+	return wrong ? wrong : check_listed(r, l, &later);
 }
 
 const char *scenario_check(struct store *s, const struct ledger *l)

@@ -182,6 +182,27 @@ def test_damaged_header_is_no_loss(repo):
     assert repo.run("checkpoint", "cat", "latest", "stdin").out == b"content"
 
 
+def test_every_byte_without_a_key(repo, holdfast):
+    """Somebody who may read the target, and has no key, finds what is damaged and is told what to do."""
+    repo.protect_stdin("s", images.noise(MIB, 1))
+    objects = [p for p in repo.path.rglob("*") if p.is_file()]
+    verify = ["target", "verify", "-t", f"dir:{repo.path}"]
+    done = holdfast.run(*verify, "-o", "json").json
+    assert done["objects"] == len(objects) and done["damaged_objects"] == 0
+    assert done["read_bytes"] == sum(p.stat().st_size for p in objects)
+    assert "as it was written" in holdfast.run(*verify).out.decode()
+    pack, = repo.packs()
+    repo.damage(pack)
+    (repo.path / "points" / "notes.txt").write_text("mine")
+    done = holdfast.run(*verify, "-o", "json", code="corrupt")
+    finding, = done.json["findings"]
+    assert finding["object"] == str(pack.relative_to(repo.path)) and "checkpoint verify" in finding["way_out"]
+    assert done.json["strange_objects"] == 1 and "1 object is damaged" in done.error["message"]
+    (repo.folder / "empty").mkdir()
+    message = holdfast.run("target", "verify", "-t", f"dir:{repo.folder}/empty", code="not-found").err
+    assert "no repository" in message
+
+
 def test_damaged_checkpoint(repo):
     """One point is damaged: told by name; the others are whole."""
     bad, good = repo.protect_stdin("bad", b"1"), repo.protect_stdin("good", b"2")

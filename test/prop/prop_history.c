@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Random histories of a repository: disks are written, resized and backed up, as a whole or what
- * changed; checkpoints are deleted, keys rotated, sessions aborted or interleaved, processes begin
- * anew. Whatever happens, every checkpoint that is there holds what the disk held then.
+ * changed; checkpoints are deleted, space is collected, keys rotated, sessions aborted or
+ * interleaved, processes begin anew. Whatever happens, every checkpoint that is there holds what
+ * the disk held then.
  *
  * HF_SEED gives another seed, HF_HISTORIES how many histories.
  */
@@ -12,6 +13,9 @@
 #include <string.h>
 
 #include "fake_source.h"
+#include "repo/collect.h"
+#include "repo/epoch.h"
+#include "repo/object.h"
 #include "writer.h"
 
 enum { DISKS = 2, BLOCKS_MAX = 30, GRAIN = 20000, GRAINS = BLOCKS_MAX * 65536 / GRAIN + 1 };
@@ -41,7 +45,8 @@ struct history {
 	struct machine disks[DISKS];
 	struct kept kept[KEPT_MAX];
 	size_t n_kept;
-	unsigned backups, increments, aborts, deletions, rotations;
+	unsigned backups, increments, aborts, deletions, rotations, collections;
+	uint64_t given_back;
 };
 
 static uint64_t below(struct history *h, uint64_t n)
@@ -198,6 +203,7 @@ static void attempt_read(struct history *h, struct attempt *a)
 	struct backup_disk job = {.source = &f.s, .progress = &progress};
 
 	job.parent = parent && below(h, 3) ? &parent->tree : NULL;
+	job.parent_point = parent ? &parent->id : NULL;
 	job.incremental = job.parent && below(h, 4);
 	fake_source_init(&f, a->m->data, a->m->size);
 	f.rnd.state = random_next(&h->rnd) | 1;
@@ -250,7 +256,22 @@ static void do_backup(struct history *h)
 	attempt_end(&a);
 }
 
-/* Two writers at once, one of which may be declared dead. */
+/* A collector of another process takes both for dead. */
+static void collect_both(struct history *h, struct attempt *a, struct attempt *b)
+{
+	AUTO(repo) other = open_repo(h);
+	struct collect_options o = {.waste_percent = 1};
+	struct collect_result result;
+
+	OK(collect_run(other, &o, &result, e));
+	if (result.dropped == 0)
+		return; /* it had nothing to do, and no reason to wait */
+	FAILS(ERR_CONFLICT, session_commit(a->s, a->p, e));
+	FAILS(ERR_CONFLICT, session_commit(b->s, b->p, e));
+	h->aborts += 2;
+}
+
+/* Two writers at once, one of which may be declared dead, or both. */
 static void do_two_backups(struct history *h)
 {
 	struct attempt a, b;
@@ -261,18 +282,59 @@ static void do_two_backups(struct history *h)
 	attempt_read(h, &b);
 	attempt_read(h, &a);
 	if (below(h, 4) == 0) {
+		collect_both(h, &a, &b);
+	} else if (below(h, 4) == 0) {
 		OK(store_session_revoke(h->store, uuid_text(session_id(b.s), id), e));
 		FAILS(ERR_CONFLICT, session_commit(b.s, b.p, e));
+		attempt_commit(h, &a);
 		h->aborts++;
 	} else {
 		attempt_commit(h, &b);
+		attempt_commit(h, &a);
 	}
-	attempt_commit(h, &a);
 	attempt_end(&a);
 	attempt_end(&b);
 }
 
 /* ---- everything else ---- */
+
+/* A collector that died when it had made up its mind: some packs are not to be counted on. */
+static void do_condemn(struct history *h)
+{
+	AUTO_BUF body = BUF_INIT;
+	AUTO_BUF object = BUF_INIT;
+	struct pack_set set = {0};
+	char key[STORE_KEY_MAX];
+	uint8_t name[HASH_BYTES];
+
+	for (size_t i = test_count(h->store, "packs/"); i-- > 0;) {
+		test_nth(h->store, "packs/", i, key);
+		if (below(h, 2) && pack_key_parse(key, name))
+			pack_set_add(&set, name);
+	}
+	epoch_encode(1, &set, &body);
+	object_seal(repo_keys(h->repo), BOX_EPOCH, &body, &object);
+	snprintf(key, sizeof(key), "epochs/%zu", test_count(h->store, "epochs/") + 1);
+	OK(store_put_new(h->store, key, object.data, object.len, e));
+	pack_set_done(&set);
+}
+
+/* Nobody else is there, so whatever session is found is dead. */
+static void do_collect(struct history *h)
+{
+	struct collect_options o = {.waste_percent = 1 + (unsigned)below(h, 100)};
+	struct collect_result result;
+	size_t left;
+
+	OK(collect_run(h->repo, &o, &result, e));
+	assert_int_equal(result.checkpoints, h->n_kept);
+	assert_int_equal(result.kept + result.unfinished, 0);
+	assert_int_equal(test_count(h->store, "epochs/"), 0);
+	left = result.packs - result.dropped + (result.copied > 0);
+	assert_int_equal(test_count(h->store, "packs/"), left);
+	h->collections++;
+	h->given_back += result.dropped_bytes;
+}
 
 static void do_rotate(struct history *h)
 {
@@ -333,7 +395,8 @@ typedef void act(struct history *h);
 
 static act *const acts[] = {do_write,	    do_write,  do_write,  do_write,  do_write,	do_write,
 			    do_resize,	    do_backup, do_backup, do_backup, do_backup, do_backup,
-			    do_two_backups, do_delete, do_rotate, do_reopen, do_check};
+			    do_two_backups, do_delete, do_rotate, do_reopen, do_check,	do_collect,
+			    do_collect,	    do_delete, do_condemn};
 
 static uint64_t histories(void)
 {
@@ -359,16 +422,24 @@ static void test_histories(void **state)
 		for (int step = 0; step < STEPS; step++)
 			acts[below(&h, ARRAY_LEN(acts))](&h);
 		check_all(&h);
+		while (h.n_kept > 2)
+			do_delete(&h);
+		do_collect(&h);
+		check_all(&h);
 		sum.backups += h.backups;
 		sum.increments += h.increments;
 		sum.aborts += h.aborts;
 		sum.deletions += h.deletions;
 		sum.rotations += h.rotations;
+		sum.collections += h.collections;
+		sum.given_back += h.given_back;
 		end(&h);
 		seed = (seed * 6364136223846793005U + 1442695040888963407U) | 1;
 	}
-	printf("# %u checkpoints, %u increments, %u aborted, %u deleted, %u rotations\n",
-	       sum.backups, sum.increments, sum.aborts, sum.deletions, sum.rotations);
+	printf("# %u checkpoints, %u increments, %u aborted, %u deleted, %u rotations, "
+	       "%u collections, %llu MiB given back\n",
+	       sum.backups, sum.increments, sum.aborts, sum.deletions, sum.rotations,
+	       sum.collections, (unsigned long long)(sum.given_back >> 20));
 }
 
 int main(void)

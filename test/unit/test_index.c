@@ -220,6 +220,29 @@ static void test_tidy_keeps_levels_apart(void **state)
 	assert_knows(f->ix, 10000, 7700, NULL);
 }
 
+/* A copy of what a collector is about to remove could appear after it has looked for the last time.
+ */
+static void test_tidy_leaves_condemned_packs_alone(void **state)
+{
+	struct index_fixture *f = *state;
+	struct pack_set set = {xcalloc(1, HASH_BYTES), 1};
+
+	add_pack(f, 0, 10, set.names[0]);
+	for (uint64_t i = 1; i < 8; i++)
+		add_pack(f, i * 10, 10, NULL);
+	OK(index_tidy(f->ix, f->ss, &set, e));
+	assert_state(f->ix, 8, 80, 0);
+	add_pack(f, 80, 10, NULL);
+	OK(index_tidy(f->ix, f->ss, &set, e));
+	assert_state(f->ix, 2, 90, 0);
+	for (uint64_t i = 0; i < 10; i++) {
+		assert_int_equal(places_of(f->ix, i, NULL, true), 1);
+		assert_int_equal(places_of(f->ix, i, &set, true), 0);
+	}
+	assert_knows(f->ix, 10, 80, NULL);
+	pack_set_done(&set);
+}
+
 /* Removing the old runs failed: the new one supersedes them all the same. */
 static int fail_removes(void *arg, enum hook_call call, const char *key, bool after, struct err *e)
 {
@@ -433,6 +456,7 @@ int main(void)
 		T(test_other_objects_are_ignored),
 		T(test_tidy_merges_eight),
 		T(test_tidy_keeps_levels_apart),
+		T(test_tidy_leaves_condemned_packs_alone),
 		T(test_superseded_runs_do_not_count),
 		T(test_tidy_loses_a_race),
 		T(test_run_is_used_once),

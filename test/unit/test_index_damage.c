@@ -229,6 +229,27 @@ static void test_all_places_are_recovered(void **state)
 
 /* ---- healing and collectors ---- */
 
+/* A pack that no run lists goes, and no run tells. Who begins to write must not count on it. */
+static void test_renewed_without_packs_that_went(void **state)
+{
+	struct index_fixture *f = *state;
+	uint8_t names[2][HASH_BYTES];
+	char key[STORE_KEY_MAX];
+
+	add_pack_only(f, 0, 20, names[0]);
+	add_pack_only(f, 100, 20, names[1]);
+	OK(index_search_packs(f->ix, e));
+	assert_knows(f->ix, 0, 20, names[0]);
+	pack_key_name(names[0], key);
+	OK(store_remove(f->s, key, e));
+	OK(index_renew(f->ix, e));
+	assert_not_knows(f->ix, 0, 20);
+	assert_knows(f->ix, 100, 20, names[1]);
+	/* And what it would write into a run is without it, too. */
+	OK(index_tidy(f->ix, f->ss, NULL, e));
+	assert_state(f->ix, 1, 20, 0);
+}
+
 static bool run_names_pack(struct index_fixture *f, const uint8_t pack[HASH_BYTES])
 {
 	uint8_t name[HASH_BYTES];
@@ -429,6 +450,7 @@ int main(void)
 		T(test_damage_found_by_a_merge),
 		T(test_damaged_and_superseded),
 		T(test_all_places_are_recovered),
+		T(test_renewed_without_packs_that_went),
 		T(test_healing_leaves_condemned_packs_out),
 		T(test_nothing_to_heal_with),
 		T(test_damaged_pack_too),

@@ -37,11 +37,15 @@ int lv_read_disk(const struct protect *job, struct session *s, const struct lv_r
 		.progress = job->watch.progress,
 		.cancel = cancel,
 	};
+	const struct point_disk *was = r->incremental ? d->base : d->parent;
 	struct point_stats stats;
 	struct point_disk *out;
 	struct tree tree;
 
-	b.parent = r->incremental ? &d->base->tree : d->parent ? &d->parent->tree : NULL;
+	if (was) {
+		b.parent = &was->tree;
+		b.parent_point = &was->point;
+	}
 	if (backup_disk(s, &b, &tree, &stats, e) < 0)
 		return -1;
 	out = point_add_disk(res, d->disk->name);

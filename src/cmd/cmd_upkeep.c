@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Looking after a target: is every byte whole, and giving back space.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/human.h"
+#include "cmd/cli.h"
+#include "repo/collect.h"
+#include "repo/scrub.h"
+
+/* ---- target verify ---- */
+
+struct scrub_report {
+	struct cli *c;
+	json_t *findings;
+};
+
+static void on_total(void *arg, uint64_t bytes)
+{
+	struct scrub_report *r = arg;
+
+	atomic_store(&r->c->progress.total, bytes);
+}
+
+static void on_read(void *arg, uint64_t bytes)
+{
+	struct scrub_report *r = arg;
+
+	progress_add(&r->c->progress.read, bytes);
+	progress_add(&r->c->progress.passed, bytes);
+}
+
+/* What to do about it, by what it is. */
+static const char *way_out(const char *key)
+{
+	static const struct {
+		const char *prefix, *text;
+	} ways[] = {
+		{"packs/", "'holdfast checkpoint verify --all' tells which checkpoints it hurts"},
+		{"index/", "it does no harm: the next backup replaces it"},
+		{"points/", "this checkpoint cannot be restored any more"},
+		{"keys/", "it does no harm as long as its twin is whole: add or remove a key to "
+			  "write both anew"},
+		{"epochs/",
+		 "nothing can be written until it is put back from a copy of the target"},
+		{"holdfast", "it does no harm as long as the keys are whole"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+		if (strncmp(key, ways[i].prefix, strlen(ways[i].prefix)) == 0)
+			return ways[i].text;
+	}
+	return "";
+}
+
+static void on_bad(void *arg, const char *key, const struct err *why)
+{
+	struct scrub_report *r = arg;
+	char text[1024];
+
+	json_array_append_new(r->findings, json_pack("{s:s,s:s,s:s}", "object", key, "message",
+						     why->msg, "way_out", way_out(key)));
+	snprintf(text, sizeof(text), "%s; %s", why->msg, way_out(key));
+	cli_note(r->c, LOG_LEVEL_ERROR, text);
+}
+
+static void show_scrub(struct cli *c, const struct scrub_result *s, json_t *findings)
+{
+	char bytes[HUMAN_TEXT];
+
+	if (c->json) {
+		cli_json(json_pack("{s:I,s:I,s:I,s:I,s:O}", "objects", (json_int_t)s->objects,
+				   "read_bytes", (json_int_t)s->bytes, "damaged_objects",
+				   (json_int_t)s->damaged, "strange_objects",
+				   (json_int_t)s->strange, "findings", findings));
+		return;
+	}
+	if (s->strange)
+		printf("%llu files are none of the repository's and were not looked at\n",
+		       (unsigned long long)s->strange);
+	if (!s->damaged)
+		printf("%llu objects verified, %s read: every byte that is there is as it was "
+		       "written\n",
+		       (unsigned long long)s->objects, human_bytes(s->bytes, bytes));
+}
+
+static int verify_target(struct cli *c, struct scrub_report *r, struct err *e)
+{
+	struct scrub s = {c->store, &c->cancel, on_total, on_read, on_bad, r};
+	struct progress_bar *bar = progress_begin(c, "verify", false);
+	struct scrub_result result;
+	int rc = scrub_run(&s, &result, e);
+
+	progress_end(bar);
+	if (rc < 0)
+		return -1;
+	show_scrub(c, &result, r->findings);
+	return result.damaged ? err_set(e, ERR_CORRUPT,
+					"%llu object%s damaged: keep the target as it is until "
+					"what it hurts is known",
+					(unsigned long long)result.damaged,
+					result.damaged == 1 ? " is" : "s are")
+			      : 0;
+}
+
+int cmd_target_verify(struct cli *c, struct err *e)
+{
+	const char *target = cli_target(c, e);
+	struct scrub_report r = {.c = c};
+	int rc;
+
+	if (!target)
+		return -1;
+	c->store = store_open(target, false, e);
+	if (!c->store)
+		return -1;
+	r.findings = json_array();
+	rc = verify_target(c, &r, e);
+	json_decref(r.findings);
+	return rc;
+}
+
+/* ---- target collect ---- */
+
+static void on_doing(void *arg, const char *what)
+{
+	struct cli *c = arg;
+
+	if (!c->quiet)
+		cli_note(c, LOG_LEVEL_INFO, what);
+}
+
+static void on_waiting(void *arg, size_t n)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "waiting until %zu backup%s that began before %s ended", n,
+		 n == 1 ? "" : "s", n == 1 ? "has" : "have");
+	on_doing(arg, text);
+}
+
+static int collect_options(struct cli *c, struct collect_options *o, struct err *e)
+{
+	const char *waste = parsed_text(&c->p, "waste");
+	char *end = NULL;
+	long percent;
+
+	*o = (struct collect_options){.dead_after_us = COLLECT_DEAD_AFTER_US,
+				      .dry_run = parsed_flag(&c->p, "dry-run"),
+				      .cancel = &c->cancel,
+				      .doing = on_doing,
+				      .waiting = on_waiting,
+				      .arg = c};
+	if (cli_duration(c, "dead-after", &o->dead_after_us, e) < 0)
+		return -1;
+	if (!waste)
+		return 0;
+	percent = strtol(waste, &end, 10);
+	if (end == waste || (*end && strcmp(end, "%") != 0) || percent < 1 || percent > 100)
+		return err_set(e, ERR_INVALID, "--waste '%s': write a number of per cent, 1 to 100",
+			       waste);
+	o->waste_percent = (unsigned)percent;
+	return 0;
+}
+
+static void add(struct collect_result *sum, const struct collect_result *r)
+{
+	if (sum->packs == 0)
+		*sum = *r;
+	else {
+		sum->dropped += r->dropped;
+		sum->dropped_bytes += r->dropped_bytes;
+		sum->copied += r->copied;
+	}
+	sum->kept = r->kept;
+	sum->unfinished = r->unfinished;
+	sum->more = r->more;
+}
+
+static const char *packs_text(uint64_t n, char out[HUMAN_TEXT])
+{
+	snprintf(out, HUMAN_TEXT, "%llu pack%s", (unsigned long long)n, n == 1 ? "" : "s");
+	return out;
+}
+
+static void show_collected(struct cli *c, const struct collect_result *r, bool dry)
+{
+	char stored[HUMAN_TEXT], dropped[HUMAN_TEXT], copied[HUMAN_TEXT], needed[HUMAN_TEXT];
+	char count[HUMAN_TEXT];
+
+	if (c->json) {
+		cli_json(json_pack("{s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "dry_run", dry,
+				   "checkpoints", (json_int_t)r->checkpoints, "packs",
+				   (json_int_t)r->packs, "pack_bytes", (json_int_t)r->bytes,
+				   "needed_bytes", (json_int_t)r->needed, "removed_packs",
+				   (json_int_t)r->dropped, "removed_bytes",
+				   (json_int_t)r->dropped_bytes, "copied_bytes",
+				   (json_int_t)r->copied, "kept_packs", (json_int_t)r->kept,
+				   "unfinished_packs", (json_int_t)r->unfinished));
+		return;
+	}
+	printf("%llu checkpoint%s %s of %s in %s\n", (unsigned long long)r->checkpoints,
+	       r->checkpoints == 1 ? " needs" : "s need", human_bytes(r->needed, needed),
+	       human_bytes(r->bytes, stored), packs_text(r->packs, count));
+	printf("%s %s, %s", dry ? "would remove" : "removed", packs_text(r->dropped, count),
+	       human_bytes(r->dropped_bytes, dropped));
+	if (r->copied)
+		printf("; copied %s of it that is needed", human_bytes(r->copied, copied));
+	printf("\n");
+	if (r->unfinished)
+		printf("left %s of backups that are under way, or died beside one that is\n",
+		       packs_text(r->unfinished, count));
+}
+
+/* As many runs as it takes. */
+static int collect_all(struct cli *c, const struct collect_options *o, struct collect_result *sum,
+		       struct err *e)
+{
+	*sum = (struct collect_result){0};
+	do {
+		struct collect_result r;
+
+		if (collect_run(c->repo, o, &r, e) < 0)
+			return -1;
+		add(sum, &r);
+	} while (sum->more && !o->dry_run);
+	return 0;
+}
+
+int cmd_target_collect(struct cli *c, struct err *e)
+{
+	struct collect_options o;
+	struct collect_result sum;
+
+	if (collect_options(c, &o, e) < 0 || cli_open(c, e) < 0 || collect_all(c, &o, &sum, e) < 0)
+		return -1;
+	show_collected(c, &sum, o.dry_run);
+	return sum.kept ? err_set(e, ERR_CORRUPT,
+				  "%llu pack%s be read, and hold%s blocks that checkpoints need: "
+				  "kept; 'holdfast checkpoint verify --all' tells what is hurt",
+				  (unsigned long long)sum.kept,
+				  sum.kept == 1 ? " cannot" : "s cannot", sum.kept == 1 ? "s" : "")
+			: 0;
+}

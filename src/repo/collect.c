@@ -1,0 +1,570 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One run of a collector; the numbers are the steps of format section 11.
+ *
+ *   survey    what is needed, pack by pack; from that, what to drop. Only a guess, which decides
+ * how much space is won (1) condemn   the epoch (2), and the end of all who may not know of it (3)
+ *   save      in a session: what is needed now and has no place elsewhere is copied, and the index
+ *             written without what goes (4 to 7)
+ *   remove    packs, runs, epochs (8)
+ *
+ * If interrupted after `condemn`, or in `remove`, the epoch stays, and the next run takes its packs
+ * into its own. If interrupted in `save`, copies that are in no run yet are packs of a dead writer.
+ */
+#include "repo/collect.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "repo/epoch.h"
+#include "repo/mark.h"
+#include "repo/object.h"
+#include "repo/session.h"
+#include "repo/writers.h"
+
+#define WASTE_PERCENT 25
+#define COPIES_MAX ((size_t)1 << 20) /* blocks in one run: 48 MiB of memory */
+#define TRIES 5			     /* when runs are merged away while they are read */
+
+struct pack_fact {
+	uint8_t name[HASH_BYTES];
+	uint64_t size;	      /* in the store */
+	uint64_t total, live; /* bytes of records that a run names; of these, needed */
+	size_t copies;	      /* needed records */
+	bool listed;	      /* by a run */
+};
+
+struct collector {
+	struct repo *repo;
+	const struct collect_options *o;
+	struct collect_result *result;
+	struct pack_fact *packs; /* in the store, sorted by name */
+	size_t n_packs, cap_packs;
+	struct pack_set drop;
+	struct pack_set old_epochs; /* what was condemned already */
+	/* while saving: */
+	struct session *session;
+	struct location *copies;
+	size_t n_copies, cap_copies;
+	struct location *failed;
+	size_t n_failed;
+};
+
+static void doing(struct collector *c, const char *what)
+{
+	if (c->o->doing)
+		c->o->doing(c->o->arg, what);
+}
+
+/* ---- survey ---- */
+
+static int by_name(const void *a, const void *b)
+{
+	return memcmp(((const struct pack_fact *)a)->name, ((const struct pack_fact *)b)->name,
+		      HASH_BYTES);
+}
+
+static struct pack_fact *fact_of(struct collector *c, const uint8_t name[HASH_BYTES])
+{
+	struct pack_fact key;
+
+	memcpy(key.name, name, HASH_BYTES);
+	return c->n_packs ? bsearch(&key, c->packs, c->n_packs, sizeof(key), by_name) : NULL;
+}
+
+static int note_pack(void *arg, const char *key, uint64_t size, struct err *e)
+{
+	struct collector *c = arg;
+	struct pack_fact f = {.size = size};
+
+	(void)e;
+	if (!pack_key_parse(key, f.name))
+		return 0;
+	if (c->n_packs == c->cap_packs) {
+		c->cap_packs = c->cap_packs ? c->cap_packs * 2 : 256;
+		c->packs = xreallocarray(c->packs, c->cap_packs, sizeof(*c->packs));
+	}
+	c->packs[c->n_packs++] = f;
+	c->result->bytes += size;
+	return 0;
+}
+
+static int list_packs(struct collector *c, struct err *e)
+{
+	if (store_list(repo_store(c->repo), "packs/", note_pack, c, e) < 0)
+		return -1;
+	if (c->n_packs)
+		qsort(c->packs, c->n_packs, sizeof(*c->packs), by_name);
+	c->result->packs = c->n_packs;
+	return 0;
+}
+
+/* Marks on all that is needed. Runs may be merged away meanwhile: then with those that are there.
+ */
+static struct index_marks *marks_once(struct collector *c, struct err *e)
+{
+	AUTO(index_marks) m = index_marks_new(repo_index(c->repo));
+	size_t points;
+
+	if (mark_points(c->repo, m, c->o->cancel, &points, e) < 0)
+		return NULL;
+	c->result->checkpoints = points;
+	return steal(&m);
+}
+
+static struct index_marks *marks_now(struct collector *c, struct err *e)
+{
+	struct err why = {0};
+
+	for (int tries = 0; tries < TRIES; tries++) {
+		struct index_marks *m = marks_once(c, &why);
+
+		if (m)
+			return m;
+		if (why.kind != ERR_NOENT || index_refresh(repo_index(c->repo), &why) < 0)
+			break;
+	}
+	if (e)
+		*e = why;
+	return NULL;
+}
+
+/* A run is damaged or lost: have the packs say what it held. */
+static int heal(struct collector *c, struct err *e)
+{
+	AUTO(session) s = session_begin(c->repo, NULL, e);
+
+	if (!s || index_search_packs(repo_index(c->repo), e) < 0)
+		return -1;
+	return session_tidy(s, e);
+}
+
+static struct index_marks *marks_healed(struct collector *c, struct err *e)
+{
+	struct index_marks *m;
+	struct err why = {0};
+	size_t runs, damaged;
+	uint64_t entries;
+
+	index_state(repo_index(c->repo), &runs, &entries, &damaged);
+	m = damaged ? NULL : marks_now(c, &why);
+	if (m || (!damaged && why.kind != ERR_CORRUPT)) {
+		if (!m && e)
+			*e = why;
+		return m;
+	}
+	return heal(c, e) < 0 ? NULL : marks_now(c, e);
+}
+
+static int weigh(void *arg, const struct location *l, bool marked, struct err *e)
+{
+	struct collector *c = arg;
+	struct pack_fact *f = fact_of(c, l->pack);
+
+	if (l->at.encoding == BLOCK_DELTA)
+		return err_set(e, ERR_VERSION,
+			       "the repository holds blocks that need others, which this version "
+			       "cannot collect: use a newer version of holdfast");
+	if (!f)
+		return 0; /* it is gone, or came after the list */
+	f->listed = true;
+	f->total += l->at.stored;
+	if (marked) {
+		f->live += l->at.stored;
+		f->copies++;
+		c->result->needed += l->at.stored;
+	}
+	return 0;
+}
+
+static bool wasteful(const struct collector *c, const struct pack_fact *f)
+{
+	unsigned percent = c->o->waste_percent ? c->o->waste_percent : WASTE_PERCENT;
+
+	return f->live == 0 || (f->total - f->live) * 100 >= f->total * percent;
+}
+
+/* First what costs nothing, then what has to be copied, as far as memory goes. */
+static void choose(struct collector *c, bool writers)
+{
+	size_t copies = 0;
+
+	for (size_t i = 0; i < c->n_packs; i++) {
+		struct pack_fact *f = &c->packs[i];
+
+		if (pack_set_has(&c->old_epochs, f->name)) {
+			copies += f->copies;
+		} else if (!f->listed && writers) {
+			c->result->unfinished++; /* its writer may be at it */
+		} else if (f->live == 0) {
+			pack_set_add(&c->drop, f->name);
+		}
+	}
+	for (size_t i = 0; i < c->n_packs; i++) {
+		struct pack_fact *f = &c->packs[i];
+
+		if (f->live == 0 || !wasteful(c, f) || pack_set_has(&c->old_epochs, f->name))
+			continue;
+		if (copies + f->copies > COPIES_MAX && copies) {
+			c->result->more = true;
+			continue;
+		}
+		copies += f->copies;
+		pack_set_add(&c->drop, f->name);
+	}
+	for (size_t i = 0; i < c->old_epochs.n; i++)
+		pack_set_add(&c->drop, c->old_epochs.names[i]);
+	pack_set_sort(&c->drop);
+}
+
+static int survey(struct collector *c, struct err *e)
+{
+	AUTO(index_marks) m = NULL;
+	size_t writers;
+
+	doing(c, "finding what checkpoints need");
+	/* Of writers that ended before the list, all packs that will ever be in a run are. */
+	if (writers_count(repo_store(c->repo), &writers, e) < 0 || list_packs(c, e) < 0 ||
+	    epoch_condemned(c->repo, &c->old_epochs, e) < 0 ||
+	    index_renew(repo_index(c->repo), e) < 0)
+		return -1;
+	m = marks_healed(c, e);
+	if (!m || index_marks_each(m, weigh, c, e) < 0)
+		return -1;
+	choose(c, writers > 0);
+	return 0;
+}
+
+/* ---- condemn ---- */
+
+struct newest {
+	uint64_t number;
+};
+
+static int note_number(void *arg, const char *key, uint64_t size, struct err *e)
+{
+	struct newest *n = arg;
+	uint64_t number = strtoull(key + strlen("epochs/"), NULL, 10);
+
+	(void)size;
+	(void)e;
+	n->number = MAX(n->number, number);
+	return 0;
+}
+
+static int publish_epoch(struct collector *c, struct err *e)
+{
+	struct store *s = repo_store(c->repo);
+	struct newest newest = {0};
+	struct err why = {0};
+
+	if (store_list(s, "epochs/", note_number, &newest, e) < 0)
+		return -1;
+	for (int tries = 0; tries < 1000; tries++) {
+		AUTO_BUF body = BUF_INIT;
+		AUTO_BUF object = BUF_INIT;
+		char key[STORE_KEY_MAX];
+
+		newest.number++;
+		epoch_encode(newest.number, &c->drop, &body);
+		object_seal(repo_keys(c->repo), BOX_EPOCH, &body, &object);
+		snprintf(key, sizeof(key), "epochs/%llu", (unsigned long long)newest.number);
+		if (store_put_new(s, key, object.data, object.len, &why) == 0)
+			return 0;
+		if (why.kind != ERR_EXISTS)
+			break;
+	}
+	if (e)
+		*e = why;
+	return -1;
+}
+
+static int condemn(struct collector *c, struct err *e)
+{
+	if (publish_epoch(c, e) < 0)
+		return -1;
+	doing(c, "waiting for writers");
+	return writers_wait(repo_store(c->repo), c->o->dead_after_us, c->o->waiting, c->o->arg,
+			    c->o->cancel, e);
+}
+
+/* ---- save ---- */
+
+static int note_copy(void *arg, const struct location *l, bool marked, struct err *e)
+{
+	struct collector *c = arg;
+
+	(void)e;
+	if (!marked || !pack_set_has(&c->drop, l->pack))
+		return 0;
+	if (c->n_copies == c->cap_copies) {
+		c->cap_copies = c->cap_copies ? c->cap_copies * 2 : 1024;
+		c->copies = xreallocarray(c->copies, c->cap_copies, sizeof(*c->copies));
+	}
+	c->copies[c->n_copies++] = *l;
+	return 0;
+}
+
+/* As they lie: so they are read in long ranges, and keep their order. */
+static int by_place(const void *a, const void *b)
+{
+	const struct location *x = a, *y = b;
+	int rc = memcmp(x->pack, y->pack, HASH_BYTES);
+
+	return rc ? rc : (x->at.offset > y->at.offset) - (x->at.offset < y->at.offset);
+}
+
+/* Has it a place elsewhere, from which it can be read? The index is not enough: what goes may be
+ * the last copy that is whole. 1, 0, -1. */
+static int safe_elsewhere(struct collector *c, struct fetch *f, const struct block_id *id,
+			  struct err *e)
+{
+	struct location places[INDEX_PLACES];
+	size_t n, len;
+
+	if (index_find(repo_index(c->repo), id, session_condemned(c->session), true, places, &n,
+		       e) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		AUTO_FREE uint8_t *buf = xmalloc(places[i].at.stored);
+
+		if (fetch_payload(f, &places[i], buf, &len, NULL) == 0)
+			return 1;
+	}
+	return 0;
+}
+
+static int copy_one(struct collector *c, struct fetch *f, const struct location *l, uint8_t *buf,
+		    struct err *e)
+{
+	int safe = safe_elsewhere(c, f, &l->at.id, e);
+	struct err why = {0};
+	size_t n, stored;
+
+	if (safe)
+		return safe < 0 ? -1 : 0;
+	if (fetch_payload(f, l, buf, &n, &why) < 0) {
+		log_debug("copying: %s", why.msg);
+		c->failed = xreallocarray(c->failed, c->n_failed + 1, sizeof(*c->failed));
+		c->failed[c->n_failed++] = *l;
+		return 0;
+	}
+	if (session_put(c->session, l->at.kind, &l->at.id, l->at.encoding, buf, n, &stored, e) < 0)
+		return -1;
+	c->result->copied += stored;
+	return 0;
+}
+
+static int copy_all(struct collector *c, struct err *e)
+{
+	AUTO(fetch) f = fetch_new(c->repo);
+	AUTO_FREE uint8_t *buf = NULL;
+	size_t most = 0;
+
+	for (size_t i = 0; i < c->n_copies; i++)
+		most = MAX(most, (size_t)c->copies[i].at.stored);
+	buf = xmalloc(most);
+	if (c->n_copies)
+		qsort(c->copies, c->n_copies, sizeof(*c->copies), by_place);
+	for (size_t i = 0; i < c->n_copies; i++) {
+		if (cancel_check(c->o->cancel, e) < 0 || copy_one(c, f, &c->copies[i], buf, e) < 0)
+			return -1;
+	}
+	return session_publish(c->session, e);
+}
+
+static void keep(struct collector *c, const uint8_t name[HASH_BYTES])
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < c->drop.n; i++) {
+		if (memcmp(c->drop.names[i], name, HASH_BYTES) != 0)
+			memmove(c->drop.names[kept++], c->drop.names[i], HASH_BYTES);
+	}
+	c->result->kept += c->drop.n - kept;
+	c->drop.n = kept;
+}
+
+/* What could not be read may have had another place among the packs that go, or have been copied by
+ * another collector. Else its pack stays: some day it can perhaps be read, or repaired. */
+static int keep_unread(struct collector *c, struct err *e)
+{
+	AUTO(fetch) f = fetch_new(c->repo);
+
+	if (c->n_failed && index_refresh(repo_index(c->repo), e) < 0)
+		return -1;
+	for (size_t i = 0; i < c->n_failed; i++) {
+		int safe = safe_elsewhere(c, f, &c->failed[i].at.id, e);
+
+		if (safe < 0)
+			return -1;
+		if (!safe)
+			keep(c, c->failed[i].pack);
+	}
+	return 0;
+}
+
+/* The packs of other epochs, and those of ours that stay. */
+static void others(struct collector *c, struct pack_set *ret)
+{
+	const struct pack_set *all = session_condemned(c->session);
+
+	*ret = (struct pack_set){0};
+	for (size_t i = 0; i < all->n; i++) {
+		if (!pack_set_has(&c->drop, all->names[i]))
+			pack_set_add(ret, all->names[i]);
+	}
+	pack_set_sort(ret);
+}
+
+static int save_in_session(struct collector *c, struct err *e)
+{
+	AUTO(index_marks) m = marks_now(c, e);
+	struct pack_set leave;
+	int rc;
+
+	if (!m || index_marks_each(m, note_copy, c, e) < 0)
+		return -1;
+	doing(c, "copying what is needed");
+	if (copy_all(c, e) < 0 || keep_unread(c, e) < 0)
+		return -1;
+	others(c, &leave);
+	rc = session_drop(c->session, &c->drop, &leave, e);
+	pack_set_done(&leave);
+	return rc;
+}
+
+static int save(struct collector *c, struct err *e)
+{
+	struct err why = {0};
+	int rc = -1;
+
+	c->session = session_begin(c->repo, NULL, &why);
+	if (c->session)
+		rc = save_in_session(c, &why);
+	session_free(c->session);
+	c->session = NULL;
+	if (rc == 0)
+		return 0;
+	if (why.kind == ERR_NOENT || why.kind == ERR_CONFLICT)
+		return err_set(e, ERR_CONFLICT,
+			       "this collector was taken for dead, or another one was faster: try "
+			       "again; nothing was removed that is needed");
+	if (e)
+		*e = why;
+	return -1;
+}
+
+/* ---- remove ---- */
+
+static int remove_packs(struct collector *c, struct err *e)
+{
+	for (size_t i = 0; i < c->drop.n; i++) {
+		char key[STORE_KEY_MAX];
+
+		pack_key_name(c->drop.names[i], key);
+		if (store_remove(repo_store(c->repo), key, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* 1: no pack of the set is there, 0, -1. */
+static int all_gone(struct store *s, const struct pack_set *set, struct err *e)
+{
+	for (size_t i = 0; i < set->n; i++) {
+		char key[STORE_KEY_MAX];
+		struct err why = {0};
+		uint64_t size;
+
+		pack_key_name(set->names[i], key);
+		if (store_size(s, key, &size, &why) == 0)
+			return 0;
+		if (why.kind != ERR_NOENT) {
+			if (e)
+				*e = why;
+			return -1;
+		}
+	}
+	return 1;
+}
+
+static int end_epoch(void *arg, const char *key, uint64_t size, struct err *e)
+{
+	struct collector *c = arg;
+	struct store *s = repo_store(c->repo);
+	AUTO_BUF body = BUF_INIT;
+	struct pack_set set = {0};
+	struct err why = {0};
+	int rc;
+
+	(void)size;
+	/* One that cannot be read stays; writers refuse to begin, and say why. */
+	if (object_get(s, repo_keys(c->repo), key, BOX_EPOCH, &body, NULL, &why) < 0)
+		return 0;
+	rc = epoch_decode(body.data, body.len, &set, e);
+	pack_set_sort(&set);
+	if (rc == 0)
+		rc = all_gone(s, &set, e);
+	if (rc > 0) {
+		rc = index_names(repo_index(c->repo), &set, e);
+		if (rc == 0)
+			rc = store_remove(s, key, e);
+	}
+	pack_set_done(&set);
+	return rc < 0 ? -1 : 0;
+}
+
+static int remove_all(struct collector *c, struct err *e)
+{
+	doing(c, "removing what is not");
+	if (remove_packs(c, e) < 0 || index_prune(repo_index(c->repo), e) < 0)
+		return -1;
+	return store_list(repo_store(c->repo), "epochs/", end_epoch, c, e);
+}
+
+/* ---- a run ---- */
+
+static void sum_up(struct collector *c)
+{
+	for (size_t i = 0; i < c->drop.n; i++) {
+		const struct pack_fact *f = fact_of(c, c->drop.names[i]);
+
+		c->result->dropped += f != NULL;
+		c->result->dropped_bytes += f ? f->size : 0;
+	}
+}
+
+static int run(struct collector *c, struct err *e)
+{
+	if (repo_check_writable(c->repo, e) < 0 || survey(c, e) < 0)
+		return -1;
+	if (c->o->dry_run) {
+		sum_up(c);
+		return 0;
+	}
+	if (c->drop.n && (condemn(c, e) < 0 || save(c, e) < 0))
+		return -1;
+	if (remove_all(c, e) < 0)
+		return -1;
+	sum_up(c);
+	return 0;
+}
+
+int collect_run(struct repo *r, const struct collect_options *o, struct collect_result *ret,
+		struct err *e)
+{
+	struct collector c = {.repo = r, .o = o, .result = ret};
+	int rc;
+
+	*ret = (struct collect_result){0};
+	rc = run(&c, e);
+	free(c.packs);
+	free(c.copies);
+	free(c.failed);
+	pack_set_done(&c.drop);
+	pack_set_done(&c.old_epochs);
+	return rc;
+}

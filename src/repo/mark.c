@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Trees share nodes: below one that was marked before, everything is.
+ */
+#include "repo/mark.h"
+
+#include "base/hex.h"
+
+struct marker {
+	struct repo *repo;
+	struct index_marks *marks;
+	struct fetch *fetch;
+	const struct cancel *cancel;
+};
+
+static int mark_id(struct marker *m, const struct block_id *id, bool *ret_first, struct err *e)
+{
+	char hex[HASH_TEXT];
+	size_t places;
+
+	if (index_mark(m->marks, id, ret_first, &places, e) < 0)
+		return -1;
+	return places ? 0
+		      : err_set(e, ERR_CORRUPT, "block %s is missing: no index run knows it",
+				hex_encode(id->b, 8, hex));
+}
+
+static int mark_node(struct marker *m, const struct tree *t, unsigned level,
+		     const struct block_id *id, struct err *e);
+
+static int mark_entries(struct marker *m, const struct tree *t, unsigned level,
+			const struct node *node, struct err *e)
+{
+	bool first;
+
+	for (size_t i = 0; i < node->n; i++) {
+		if (block_id_is_zero(&node->ids[i]))
+			continue;
+		if (level ? mark_node(m, t, level - 1, &node->ids[i], e) < 0
+			  : mark_id(m, &node->ids[i], &first, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int mark_node(struct marker *m, const struct tree *t, unsigned level,
+		     const struct block_id *id, struct err *e)
+{
+	struct node node;
+	bool first;
+	int rc;
+
+	if (cancel_check(m->cancel, e) < 0 || mark_id(m, id, &first, e) < 0)
+		return -1;
+	if (!first)
+		return 0;
+	if (node_fetch(m->fetch, t, level, id, &node, e) < 0)
+		return -1;
+	rc = mark_entries(m, t, level, &node, e);
+	node_done(&node);
+	return rc;
+}
+
+static int mark_tree(struct marker *m, const struct tree *t, struct err *e)
+{
+	if (t->levels == 0 || block_id_is_zero(&t->root))
+		return 0;
+	return mark_node(m, t, t->levels - 1, &t->root, e);
+}
+
+static int mark_point(struct marker *m, const struct point *p, struct err *e)
+{
+	for (size_t i = 0; i < p->n_resources; i++) {
+		const struct point_resource *r = &p->resources[i];
+
+		for (size_t k = 0; k < r->n_disks; k++) {
+			if (mark_tree(m, &r->disks[k].tree, e) < 0)
+				return -1;
+		}
+		for (size_t k = 0; k < r->n_items; k++) {
+			if (mark_tree(m, &r->items[k].tree, e) < 0)
+				return -1;
+		}
+	}
+	return 0;
+}
+
+static int mark_list(struct marker *m, const struct point_list *l, struct err *e)
+{
+	if (l->n_damaged)
+		return err_set(e, ERR_CORRUPT,
+			       "%s: what this checkpoint needs cannot be told: delete it if it "
+			       "cannot be put back from a copy of the target",
+			       l->damaged[0]);
+	for (size_t i = 0; i < l->n; i++) {
+		char id[UUID_TEXT];
+
+		if (mark_point(m, l->points[i], e) < 0)
+			return err_wrap(e, "checkpoint %s", uuid_text(&l->points[i]->id, id));
+	}
+	return 0;
+}
+
+int mark_points(struct repo *r, struct index_marks *marks, const struct cancel *cancel,
+		size_t *ret_points, struct err *e)
+{
+	AUTO(fetch) fetch = fetch_new(r);
+	struct marker m = {r, marks, fetch, cancel};
+	struct point_list l;
+	int rc;
+
+	if (point_list_load(r, &l, e) < 0)
+		return -1;
+	rc = mark_list(&m, &l, e);
+	*ret_points = l.n;
+	point_list_done(&l);
+	return rc;
+}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The store is listed twice: to know how much there is to read, and to hand every object to a
+ * worker. What goes away meanwhile was removed by somebody with a right to; what comes is the next
+ * run's.
+ */
+#include "repo/scrub.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "base/crew.h"
+#include "base/queue.h"
+#include "repo/header.h"
+#include "repo/object.h"
+#include "repo/pack.h"
+#include "repo/point.h"
+#include "repo/run.h"
+
+#define PIECE ((size_t)1 << 20)
+#define WAITING 64
+
+/* How an object says what it should be. */
+enum proof { PROOF_NONE, PROOF_HEADER, PROOF_NAME, PROOF_END };
+
+static bool is_number(const char *p, size_t n)
+{
+	return n && strspn(p, "0123456789") >= n && p[0] != '0';
+}
+
+/* "keys/N", "keys/N.copy", "epochs/N" */
+static bool is_numbered(const char *key)
+{
+	if (strncmp(key, "epochs/", 7) == 0)
+		return is_number(key + 7, strlen(key + 7));
+	return strncmp(key, "keys/", 5) == 0 &&
+	       (is_number(key + 5, strlen(key + 5)) ||
+		(strlen(key) > 10 && strcmp(key + strlen(key) - 5, ".copy") == 0 &&
+		 is_number(key + 5, strlen(key) - 10)));
+}
+
+static enum proof proof_of(const char *key, uint8_t ret_name[HASH_BYTES])
+{
+	struct uuid id;
+
+	if (strcmp(key, HEADER_KEY) == 0)
+		return PROOF_HEADER;
+	if (pack_key_parse(key, ret_name) || run_key_parse(key, ret_name))
+		return PROOF_NAME;
+	return point_key_parse(key, &id) || is_numbered(key) ? PROOF_END : PROOF_NONE;
+}
+
+/* ---- one object ---- */
+
+struct scrubbing {
+	const struct scrub *s;
+	struct crew *crew;
+	struct queue *keys;
+	pthread_mutex_t lock; /* of the two below, and of s->bad */
+	struct scrub_result result;
+	bool header;
+	uint64_t listed_bytes; /* of the thread that lists */
+};
+
+static int damaged(struct scrubbing *sc, const char *key, struct err *e)
+{
+	return err_set(e, ERR_CORRUPT, "%s/%s: its bytes are not those that were written",
+		       sc->s->store->url, key);
+}
+
+static int check_name(struct scrubbing *sc, const char *key, const uint8_t name[HASH_BYTES],
+		      uint8_t *piece, uint64_t *ret_len, struct err *e)
+{
+	AUTO(digest) d = digest_new();
+	uint8_t hash[HASH_BYTES];
+	ssize_t n;
+
+	do {
+		if (cancel_check(sc->s->cancel, e) < 0)
+			return -1;
+		n = store_get(sc->s->store, key, *ret_len, piece, PIECE, e);
+		if (n < 0)
+			return -1;
+		digest_add(d, piece, (size_t)n);
+		*ret_len += (size_t)n;
+		sc->s->read(sc->s->arg, (uint64_t)n);
+	} while ((size_t)n == PIECE);
+	digest_take(d, hash);
+	return memcmp(hash, name, HASH_BYTES) == 0 ? 0 : damaged(sc, key, e);
+}
+
+static int check_small(struct scrubbing *sc, const char *key, enum proof proof, uint64_t *ret_len,
+		       struct err *e)
+{
+	AUTO_BUF bytes = BUF_INIT;
+	uint8_t hash[HASH_BYTES];
+	struct header h;
+
+	if (store_slurp(sc->s->store, key, OBJECT_MAX, &bytes, e) < 0)
+		return -1;
+	*ret_len = bytes.len;
+	sc->s->read(sc->s->arg, bytes.len);
+	if (proof == PROOF_HEADER)
+		return header_decode(bytes.data, bytes.len, &h, e) < 0
+			       ? err_wrap(e, "%s/%s", sc->s->store->url, key)
+			       : 0;
+	if (bytes.len <= HASH_BYTES)
+		return damaged(sc, key, e);
+	sha256(bytes.data, bytes.len - HASH_BYTES, hash);
+	return memcmp(hash, bytes.data + bytes.len - HASH_BYTES, HASH_BYTES) == 0
+		       ? 0
+		       : damaged(sc, key, e);
+}
+
+static void count(struct scrubbing *sc, const char *key, uint64_t len, const struct err *why)
+{
+	pthread_mutex_lock(&sc->lock);
+	sc->result.objects++;
+	sc->result.bytes += len;
+	if (why) {
+		sc->result.damaged++;
+		sc->s->bad(sc->s->arg, key, why);
+	}
+	pthread_mutex_unlock(&sc->lock);
+}
+
+/* Whatever is wrong with an object, the others are looked at; only a stop stops. */
+static int check(struct scrubbing *sc, const char *key, uint8_t *piece, struct err *e)
+{
+	uint8_t name[HASH_BYTES];
+	enum proof proof = proof_of(key, name);
+	struct err why = {0};
+	uint64_t len = 0;
+	int rc = proof == PROOF_NAME ? check_name(sc, key, name, piece, &len, &why)
+				     : check_small(sc, key, proof, &len, &why);
+
+	if (rc < 0 && why.kind == ERR_CANCELLED) {
+		if (e)
+			*e = why;
+		return -1;
+	}
+	/* A newer version's header is no damage, but none of ours to judge. */
+	if (rc == 0 || why.kind == ERR_VERSION)
+		count(sc, key, len, NULL);
+	else if (why.kind != ERR_NOENT)
+		count(sc, key, len, &why);
+	return 0;
+}
+
+static int worker(void *arg, struct err *e)
+{
+	struct scrubbing *sc = arg;
+	AUTO_FREE uint8_t *piece = xmalloc_pages(PIECE);
+	char *key;
+	int rc = 0;
+
+	while (rc == 0 && (key = queue_take(sc->keys)) != NULL) {
+		rc = check(sc, key, piece, e);
+		free(key);
+	}
+	return rc;
+}
+
+/* ---- all objects ---- */
+
+static int measure(void *arg, const char *key, uint64_t size, struct err *e)
+{
+	struct scrubbing *sc = arg;
+	uint8_t name[HASH_BYTES];
+
+	(void)e;
+	if (proof_of(key, name) == PROOF_NONE)
+		sc->result.strange++;
+	else
+		sc->listed_bytes += size;
+	sc->header = sc->header || strncmp(key, "keys/", 5) == 0;
+	return 0;
+}
+
+static int hand_out(void *arg, const char *key, uint64_t size, struct err *e)
+{
+	struct scrubbing *sc = arg;
+	uint8_t name[HASH_BYTES];
+	char *copy;
+
+	(void)size;
+	if (cancel_check(sc->s->cancel, e) < 0)
+		return -1;
+	if (proof_of(key, name) == PROOF_NONE)
+		return 0;
+	copy = xstrdup(key);
+	if (queue_give(sc->keys, copy))
+		return 0;
+	free(copy);
+	return err_set(e, ERR_CANCELLED, "stopped"); /* a worker failed: its reason is shown */
+}
+
+static int list_all(struct scrubbing *sc, store_list_fn *fn, struct err *e)
+{
+	static const char *const prefixes[] = {"keys/", "points/", "epochs/", "index/", "packs/"};
+
+	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
+		if (store_list(sc->s->store, prefixes[i], fn, sc, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Without a header there may be a repository all the same: see the format, section 3. */
+static int look(struct scrubbing *sc, struct err *e)
+{
+	struct err why = {0};
+	uint64_t size = 0;
+
+	if (list_all(sc, measure, e) < 0)
+		return -1;
+	if (store_size(sc->s->store, HEADER_KEY, &size, &why) == 0) {
+		sc->listed_bytes += size;
+	} else if (why.kind != ERR_NOENT) {
+		*e = why;
+		return -1;
+	} else if (!sc->header) {
+		return err_set(e, ERR_NOENT, "there is no repository in %s", sc->s->store->url);
+	} else {
+		err_set(&why, ERR_CORRUPT, "%s/%s is missing", sc->s->store->url, HEADER_KEY);
+		count(sc, HEADER_KEY, 0, &why);
+	}
+	sc->s->total(sc->s->arg, sc->listed_bytes);
+	return 0;
+}
+
+static void stop(void *arg)
+{
+	struct scrubbing *sc = arg;
+
+	queue_close(sc->keys);
+}
+
+static int read_all(struct scrubbing *sc, struct err *e)
+{
+	uint64_t size;
+
+	for (unsigned i = crew_cores(); i; i--) {
+		if (crew_add(sc->crew, worker, sc, e) < 0)
+			return -1;
+	}
+	if (store_size(sc->s->store, HEADER_KEY, &size, NULL) == 0 &&
+	    hand_out(sc, HEADER_KEY, size, e) < 0)
+		return -1;
+	return list_all(sc, hand_out, e);
+}
+
+int scrub_run(const struct scrub *s, struct scrub_result *ret, struct err *e)
+{
+	struct scrubbing sc = {.s = s, .keys = queue_new(WAITING)};
+	struct err why = {0};
+	char *key;
+	int rc;
+
+	pthread_mutex_init(&sc.lock, NULL);
+	sc.crew = crew_new(stop, &sc);
+	rc = look(&sc, &why);
+	if (rc == 0)
+		rc = read_all(&sc, &why);
+	if (rc < 0)
+		crew_fail(sc.crew, &why);
+	queue_close(sc.keys);
+	rc = crew_join(sc.crew, e);
+	while ((key = queue_try(sc.keys)) != NULL)
+		free(key);
+	crew_free(sc.crew);
+	queue_free(sc.keys);
+	pthread_mutex_destroy(&sc.lock);
+	*ret = sc.result;
+	return rc;
+}

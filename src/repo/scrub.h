@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * scrub.h: is every stored byte as it was written? Needs no key: packs and runs are named by their
+ * SHA-256, every other object ends with it (format sections 2 to 5). So whoever can read a target
+ * can watch over it, without being able to read what is in it.
+ *
+ * That an object is missing only the keys can tell: what is not listed is not there. Sessions,
+ * which change under their writers' hands and hold nothing that is missed, are passed over.
+ */
+#ifndef HF_REPO_SCRUB_H
+#define HF_REPO_SCRUB_H
+
+#include "base/cancel.h"
+#include "repo/store.h"
+
+struct scrub {
+	struct store *store;
+	const struct cancel *cancel; /* may be NULL */
+	/* How many bytes there are to read; then, from any thread, how many were read. */
+	void (*total)(void *arg, uint64_t bytes);
+	void (*read)(void *arg, uint64_t bytes);
+	/* An object that is damaged or cannot be read; one call at a time. */
+	void (*bad)(void *arg, const char *key, const struct err *why);
+	void *arg;
+};
+
+struct scrub_result {
+	uint64_t objects, bytes; /* checked, the damaged ones included */
+	uint64_t damaged;
+	uint64_t strange; /* with names that mean nothing here: not looked at */
+};
+
+/* Read everything, with a thread for each core. Damage is no failure; ERR_NOENT: there is no
+ * repository; ERR_CANCELLED. */
+int scrub_run(const struct scrub *s, struct scrub_result *ret, struct err *e);
+
+#endif

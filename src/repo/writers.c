@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "repo/writers.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/uuid.h"
+#include "repo/object.h"
+
+#define POLL_MS 200
+
+struct one {
+	char id[UUID_TEXT];
+	bool there;
+	uint8_t state[HASH_BYTES]; /* of its object, when it was last seen to change */
+	uint64_t silent_us;
+};
+
+struct writers {
+	struct one *v;
+	size_t n;
+	bool add; /* the first listing */
+};
+
+/* "sessions/UUID", or "sessions/UUID.revoked" where a revocation was interrupted: it is there until
+ * that is gone, too. */
+static int note(void *arg, const char *key, uint64_t size, struct err *e)
+{
+	struct writers *w = arg;
+	struct uuid id;
+	char text[UUID_TEXT];
+
+	(void)size;
+	(void)e;
+	if (strlen(key) < strlen("sessions/") + UUID_TEXT - 1)
+		return 0;
+	memcpy(text, key + strlen("sessions/"), UUID_TEXT - 1);
+	text[UUID_TEXT - 1] = 0;
+	if (!uuid_parse(text, &id))
+		return 0;
+	for (size_t i = 0; i < w->n; i++) {
+		if (strcmp(w->v[i].id, text) == 0) {
+			w->v[i].there = true;
+			return 0;
+		}
+	}
+	if (!w->add)
+		return 0;
+	w->v = xreallocarray(w->v, w->n + 1, sizeof(*w->v));
+	w->v[w->n] = (struct one){.there = true};
+	memcpy(w->v[w->n++].id, text, UUID_TEXT);
+	return 0;
+}
+
+/* List again; forget those that are gone. */
+static int look(struct store *s, struct writers *w, struct err *e)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < w->n; i++)
+		w->v[i].there = false;
+	if (store_list(s, "sessions/", note, w, e) < 0)
+		return -1;
+	for (size_t i = 0; i < w->n; i++) {
+		if (w->v[i].there)
+			w->v[kept++] = w->v[i];
+	}
+	w->n = kept;
+	return 0;
+}
+
+/* Did its owner write its object anew? What cannot be read did not change. */
+static bool stirred(struct store *s, struct one *o)
+{
+	AUTO_BUF bytes = BUF_INIT;
+	char key[STORE_KEY_MAX];
+	uint8_t hash[HASH_BYTES];
+
+	snprintf(key, sizeof(key), "sessions/%s", o->id);
+	if (store_slurp(s, key, OBJECT_MAX, &bytes, NULL) < 0)
+		return false;
+	sha256(bytes.data, bytes.len, hash);
+	if (memcmp(hash, o->state, HASH_BYTES) == 0)
+		return false;
+	memcpy(o->state, hash, HASH_BYTES);
+	return true;
+}
+
+/* A pause of this process must not count as silence of another: no more than a poll or two. */
+static int judge(struct store *s, struct one *o, uint64_t passed_us, uint64_t dead_after_us,
+		 struct err *e)
+{
+	o->silent_us = stirred(s, o) ? 0 : o->silent_us + MIN(passed_us, 2000ULL * POLL_MS);
+	return o->silent_us < dead_after_us ? 0 : store_session_revoke(s, o->id, e);
+}
+
+static int wait_for(struct store *s, struct writers *w, uint64_t dead_after_us,
+		    void (*waiting)(void *arg, size_t n), void *arg, const struct cancel *cancel,
+		    struct err *e)
+{
+	uint64_t last = clock_mono_us(), now;
+	size_t told = 0;
+
+	for (; w->n; last = now) {
+		if (cancel_check(cancel, e) < 0)
+			return -1;
+		now = clock_mono_us();
+		for (size_t i = 0; i < w->n; i++) {
+			if (judge(s, &w->v[i], now - last, dead_after_us, e) < 0)
+				return -1;
+		}
+		if (look(s, w, e) < 0)
+			return -1;
+		if (waiting && w->n && w->n != told)
+			waiting(arg, told = w->n);
+		if (w->n)
+			clock_sleep_ms(POLL_MS);
+	}
+	return 0;
+}
+
+int writers_count(struct store *s, size_t *ret_n, struct err *e)
+{
+	struct writers w = {.add = true};
+	int rc = store_list(s, "sessions/", note, &w, e);
+
+	*ret_n = w.n;
+	free(w.v);
+	return rc;
+}
+
+int writers_wait(struct store *s, uint64_t dead_after_us, void (*waiting)(void *arg, size_t n),
+		 void *arg, const struct cancel *cancel, struct err *e)
+{
+	struct writers w = {.add = true};
+	int rc = store_list(s, "sessions/", note, &w, e);
+
+	w.add = false;
+	if (rc == 0)
+		rc = wait_for(s, &w, dead_after_us, waiting, arg, cancel, e);
+	free(w.v);
+	return rc;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * writers.h: the sessions that are there, and their end (format section 11, step 3 of a collector).
+ */
+#ifndef HF_REPO_WRITERS_H
+#define HF_REPO_WRITERS_H
+
+#include "base/cancel.h"
+#include "repo/store.h"
+
+/* How many sessions there are now. */
+int writers_count(struct store *s, size_t *ret_n, struct err *e);
+
+/*
+ * Wait until every session that is there now has ended. One whose object does not change for
+ * `dead_after_us`, as far as this process sees it, is taken for dead and revoked: no clock is
+ * compared with another, and a guess that is wrong costs a backup, never data. `waiting` (may be
+ * NULL) is told how many are left, when that changes. ERR_CANCELLED.
+ */
+int writers_wait(struct store *s, uint64_t dead_after_us, void (*waiting)(void *arg, size_t n),
+		 void *arg, const struct cancel *cancel, struct err *e);
+
+#endif

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The protocol of sessions, commits and collection, explored in every order of its steps (collect.pml).
+
+Run with /usr/bin/python3 -m pytest -rP test/model
+"""
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+MODEL = Path(__file__).with_name("collect.pml")
+# Two of each at once has too many states; a pair of either shows what pairs do to each other.
+PAIRS = {"two-writers": "-DONE_COLLECTOR", "two-collectors": "-DONE_WRITER"}
+RULES = {
+    "NO_ORDER": "a writer lists epochs before the index",
+    "NO_PARENT_RULE": "where an epoch is, a parent's blocks are looked up",
+    "NO_MERGE_RULE": "what an epoch names is not copied from run to run",
+    "NO_REVOCATION": "a revoked session cannot commit",
+    "NO_WAIT": "a collector waits for the sessions that may not know its epoch",
+    "NO_SECOND_LOOK": "points are listed after these have ended",
+    "NO_OTHERS": "packs that another collector is about to drop are not relied on",
+    "NO_LASTING_EPOCH": "an epoch outlives what it names",
+}
+
+
+def explore(folder, *options):
+    """All states, or those until the first that breaks a promise: (number of states, what broke or None)."""
+    subprocess.run(["spin", "-a", *options, MODEL], cwd=folder, check=True, capture_output=True)
+    subprocess.run(["gcc", "-O2", "-w", "-DSAFETY", "-DCOLLAPSE", "-DVECTORSZ=512", "-DMEMLIM=4000", "-o", "pan", "pan.c"],
+                   cwd=folder, check=True, capture_output=True)
+    # -E: that processes stand still where everything has stopped is meant.
+    said = subprocess.run(["./pan", "-E", "-n", "-w24", "-m2000"], cwd=folder, check=True, capture_output=True,
+                          text=True).stdout
+    states = int(re.search(r"^ *(\d+) states, stored", said, re.M).group(1))
+    errors = int(re.search(r"errors: (\d+)", said).group(1))
+    broken = re.search(r"pan:1: (.*)", said)
+    assert bool(errors) == bool(broken), said
+    assert errors or ("Search not completed" not in said and "max search depth" not in said), said
+    return states, broken and broken.group(1)
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_holds_in_every_order(pair, tmp_path):
+    states, broken = explore(tmp_path, PAIRS[pair])
+    assert broken is None
+    print(f"{pair}: {states} states")
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_no_rule_is_idle(rule, tmp_path):
+    """Without the rule a promise breaks: so the model can fail, and the rule is needed."""
+    states, broken = explore(tmp_path, PAIRS["two-collectors"], f"-D{rule}")
+    assert broken and "assertion violated" in broken, f"nothing breaks without: {RULES[rule]}"
