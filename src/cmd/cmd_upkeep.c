@@ -215,18 +215,18 @@ static void show_collected(struct cli *c, const struct collect_result *r, bool d
 		       packs_text(r->unfinished, count));
 }
 
-/* As many runs as it takes. */
+/* As many runs as it takes, for as long as they get anywhere. */
 static int collect_all(struct cli *c, const struct collect_options *o, struct collect_result *sum,
 		       struct err *e)
 {
+	struct collect_result r;
+
 	*sum = (struct collect_result){0};
 	do {
-		struct collect_result r;
-
 		if (collect_run(c->repo, o, &r, e) < 0)
 			return -1;
 		add(sum, &r);
-	} while (sum->more && !o->dry_run);
+	} while (r.more && r.dropped && !o->dry_run);
 	return 0;
 }
 

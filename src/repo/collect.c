@@ -101,9 +101,8 @@ static int list_packs(struct collector *c, struct err *e)
 	return 0;
 }
 
-/* Marks on all that is needed. Runs may be merged away meanwhile: then with those that are there.
- */
-static struct index_marks *marks_once(struct collector *c, struct err *e)
+/* Marks on all that is needed. */
+static struct index_marks *marks_now(struct collector *c, struct err *e)
 {
 	AUTO(index_marks) m = index_marks_new(repo_index(c->repo));
 	size_t points;
@@ -112,23 +111,6 @@ static struct index_marks *marks_once(struct collector *c, struct err *e)
 		return NULL;
 	c->result->checkpoints = points;
 	return steal(&m);
-}
-
-static struct index_marks *marks_now(struct collector *c, struct err *e)
-{
-	struct err why = {0};
-
-	for (int tries = 0; tries < TRIES; tries++) {
-		struct index_marks *m = marks_once(c, &why);
-
-		if (m)
-			return m;
-		if (why.kind != ERR_NOENT || index_refresh(repo_index(c->repo), &why) < 0)
-			break;
-	}
-	if (e)
-		*e = why;
-	return NULL;
 }
 
 /* A run is damaged or lost: have the packs say what it held. */
@@ -156,6 +138,39 @@ static struct index_marks *marks_healed(struct collector *c, struct err *e)
 		return m;
 	}
 	return heal(c, e) < 0 ? NULL : marks_now(c, e);
+}
+
+/* Tell of every entry whether it is needed. Runs may be merged away while they are read: then
+ * again, from the beginning, with those that are there. */
+static int tell_marks(struct collector *c,
+		      struct index_marks *(*marks)(struct collector *, struct err *),
+		      void (*begin)(struct collector *), index_entry_fn *tell, struct err *e)
+{
+	struct err why = {0};
+
+	for (int tries = 0; tries < TRIES; tries++) {
+		AUTO(index_marks) m = marks(c, &why);
+
+		begin(c);
+		if (m && index_marks_each(m, tell, c, &why) == 0)
+			return 0;
+		if (why.kind != ERR_NOENT || index_refresh(repo_index(c->repo), &why) < 0)
+			break;
+	}
+	if (e)
+		*e = why;
+	return -1;
+}
+
+static void begin_weighing(struct collector *c)
+{
+	c->result->needed = 0;
+	for (size_t i = 0; i < c->n_packs; i++) {
+		struct pack_fact *f = &c->packs[i];
+
+		f->total = f->live = f->copies = 0;
+		f->listed = false;
+	}
 }
 
 static int weigh(void *arg, const struct location *l, bool marked, struct err *e)
@@ -221,7 +236,6 @@ static void choose(struct collector *c, bool writers)
 
 static int survey(struct collector *c, struct err *e)
 {
-	AUTO(index_marks) m = NULL;
 	size_t writers;
 
 	doing(c, "finding what checkpoints need");
@@ -230,8 +244,7 @@ static int survey(struct collector *c, struct err *e)
 	    epoch_condemned(c->repo, &c->old_epochs, e) < 0 ||
 	    index_renew(repo_index(c->repo), e) < 0)
 		return -1;
-	m = marks_healed(c, e);
-	if (!m || index_marks_each(m, weigh, c, e) < 0)
+	if (tell_marks(c, marks_healed, begin_weighing, weigh, e) < 0)
 		return -1;
 	choose(c, writers > 0);
 	return 0;
@@ -291,6 +304,11 @@ static int condemn(struct collector *c, struct err *e)
 }
 
 /* ---- save ---- */
+
+static void begin_copies(struct collector *c)
+{
+	c->n_copies = 0;
+}
 
 static int note_copy(void *arg, const struct location *l, bool marked, struct err *e)
 {
@@ -421,11 +439,10 @@ static void others(struct collector *c, struct pack_set *ret)
 
 static int save_in_session(struct collector *c, struct err *e)
 {
-	AUTO(index_marks) m = marks_now(c, e);
 	struct pack_set leave;
 	int rc;
 
-	if (!m || index_marks_each(m, note_copy, c, e) < 0)
+	if (tell_marks(c, marks_now, begin_copies, note_copy, e) < 0)
 		return -1;
 	doing(c, "copying what is needed");
 	if (copy_all(c, e) < 0 || keep_unread(c, e) < 0)

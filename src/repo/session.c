@@ -100,10 +100,26 @@ static int revoked(struct err *e)
 		       "start it again: what it stored is not stored twice");
 }
 
-/* A write failed: where its place is gone, somebody revoked the session. */
-static int write_failed(struct err *e)
+static int note_keys(void *arg, const char *key, uint64_t size, struct err *e)
 {
-	return e && e->kind == ERR_NOENT ? revoked(e) : -1;
+	(void)key;
+	(void)size;
+	(void)e;
+	*(bool *)arg = true;
+	return 0;
+}
+
+/* A write failed: where its place is gone, somebody revoked the session, or took the target away.
+ */
+static int write_failed(struct session *s, struct err *e)
+{
+	bool there = false;
+
+	if (!e || e->kind != ERR_NOENT)
+		return -1;
+	if (store_list(repo_store(s->repo), "keys/", note_keys, &there, NULL) < 0 || !there)
+		return -1;
+	return revoked(e);
 }
 
 /* ---- background threads ---- */
@@ -123,8 +139,8 @@ static int beat_loop(void *arg, struct err *e)
 			continue;
 		pthread_mutex_unlock(&s->lock);
 		rc = beat(s, e);
-		if (rc < 0 && e->kind == ERR_NOENT)
-			revoked(e);
+		if (rc < 0)
+			write_failed(s, e);
 		pthread_mutex_lock(&s->lock);
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -141,7 +157,7 @@ static int finish_loop(void *arg, struct err *e)
 		rc = pack_finish(d, e);
 		pack_done_free(d);
 		if (rc < 0)
-			return write_failed(e); /* unfinished, so that nobody publishes it */
+			return write_failed(s, e); /* unfinished, so that nobody publishes it */
 		pthread_mutex_lock(&s->lock);
 		s->unfinished--;
 		pthread_cond_broadcast(&s->changed);
@@ -351,7 +367,7 @@ int session_publish(struct session *s, struct err *e)
 		return -1;
 	if (index_add(repo_index(s->repo), s->ss, s->places, s->n_places,
 		      (const uint8_t(*)[HASH_BYTES])s->packs, s->n_packs, e) < 0)
-		return write_failed(e);
+		return write_failed(s, e);
 	s->stored += s->n_places * RUN_ENTRY;
 	s->n_places = s->n_packs = 0;
 	s->published_us = clock_mono_us();
@@ -392,7 +408,7 @@ int session_put(struct session *s, enum block_kind kind, const struct block_id *
 	if (!s->pack) {
 		s->pack = pack_writer_new(repo_keys(s->repo), s->ss, e);
 		if (!s->pack)
-			return write_failed(e);
+			return write_failed(s, e);
 	}
 	if (pack_add(s->pack, kind, encoding, id, payload, n, e) < 0)
 		return -1;
@@ -513,8 +529,7 @@ int session_commit(struct session *s, struct point *p, struct err *e)
 	if (object.len > OBJECT_MAX)
 		return err_set(e, ERR_LIMIT, "a checkpoint of %zu bytes is too large", object.len);
 	if (s->ss->ops->commit(s->ss, object.data, object.len, &why) < 0) {
-		if (why.kind == ERR_NOENT)
-			return revoked(e);
+		write_failed(s, &why);
 		if (e)
 			*e = why;
 		return -1;

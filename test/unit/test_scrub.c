@@ -55,7 +55,7 @@ static int scrub(struct store *s, const struct cancel *cancel, struct seen *seen
 /* Two checkpoints and an epoch. */
 static int fill(void **state)
 {
-	struct session_options o = {.pack_bytes = 256 << 10};
+	struct session_options o = {.pack_bytes = 100 << 10};
 	struct repo_fixture *f;
 	struct pack_set none = {0};
 	AUTO_BUF body = BUF_INIT;
@@ -69,7 +69,7 @@ static int fill(void **state)
 		struct disk d;
 		struct uuid id;
 
-		disk_make(&d, &rnd, 40);
+		disk_make(&d, &rnd, 12);
 		OK(protect(f->r, &o, &d, &id, NULL, e));
 		disk_done(&d);
 	}
