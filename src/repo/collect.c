@@ -26,7 +26,7 @@
 
 #define WASTE_PERCENT 25
 #define COPIES_MAX ((size_t)1 << 20) /* blocks in one run: 48 MiB of memory */
-#define TRIES 5			     /* when runs are merged away while they are read */
+#define TRIES 8			     /* when runs are merged away while they are read */
 
 struct pack_fact {
 	uint8_t name[HASH_BYTES];
@@ -104,13 +104,11 @@ static int list_packs(struct collector *c, struct err *e)
 /* Marks on all that is needed. */
 static struct index_marks *marks_now(struct collector *c, struct err *e)
 {
-	AUTO(index_marks) m = index_marks_new(repo_index(c->repo));
-	size_t points;
+	size_t points = 0;
+	struct index_marks *m = mark_points(c->repo, c->o->cancel, &points, e);
 
-	if (mark_points(c->repo, m, c->o->cancel, &points, e) < 0)
-		return NULL;
 	c->result->checkpoints = points;
-	return steal(&m);
+	return m;
 }
 
 /* A run is damaged or lost: have the packs say what it held. */
@@ -154,7 +152,7 @@ static int tell_marks(struct collector *c,
 		begin(c);
 		if (m && index_marks_each(m, tell, c, &why) == 0)
 			return 0;
-		if (why.kind != ERR_NOENT || index_refresh(repo_index(c->repo), &why) < 0)
+		if (why.kind != ERR_NOENT)
 			break;
 	}
 	if (e)

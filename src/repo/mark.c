@@ -85,6 +85,20 @@ static int mark_point(struct marker *m, const struct point *p, struct err *e)
 	return 0;
 }
 
+/* Nothing is damaged where a checkpoint was deleted, and collected, while it was looked at. */
+static int judge(struct marker *m, const struct point *p, struct err *e)
+{
+	char key[STORE_KEY_MAX], id[UUID_TEXT];
+	struct err why = {0};
+	uint64_t size;
+
+	point_key_name(&p->id, key);
+	if (store_size(repo_store(m->repo), key, &size, &why) < 0 && why.kind == ERR_NOENT)
+		return err_set(e, ERR_NOENT, "checkpoint %s was deleted meanwhile",
+			       uuid_text(&p->id, id));
+	return err_wrap(e, "checkpoint %s", uuid_text(&p->id, id));
+}
+
 static int mark_list(struct marker *m, const struct point_list *l, struct err *e)
 {
 	if (l->n_damaged)
@@ -93,26 +107,37 @@ static int mark_list(struct marker *m, const struct point_list *l, struct err *e
 			       "cannot be put back from a copy of the target",
 			       l->damaged[0]);
 	for (size_t i = 0; i < l->n; i++) {
-		char id[UUID_TEXT];
-
 		if (mark_point(m, l->points[i], e) < 0)
-			return err_wrap(e, "checkpoint %s", uuid_text(&l->points[i]->id, id));
+			return judge(m, l->points[i], e);
 	}
 	return 0;
 }
 
-int mark_points(struct repo *r, struct index_marks *marks, const struct cancel *cancel,
-		size_t *ret_points, struct err *e)
+/* What a point needs was in the index before the point was there: so the index is listed after. */
+static struct index_marks *mark_listed(struct repo *r, const struct point_list *l,
+				       const struct cancel *cancel, struct err *e)
 {
 	AUTO(fetch) fetch = fetch_new(r);
-	struct marker m = {r, marks, fetch, cancel};
+	AUTO(index_marks) marks = NULL;
+	struct marker m = {r, NULL, fetch, cancel};
+
+	if (index_refresh(repo_index(r), e) < 0)
+		return NULL;
+	marks = index_marks_new(repo_index(r));
+	m.marks = marks;
+	return mark_list(&m, l, e) < 0 ? NULL : steal(&marks);
+}
+
+struct index_marks *mark_points(struct repo *r, const struct cancel *cancel, size_t *ret_points,
+				struct err *e)
+{
+	struct index_marks *marks;
 	struct point_list l;
-	int rc;
 
 	if (point_list_load(r, &l, e) < 0)
-		return -1;
-	rc = mark_list(&m, &l, e);
+		return NULL;
+	marks = mark_listed(r, &l, cancel, e);
 	*ret_points = l.n;
 	point_list_done(&l);
-	return rc;
+	return marks;
 }

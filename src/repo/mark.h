@@ -10,10 +10,11 @@
 #include "repo/point.h"
 
 /*
- * List the points and mark. ERR_CORRUPT when a point, a node or a place is missing or damaged: what
- * is needed is then not known. ERR_NOENT: see index_mark().
+ * List the points, then the index, and mark. ERR_CORRUPT when a point, a node or a place is missing
+ * or damaged: what is needed is then not known. ERR_NOENT: a checkpoint or a run went meanwhile,
+ * begin again.
  */
-int mark_points(struct repo *r, struct index_marks *m, const struct cancel *cancel,
-		size_t *ret_points, struct err *e);
+struct index_marks *mark_points(struct repo *r, const struct cancel *cancel, size_t *ret_points,
+				struct err *e);
 
 #endif
