@@ -31,8 +31,8 @@ struct cli {
 
 /* ---- opening (open.c) ---- */
 
-/* The target's URL; ERR_INVALID when none is given. */
-const char *cli_target(struct cli *c, struct err *e);
+/* Open the target, without its repository. */
+int cli_open_target(struct cli *c, bool create, struct err *e);
 /* Open the target's repository with the key that was given, or ask for a passphrase. */
 int cli_open(struct cli *c, struct err *e);
 /* The credential that options, environment or a prompt give. */

@@ -30,9 +30,7 @@ static struct credential *first_key(struct cli *c, struct err *e)
 
 static int is_empty(struct store *s, struct err *e)
 {
-	uint64_t size;
-
-	if (store_size(s, "holdfast", &size, NULL) == 0)
+	if (store_has(s, "holdfast", NULL) > 0)
 		return err_set(e, ERR_EXISTS,
 			       "%s holds a repository already: look at it with 'holdfast target "
 			       "show'",
@@ -42,14 +40,11 @@ static int is_empty(struct store *s, struct err *e)
 
 int cmd_target_init(struct cli *c, struct err *e)
 {
-	const char *target = cli_target(c, e), *label = parsed_text(&c->p, "label");
+	const char *label = parsed_text(&c->p, "label");
 	AUTO(credential) key = NULL;
 	char id[UUID_TEXT];
 
-	if (!target)
-		return -1;
-	c->store = store_open(target, true, e);
-	if (!c->store || is_empty(c->store, e) < 0)
+	if (cli_open_target(c, true, e) < 0 || is_empty(c->store, e) < 0)
 		return -1;
 	key = first_key(c, e);
 	if (!key)

@@ -108,14 +108,10 @@ static int verify_target(struct cli *c, struct scrub_report *r, struct err *e)
 
 int cmd_target_verify(struct cli *c, struct err *e)
 {
-	const char *target = cli_target(c, e);
 	struct scrub_report r = {.c = c};
 	int rc;
 
-	if (!target)
-		return -1;
-	c->store = store_open(target, false, e);
-	if (!c->store)
+	if (cli_open_target(c, false, e) < 0)
 		return -1;
 	r.findings = json_array();
 	rc = verify_target(c, &r, e);
@@ -166,18 +162,14 @@ static int collect_options(struct cli *c, struct collect_options *o, struct err 
 	return 0;
 }
 
+/* What the repository held is what the first run found. */
 static void add(struct collect_result *sum, const struct collect_result *r)
 {
-	if (sum->packs == 0)
-		*sum = *r;
-	else {
-		sum->dropped += r->dropped;
-		sum->dropped_bytes += r->dropped_bytes;
-		sum->copied += r->copied;
-	}
+	sum->dropped += r->dropped;
+	sum->dropped_bytes += r->dropped_bytes;
+	sum->copied += r->copied;
 	sum->kept = r->kept;
 	sum->unfinished = r->unfinished;
-	sum->more = r->more;
 }
 
 static const char *packs_text(uint64_t n, char out[HUMAN_TEXT])
@@ -221,12 +213,12 @@ static int collect_all(struct cli *c, const struct collect_options *o, struct co
 {
 	struct collect_result r;
 
-	*sum = (struct collect_result){0};
-	do {
+	if (collect_run(c->repo, o, sum, e) < 0)
+		return -1;
+	for (r = *sum; r.more && r.dropped && !o->dry_run; add(sum, &r)) {
 		if (collect_run(c->repo, o, &r, e) < 0)
 			return -1;
-		add(sum, &r);
-	} while (r.more && r.dropped && !o->dry_run);
+	}
 	return 0;
 }
 

@@ -13,7 +13,7 @@
 
 #include "cmd/cli.h"
 
-const char *cli_target(struct cli *c, struct err *e)
+static const char *target_url(struct cli *c, struct err *e)
 {
 	const char *t = parsed_text(&c->p, "target");
 
@@ -132,16 +132,20 @@ struct credential *cli_credential(struct cli *c, struct err *e)
 
 /* ---- opening ---- */
 
+int cli_open_target(struct cli *c, bool create, struct err *e)
+{
+	const char *target = target_url(c, e);
+
+	c->store = target ? store_open(target, create, e) : NULL;
+	return c->store ? 0 : -1;
+}
+
 int cli_open(struct cli *c, struct err *e)
 {
-	const char *target = cli_target(c, e);
 	const char *warning;
 
-	if (!target)
-		return -1;
 	/* Whether there is anything to open is told before a passphrase is asked for. */
-	c->store = store_open(target, false, e);
-	if (!c->store)
+	if (cli_open_target(c, false, e) < 0)
 		return -1;
 	c->credential = cli_credential(c, e);
 	if (!c->credential)

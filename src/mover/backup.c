@@ -32,8 +32,7 @@ struct backup {
 	const struct backup_disk *job;
 	struct session *session;
 	uint64_t size, blocks;
-	bool careful; /* a collector is at work */
-	bool copies;  /* the new tree begins as a copy of the parent's */
+	bool copies; /* the new tree begins as a copy of the parent's */
 	struct tree_edit *edit;
 	/* of the reader's thread: */
 	struct pipe_slot **flying; /* reads in flight, oldest first */
@@ -209,13 +208,19 @@ static int clear_run(struct backup *b, struct pipeline *p, const struct block_ru
 	return pipeline_give(p, slot) ? 0 : pipeline_check(p, e);
 }
 
+/* Those before this block are over. */
+static void skip_audits(struct backup *b, uint64_t block)
+{
+	while (b->next_audit < b->n_audits && b->audits[b->next_audit] < block)
+		b->next_audit++;
+}
+
 static int keep_run(struct backup *b, struct pipeline *p, const struct block_run *r, struct err *e)
 {
 	struct block_id id;
 
 	pass_run(b, r);
-	while (b->next_audit < b->n_audits && b->audits[b->next_audit] < r->first)
-		b->next_audit++;
+	skip_audits(b, r->first);
 	for (; b->next_audit < b->n_audits; b->next_audit++) {
 		uint64_t block = b->audits[b->next_audit];
 
@@ -233,8 +238,7 @@ static int keep_run(struct backup *b, struct pipeline *p, const struct block_run
 /* Is it time to look whether this block is what tracking says? */
 static bool audited(struct backup *b, uint64_t block)
 {
-	while (b->next_audit < b->n_audits && b->audits[b->next_audit] < block)
-		b->next_audit++;
+	skip_audits(b, block);
 	return b->next_audit < b->n_audits && b->audits[b->next_audit] == block;
 }
 
@@ -273,15 +277,15 @@ static int keep_block(struct backup *b, struct pipeline *p, uint64_t block, stru
 		(*slot)->first = block;
 	}
 	(*slot)->items[(*slot)->n_items++] = it;
+	pass_run(b, &(struct block_run){.first = block, .n = 1});
 	return (*slot)->n_items == SLOT_ITEMS ? give_kept(p, slot, e) : 0;
 }
 
-static int keep_carefully(struct backup *b, struct pipeline *p, const struct block_run *r,
-			  struct err *e)
+static int look_up_run(struct backup *b, struct pipeline *p, const struct block_run *r,
+		       struct err *e)
 {
 	struct pipe_slot *slot = NULL;
 
-	pass_run(b, r);
 	for (uint64_t i = 0; i < r->n; i++) {
 		if (keep_block(b, p, r->first + i, &slot, e) < 0)
 			return -1;
@@ -296,8 +300,8 @@ static int take_runs(struct backup *b, struct pipeline *p, struct blockmap *m, s
 	while (blockmap_take(m, &r)) {
 		int rc = r.kind == EXTENT_DATA	 ? read_run(b, p, &r, e)
 			 : r.kind == EXTENT_ZERO ? clear_run(b, p, &r, e)
-			 : b->careful		 ? keep_carefully(b, p, &r, e)
-						 : keep_run(b, p, &r, e);
+			 : b->copies		 ? keep_run(b, p, &r, e)
+						 : look_up_run(b, p, &r, e);
 
 		if (rc < 0)
 			return -1;
@@ -420,24 +424,19 @@ static int run(struct backup *b, struct session *s, struct fetch *fetch, struct 
 static int check_parent(struct session *s, struct backup_disk *job, struct err *e)
 {
 	char key[STORE_KEY_MAX];
-	struct err why = {0};
-	uint64_t size;
+	int there;
 
 	if (!job->parent || !job->parent_point)
 		return 0;
 	point_key_name(job->parent_point, key);
-	if (store_size(repo_store(session_repo(s)), key, &size, &why) == 0)
-		return 0;
-	if (why.kind == ERR_NOENT && job->incremental)
+	there = store_has(repo_store(session_repo(s)), key, e);
+	if (there)
+		return there < 0 ? -1 : 0;
+	if (job->incremental)
 		return err_set(e, ERR_CONFLICT,
 			       "the checkpoint to compare with was deleted meanwhile");
-	if (why.kind == ERR_NOENT) {
-		job->parent = NULL;
-		return 0;
-	}
-	if (e)
-		*e = why;
-	return -1;
+	job->parent = NULL;
+	return 0;
 }
 
 static int read_into(struct session *s, const struct backup_disk *job, struct tree *ret_tree,
@@ -455,8 +454,7 @@ static int read_into(struct session *s, const struct backup_disk *job, struct tr
 	if (b.size > TREE_SIZE_MAX)
 		return err_set(e, ERR_LIMIT, "%s is too large", job->source->name);
 	b.blocks = DIV_UP(b.size, BLOCK);
-	b.careful = session_condemned(s)->n > 0;
-	b.copies = job->incremental && !b.careful;
+	b.copies = job->incremental && session_condemned(s)->n == 0;
 	if (job->incremental)
 		pick_audits(&b);
 	b.flying = xcalloc(job->source->in_flight + 1, sizeof(struct pipe_slot *));

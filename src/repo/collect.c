@@ -123,23 +123,21 @@ static int heal(struct collector *c, struct err *e)
 
 static struct index_marks *marks_healed(struct collector *c, struct err *e)
 {
-	struct index_marks *m;
-	struct err why = {0};
 	size_t runs, damaged;
 	uint64_t entries;
 
 	index_state(repo_index(c->repo), &runs, &entries, &damaged);
-	m = damaged ? NULL : marks_now(c, &why);
-	if (m || (!damaged && why.kind != ERR_CORRUPT)) {
-		if (!m && e)
-			*e = why;
-		return m;
+	if (!damaged) {
+		struct index_marks *m = marks_now(c, e);
+
+		if (m || e->kind != ERR_CORRUPT)
+			return m;
 	}
 	return heal(c, e) < 0 ? NULL : marks_now(c, e);
 }
 
-/* Tell of every entry whether it is needed. Runs may be merged away while they are read: then
- * again, from the beginning, with those that are there. */
+/* Tell of every entry whether it is needed. Runs may be merged away, and checkpoints deleted,
+ * while they are read: then again, from the beginning, with those that are there. */
 static int tell_marks(struct collector *c,
 		      struct index_marks *(*marks)(struct collector *, struct err *),
 		      void (*begin)(struct collector *), index_entry_fn *tell, struct err *e)
@@ -240,9 +238,7 @@ static int survey(struct collector *c, struct err *e)
 	/* Of writers that ended before the list, all packs that will ever be in a run are. */
 	if (writers_count(repo_store(c->repo), &writers, e) < 0 || list_packs(c, e) < 0 ||
 	    epoch_condemned(c->repo, &c->old_epochs, e) < 0 ||
-	    index_renew(repo_index(c->repo), e) < 0)
-		return -1;
-	if (tell_marks(c, marks_healed, begin_weighing, weigh, e) < 0)
+	    tell_marks(c, marks_healed, begin_weighing, weigh, e) < 0)
 		return -1;
 	choose(c, writers > 0);
 	return 0;
@@ -250,51 +246,9 @@ static int survey(struct collector *c, struct err *e)
 
 /* ---- condemn ---- */
 
-struct newest {
-	uint64_t number;
-};
-
-static int note_number(void *arg, const char *key, uint64_t size, struct err *e)
-{
-	struct newest *n = arg;
-	uint64_t number = strtoull(key + strlen("epochs/"), NULL, 10);
-
-	(void)size;
-	(void)e;
-	n->number = MAX(n->number, number);
-	return 0;
-}
-
-static int publish_epoch(struct collector *c, struct err *e)
-{
-	struct store *s = repo_store(c->repo);
-	struct newest newest = {0};
-	struct err why = {0};
-
-	if (store_list(s, "epochs/", note_number, &newest, e) < 0)
-		return -1;
-	for (int tries = 0; tries < 1000; tries++) {
-		AUTO_BUF body = BUF_INIT;
-		AUTO_BUF object = BUF_INIT;
-		char key[STORE_KEY_MAX];
-
-		newest.number++;
-		epoch_encode(newest.number, &c->drop, &body);
-		object_seal(repo_keys(c->repo), BOX_EPOCH, &body, &object);
-		snprintf(key, sizeof(key), "epochs/%llu", (unsigned long long)newest.number);
-		if (store_put_new(s, key, object.data, object.len, &why) == 0)
-			return 0;
-		if (why.kind != ERR_EXISTS)
-			break;
-	}
-	if (e)
-		*e = why;
-	return -1;
-}
-
 static int condemn(struct collector *c, struct err *e)
 {
-	if (publish_epoch(c, e) < 0)
+	if (epoch_publish(c->repo, &c->drop, e) < 0)
 		return -1;
 	doing(c, "waiting for writers");
 	return writers_wait(repo_store(c->repo), c->o->dead_after_us, c->o->waiting, c->o->arg,
@@ -491,17 +445,12 @@ static int all_gone(struct store *s, const struct pack_set *set, struct err *e)
 {
 	for (size_t i = 0; i < set->n; i++) {
 		char key[STORE_KEY_MAX];
-		struct err why = {0};
-		uint64_t size;
+		int there;
 
 		pack_key_name(set->names[i], key);
-		if (store_size(s, key, &size, &why) == 0)
-			return 0;
-		if (why.kind != ERR_NOENT) {
-			if (e)
-				*e = why;
-			return -1;
-		}
+		there = store_has(s, key, e);
+		if (there)
+			return there < 0 ? -1 : 0;
 	}
 	return 1;
 }
@@ -556,14 +505,12 @@ static int run(struct collector *c, struct err *e)
 {
 	if (repo_check_writable(c->repo, e) < 0 || survey(c, e) < 0)
 		return -1;
-	if (c->o->dry_run) {
-		sum_up(c);
-		return 0;
+	if (!c->o->dry_run) {
+		if (c->drop.n && (condemn(c, e) < 0 || save(c, e) < 0))
+			return -1;
+		if (remove_all(c, e) < 0)
+			return -1;
 	}
-	if (c->drop.n && (condemn(c, e) < 0 || save(c, e) < 0))
-		return -1;
-	if (remove_all(c, e) < 0)
-		return -1;
 	sum_up(c);
 	return 0;
 }

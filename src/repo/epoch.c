@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "repo/epoch.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "repo/object.h"
 #include "repo/record.h"
+
+#define TRIES 1000
 
 enum tag { TAG_NUMBER = 1, TAG_PACK = 2 };
 
@@ -37,18 +43,66 @@ int epoch_decode(const void *body, size_t n, struct pack_set *add_to, struct err
 	return rc;
 }
 
+void epoch_key_name(uint64_t number, char out[STORE_KEY_MAX])
+{
+	snprintf(out, STORE_KEY_MAX, "epochs/%llu", (unsigned long long)number);
+}
+
+uint64_t epoch_key_parse(const char *key)
+{
+	const char *n = key + strlen("epochs/");
+
+	if (strncmp(key, "epochs/", strlen("epochs/")) != 0 || n[0] < '1' || n[0] > '9' ||
+	    n[strspn(n, "0123456789")])
+		return 0;
+	return strtoull(n, NULL, 10);
+}
+
+static int note_newest(void *arg, const char *key, uint64_t size, struct err *e)
+{
+	uint64_t *newest = arg;
+
+	(void)size;
+	(void)e;
+	*newest = MAX(*newest, epoch_key_parse(key));
+	return 0;
+}
+
+/* ERR_EXISTS: another collector took the number. */
+static int put_epoch(struct repo *r, uint64_t number, const struct pack_set *packs, struct err *e)
+{
+	AUTO_BUF body = BUF_INIT;
+	AUTO_BUF object = BUF_INIT;
+	char key[STORE_KEY_MAX];
+
+	epoch_encode(number, packs, &body);
+	object_seal(repo_keys(r), BOX_EPOCH, &body, &object);
+	epoch_key_name(number, key);
+	return store_put_new(repo_store(r), key, object.data, object.len, e);
+}
+
+int epoch_publish(struct repo *r, const struct pack_set *packs, struct err *e)
+{
+	struct err why = {0};
+	uint64_t newest = 0;
+
+	if (store_list(repo_store(r), "epochs/", note_newest, &newest, e) < 0)
+		return -1;
+	for (int tries = 0; tries < TRIES; tries++) {
+		if (put_epoch(r, ++newest, packs, &why) == 0)
+			return 0;
+		if (why.kind != ERR_EXISTS)
+			break;
+	}
+	if (e)
+		*e = why;
+	return -1;
+}
+
 struct reading {
 	struct repo *repo;
 	struct pack_set set;
 };
-
-/* "epochs/N": other objects may lie there, and mean nothing. */
-static bool is_epoch(const char *key)
-{
-	const char *n = key + strlen("epochs/");
-
-	return n[0] >= '1' && n[0] <= '9' && n[strspn(n, "0123456789")] == 0;
-}
 
 static int read_epoch(void *arg, const char *key, uint64_t size, struct err *e)
 {
@@ -58,7 +112,7 @@ static int read_epoch(void *arg, const char *key, uint64_t size, struct err *e)
 	struct err why = {0};
 
 	(void)size;
-	if (!is_epoch(key))
+	if (!epoch_key_parse(key))
 		return 0;
 	if (object_get(s, repo_keys(rd->repo), key, BOX_EPOCH, &body, NULL, &why) == 0)
 		return epoch_decode(body.data, body.len, &rd->set, e) < 0

@@ -13,7 +13,14 @@
  * writer that ignored it could lose data. */
 int epoch_condemned(struct repo *r, struct pack_set *ret_set, struct err *e);
 
-/* The body of an epoch, for collectors and tests; and reading it, adding to a set. */
+/* Name these packs in a new epoch. */
+int epoch_publish(struct repo *r, const struct pack_set *packs, struct err *e);
+
+/* "epochs/N" */
+void epoch_key_name(uint64_t number, char out[STORE_KEY_MAX]);
+/* The way back: N; 0 for what is no epoch's name. */
+uint64_t epoch_key_parse(const char *key);
+/* The body of an epoch; and reading it, adding to a set, which is not sorted by that. */
 void epoch_encode(uint64_t number, const struct pack_set *packs, struct buf *out);
 int epoch_decode(const void *body, size_t n, struct pack_set *add_to, struct err *e);
 

@@ -156,20 +156,27 @@ static int decode_payload(struct fetch *f, const struct location *l, const uint8
 			    base_len, out, cap, ret_len, e);
 }
 
+/* Open a record in place: its payload is l->at.stored - SEAL_TAG bytes then. */
+static int open_record(struct fetch *f, const struct location *l, void *sealed, struct err *e)
+{
+	if (l->at.stored < SEAL_TAG)
+		return damaged(f, l, "has an impossible length", e);
+	if (use_key(f, l->pack, e) < 0)
+		return -1;
+	if (pack_open_record(f->aead, &l->at, sealed, sealed))
+		return 0;
+	forget_key(f, l->pack);
+	return damaged(f, l, "is damaged", e);
+}
+
 int fetch_decode(struct fetch *f, const struct location *l, void *sealed, void *out, size_t cap,
 		 size_t *ret_len, struct err *e)
 {
 	struct block_id id;
 	size_t len;
 
-	if (l->at.stored < SEAL_TAG)
-		return damaged(f, l, "has an impossible length", e);
-	if (use_key(f, l->pack, e) < 0)
+	if (open_record(f, l, sealed, e) < 0)
 		return -1;
-	if (!pack_open_record(f->aead, &l->at, sealed, sealed)) {
-		forget_key(f, l->pack);
-		return damaged(f, l, "is damaged", e);
-	}
 	if (decode_payload(f, l, sealed, out, cap, &len, e) < 0)
 		return -1;
 	codec_id(f->codec, l->at.kind, out, len, &id);
@@ -182,15 +189,9 @@ int fetch_decode(struct fetch *f, const struct location *l, void *sealed, void *
 int fetch_payload(struct fetch *f, const struct location *l, void *out, size_t *ret_len,
 		  struct err *e)
 {
-	if (l->at.stored < SEAL_TAG)
-		return damaged(f, l, "has an impossible length", e);
 	if (fetch_range(f, l->pack, l->at.offset, out, l->at.stored, e) < 0 ||
-	    use_key(f, l->pack, e) < 0)
+	    open_record(f, l, out, e) < 0)
 		return -1;
-	if (!pack_open_record(f->aead, &l->at, out, out)) {
-		forget_key(f, l->pack);
-		return damaged(f, l, "is damaged", e);
-	}
 	*ret_len = l->at.stored - SEAL_TAG;
 	return 0;
 }

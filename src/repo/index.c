@@ -79,6 +79,26 @@ bool run_names_any(const struct run *run, const struct pack_set *packs)
 	return false;
 }
 
+struct location entry_location(const struct run_entry *r, const uint8_t pack[HASH_BYTES])
+{
+	struct location l = {.at = {r->id, r->offset, r->stored, r->kind, r->encoding}};
+
+	memcpy(l.pack, pack, HASH_BYTES);
+	return l;
+}
+
+int index_remove_runs(struct index *ix, const struct name_list *runs, struct err *e)
+{
+	for (size_t i = 0; i < runs->n; i++) {
+		char key[STORE_KEY_MAX];
+
+		run_key_name(runs->names[i], key);
+		if (store_remove(ix->store, key, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* ---- life ---- */
 
 struct index *index_new(struct store *s, const struct keyring *k)
@@ -202,8 +222,6 @@ struct place_search {
 
 static void found(struct place_search *s, const struct run_entry *r, const uint8_t pack[HASH_BYTES])
 {
-	struct location *l;
-
 	if (s->n == INDEX_PLACES || pack_set_has(s->without, pack))
 		return;
 	for (size_t i = 0; i < s->n; i++) {
@@ -211,9 +229,7 @@ static void found(struct place_search *s, const struct run_entry *r, const uint8
 		    s->places[i].at.offset == r->offset)
 			return;
 	}
-	l = &s->places[s->n++];
-	memcpy(l->pack, pack, HASH_BYTES);
-	l->at = (struct pack_entry){r->id, r->offset, r->stored, r->kind, r->encoding};
+	s->places[s->n++] = entry_location(r, pack);
 }
 
 static void hit_place(struct search *s, const struct index_run *ir, uint64_t entry,

@@ -106,18 +106,6 @@ static void choose(struct index *ix, const struct run_set *set, const struct pac
 	pthread_mutex_unlock(&ix->refresh);
 }
 
-static int remove_runs(struct index *ix, const struct name_list *l, struct err *e)
-{
-	for (size_t i = 0; i < l->n; i++) {
-		char key[STORE_KEY_MAX];
-
-		run_key_name(l->names[i], key);
-		if (store_remove(ix->store, key, e) < 0)
-			return -1;
-	}
-	return 0;
-}
-
 /* Where nothing is kept there is no run to supersede the old ones, and no need: they go. */
 int index_drop(struct index *ix, struct store_session *ss, const struct pack_set *drop,
 	       const struct pack_set *leave, struct err *e)
@@ -137,7 +125,7 @@ int index_drop(struct index *ix, struct store_session *ss, const struct pack_set
 			       (const uint8_t(*)[HASH_BYTES])d.replaced.names, d.replaced.n, name,
 			       &written, e);
 	if (rc == 0)
-		rc = remove_runs(ix, &d.replaced, e);
+		rc = index_remove_runs(ix, &d.replaced, e);
 	drop_done(&d);
 	index_release(ix, set);
 	return rc < 0 ? -1 : index_refresh(ix, e);
@@ -154,7 +142,7 @@ int index_prune(struct index *ix, struct err *e)
 	for (size_t i = 0; i < ix->replaced.n; i++)
 		name_list_add(&l, ix->replaced.names[i]);
 	pthread_mutex_unlock(&ix->refresh);
-	rc = remove_runs(ix, &l, e);
+	rc = index_remove_runs(ix, &l, e);
 	name_list_done(&l);
 	return rc < 0 ? -1 : index_refresh(ix, e);
 }

@@ -79,8 +79,7 @@ static int each_of(const struct run *run, const uint8_t *bits, index_entry_fn *f
 	int rc;
 
 	while ((rc = in->next(in, &r, e)) > 0) {
-		memcpy(l.pack, run->packs[r.pack], HASH_BYTES);
-		l.at = (struct pack_entry){r.id, r.offset, r.stored, r.kind, r.encoding};
+		l = entry_location(&r, run->packs[r.pack]);
 		rc = fn(arg, &l, bits[i / 8] >> i % 8 & 1, e);
 		if (rc < 0)
 			break;

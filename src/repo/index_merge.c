@@ -66,13 +66,7 @@ static int write_plan(struct index *ix, struct store_session *ss, const struct p
 		inputs[i]->free(inputs[i]);
 	free(inputs);
 	/* If interrupted here: the old runs are superseded, and removed by the next merge's end. */
-	for (size_t i = 0; rc == 0 && written && i < p->replaced.n; i++) {
-		char key[STORE_KEY_MAX];
-
-		run_key_name(p->replaced.names[i], key);
-		rc = store_remove(ix->store, key, e);
-	}
-	return rc;
+	return rc == 0 && written ? index_remove_runs(ix, &p->replaced, e) : rc;
 }
 
 /*

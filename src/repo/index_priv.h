@@ -84,6 +84,10 @@ void index_release(struct index *ix, struct run_set *set);
 /* Use these runs from now on; a run keeps its serial number. Takes the array's runs over. */
 void index_use(struct index *ix, struct index_run *const *runs, size_t n);
 
+/* Remove runs from the store; that they are gone is no error. */
+int index_remove_runs(struct index *ix, const struct name_list *runs, struct err *e);
+/* An entry as a place in the pack of this name. */
+struct location entry_location(const struct run_entry *r, const uint8_t pack[HASH_BYTES]);
 /* Does the run name one of these packs? */
 bool run_names_any(const struct run *run, const struct pack_set *packs);
 

@@ -93,13 +93,12 @@ static void ring_name(uint32_t version, bool copy, char out[STORE_KEY_MAX])
 	snprintf(out, STORE_KEY_MAX, "keys/%u%s", version, copy ? ".copy" : "");
 }
 
-/* The number in "keys/N" or "keys/N.copy"; 0 for other names. */
-static uint32_t version_of(const char *key)
+uint32_t keyring_key_parse(const char *key)
 {
 	unsigned long n;
 	char *end;
 
-	if (key[5] < '1' || key[5] > '9')
+	if (strncmp(key, "keys/", 5) != 0 || key[5] < '1' || key[5] > '9')
 		return 0;
 	n = strtoul(key + 5, &end, 10);
 	if (n > UINT32_MAX || (*end && strcmp(end, ".copy") != 0))
@@ -109,7 +108,7 @@ static uint32_t version_of(const char *key)
 
 static int note_newest(void *arg, const char *key, uint64_t size, struct err *e)
 {
-	uint32_t *below = arg, n = version_of(key);
+	uint32_t *below = arg, n = keyring_key_parse(key);
 
 	(void)size;
 	(void)e;
@@ -138,7 +137,7 @@ struct old_versions {
 static int remove_old(void *arg, const char *key, uint64_t size, struct err *e)
 {
 	struct old_versions *old = arg;
-	uint32_t n = version_of(key);
+	uint32_t n = keyring_key_parse(key);
 
 	(void)size;
 	return n && n < old->below ? store_remove(old->store, key, e) : 0;

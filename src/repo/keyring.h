@@ -51,6 +51,8 @@ int keyring_store(struct keyring *k, struct store *s, struct err *e);
  */
 struct keyring *keyring_open(struct store *s, const struct credential *c, struct err *e);
 void keyring_free(struct keyring *k);
+/* The number in "keys/N" or "keys/N.copy"; 0 for other names. */
+uint32_t keyring_key_parse(const char *key);
 
 const struct uuid *keyring_repo_id(const struct keyring *k);
 /* The slots, owned by the ring. */

@@ -89,11 +89,9 @@ static int mark_point(struct marker *m, const struct point *p, struct err *e)
 static int judge(struct marker *m, const struct point *p, struct err *e)
 {
 	char key[STORE_KEY_MAX], id[UUID_TEXT];
-	struct err why = {0};
-	uint64_t size;
 
 	point_key_name(&p->id, key);
-	if (store_size(repo_store(m->repo), key, &size, &why) < 0 && why.kind == ERR_NOENT)
+	if (store_has(repo_store(m->repo), key, NULL) == 0)
 		return err_set(e, ERR_NOENT, "checkpoint %s was deleted meanwhile",
 			       uuid_text(&p->id, id));
 	return err_wrap(e, "checkpoint %s", uuid_text(&p->id, id));

@@ -29,9 +29,8 @@ int repo_create(struct store *s, const struct credential *c, const char *label,
 		return -1;
 	if (keyring_store(k, s, &why) < 0) {
 		AUTO(keyring) there = NULL;
-		uint64_t size;
 
-		if (why.kind != ERR_EXISTS || store_size(s, HEADER_KEY, &size, NULL) == 0) {
+		if (why.kind != ERR_EXISTS || store_has(s, HEADER_KEY, NULL) > 0) {
 			if (e)
 				*e = why;
 			return -1;

@@ -11,6 +11,7 @@
 
 #include "base/crew.h"
 #include "base/queue.h"
+#include "repo/epoch.h"
 #include "repo/header.h"
 #include "repo/object.h"
 #include "repo/pack.h"
@@ -23,22 +24,6 @@
 /* How an object says what it should be. */
 enum proof { PROOF_NONE, PROOF_HEADER, PROOF_NAME, PROOF_END };
 
-static bool is_number(const char *p, size_t n)
-{
-	return n && strspn(p, "0123456789") >= n && p[0] != '0';
-}
-
-/* "keys/N", "keys/N.copy", "epochs/N" */
-static bool is_numbered(const char *key)
-{
-	if (strncmp(key, "epochs/", 7) == 0)
-		return is_number(key + 7, strlen(key + 7));
-	return strncmp(key, "keys/", 5) == 0 &&
-	       (is_number(key + 5, strlen(key + 5)) ||
-		(strlen(key) > 10 && strcmp(key + strlen(key) - 5, ".copy") == 0 &&
-		 is_number(key + 5, strlen(key) - 10)));
-}
-
 static enum proof proof_of(const char *key, uint8_t ret_name[HASH_BYTES])
 {
 	struct uuid id;
@@ -47,7 +32,9 @@ static enum proof proof_of(const char *key, uint8_t ret_name[HASH_BYTES])
 		return PROOF_HEADER;
 	if (pack_key_parse(key, ret_name) || run_key_parse(key, ret_name))
 		return PROOF_NAME;
-	return point_key_parse(key, &id) || is_numbered(key) ? PROOF_END : PROOF_NONE;
+	if (point_key_parse(key, &id) || epoch_key_parse(key) || keyring_key_parse(key))
+		return PROOF_END;
+	return PROOF_NONE;
 }
 
 /* ---- one object ---- */
@@ -58,8 +45,9 @@ struct scrubbing {
 	struct queue *keys;
 	pthread_mutex_t lock; /* of the two below, and of s->bad */
 	struct scrub_result result;
-	bool header;
-	uint64_t listed_bytes; /* of the thread that lists */
+	/* of the thread that lists: */
+	uint64_t listed_bytes;
+	bool has_keys, has_header;
 };
 
 static int damaged(struct scrubbing *sc, const char *key, struct err *e)
@@ -173,7 +161,7 @@ static int measure(void *arg, const char *key, uint64_t size, struct err *e)
 		sc->result.strange++;
 	else
 		sc->listed_bytes += size;
-	sc->header = sc->header || strncmp(key, "keys/", 5) == 0;
+	sc->has_keys = sc->has_keys || strncmp(key, "keys/", 5) == 0;
 	return 0;
 }
 
@@ -209,23 +197,24 @@ static int list_all(struct scrubbing *sc, store_list_fn *fn, struct err *e)
 /* Without a header there may be a repository all the same: see the format, section 3. */
 static int look(struct scrubbing *sc, struct err *e)
 {
-	struct err why = {0};
+	struct store *s = sc->s->store;
+	struct err missing;
 	uint64_t size = 0;
+	int there;
 
 	if (list_all(sc, measure, e) < 0)
 		return -1;
-	if (store_size(sc->s->store, HEADER_KEY, &size, &why) == 0) {
-		sc->listed_bytes += size;
-	} else if (why.kind != ERR_NOENT) {
-		*e = why;
+	there = store_has(s, HEADER_KEY, e);
+	if (there < 0 || (there && store_size(s, HEADER_KEY, &size, e) < 0))
 		return -1;
-	} else if (!sc->header) {
-		return err_set(e, ERR_NOENT, "there is no repository in %s", sc->s->store->url);
-	} else {
-		err_set(&why, ERR_CORRUPT, "%s/%s is missing", sc->s->store->url, HEADER_KEY);
-		count(sc, HEADER_KEY, 0, &why);
+	if (!there && !sc->has_keys)
+		return err_set(e, ERR_NOENT, "there is no repository in %s", s->url);
+	if (!there) {
+		err_set(&missing, ERR_CORRUPT, "%s/%s is missing", s->url, HEADER_KEY);
+		count(sc, HEADER_KEY, 0, &missing);
 	}
-	sc->s->total(sc->s->arg, sc->listed_bytes);
+	sc->has_header = there;
+	sc->s->total(sc->s->arg, sc->listed_bytes + size);
 	return 0;
 }
 
@@ -238,14 +227,11 @@ static void stop(void *arg)
 
 static int read_all(struct scrubbing *sc, struct err *e)
 {
-	uint64_t size;
-
 	for (unsigned i = crew_cores(); i; i--) {
 		if (crew_add(sc->crew, worker, sc, e) < 0)
 			return -1;
 	}
-	if (store_size(sc->s->store, HEADER_KEY, &size, NULL) == 0 &&
-	    hand_out(sc, HEADER_KEY, size, e) < 0)
+	if (sc->has_header && hand_out(sc, HEADER_KEY, 0, e) < 0)
 		return -1;
 	return list_all(sc, hand_out, e);
 }

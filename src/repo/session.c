@@ -284,6 +284,11 @@ int session_level(const struct session *s)
 	return s->o.level;
 }
 
+const struct pack_set *session_condemned(const struct session *s)
+{
+	return &s->condemned;
+}
+
 uint64_t session_stored(const struct session *s)
 {
 	return s->stored;
@@ -475,11 +480,6 @@ int session_put_item(struct session *s, const void *data, size_t n, struct tree 
 }
 
 /* ---- for collectors ---- */
-
-const struct pack_set *session_condemned(const struct session *s)
-{
-	return &s->condemned;
-}
 
 int session_tidy(struct session *s, struct err *e)
 {

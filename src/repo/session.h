@@ -35,6 +35,8 @@ void session_free(struct session *s);
 const struct uuid *session_id(const struct session *s);
 struct repo *session_repo(const struct session *s);
 int session_level(const struct session *s);
+/* Packs named in the epochs that were there when it began: no block is taken from them. */
+const struct pack_set *session_condemned(const struct session *s);
 
 /* Does the repository have this block, or will it once this session is durable? 1, 0, -1.
  * Thread-safe. */
@@ -53,8 +55,6 @@ int session_put_item(struct session *s, const void *data, size_t n, struct tree 
 
 /* ---- for collectors: see collect.h ---- */
 
-/* Packs named in the epochs that were there when it began: no block is taken from them. */
-const struct pack_set *session_condemned(const struct session *s);
 /* Make what was put durable, and known to others, without a checkpoint. */
 int session_publish(struct session *s, struct err *e);
 /* index_tidy() and index_drop() in this session. */

@@ -22,6 +22,20 @@ struct store *store_open(const char *url, bool create, struct err *e)
 	return NULL;
 }
 
+int store_has(struct store *s, const char *key, struct err *e)
+{
+	struct err why = {0};
+	uint64_t size;
+
+	if (store_size(s, key, &size, &why) == 0)
+		return 1;
+	if (why.kind == ERR_NOENT)
+		return 0;
+	if (e)
+		*e = why;
+	return -1;
+}
+
 int store_get_all(struct store *s, const char *key, uint64_t off, void *data, size_t len,
 		  struct err *e)
 {

@@ -140,6 +140,8 @@ static inline int store_session_revoke(struct store *s, const char *id, struct e
 	return s->ops->session_revoke(s, id, e);
 }
 
+/* Is it there? 1, 0, -1. */
+int store_has(struct store *s, const char *key, struct err *e);
 /* Exactly `len` bytes from `off`, else ERR_CORRUPT: the object is shorter than it should be. */
 int store_get_all(struct store *s, const char *key, uint64_t off, void *data, size_t len,
 		  struct err *e);

@@ -15,7 +15,6 @@
 #include "fake_source.h"
 #include "repo/collect.h"
 #include "repo/epoch.h"
-#include "repo/object.h"
 #include "writer.h"
 
 enum { DISKS = 2, BLOCKS_MAX = 30, GRAIN = 20000, GRAINS = BLOCKS_MAX * 65536 / GRAIN + 1 };
@@ -301,8 +300,6 @@ static void do_two_backups(struct history *h)
 /* A collector that died when it had made up its mind: some packs are not to be counted on. */
 static void do_condemn(struct history *h)
 {
-	AUTO_BUF body = BUF_INIT;
-	AUTO_BUF object = BUF_INIT;
 	struct pack_set set = {0};
 	char key[STORE_KEY_MAX];
 	uint8_t name[HASH_BYTES];
@@ -312,10 +309,7 @@ static void do_condemn(struct history *h)
 		if (below(h, 2) && pack_key_parse(key, name))
 			pack_set_add(&set, name);
 	}
-	epoch_encode(1, &set, &body);
-	object_seal(repo_keys(h->repo), BOX_EPOCH, &body, &object);
-	snprintf(key, sizeof(key), "epochs/%zu", test_count(h->store, "epochs/") + 1);
-	OK(store_put_new(h->store, key, object.data, object.len, e));
+	OK(epoch_publish(h->repo, &set, e));
 	pack_set_done(&set);
 }
 

@@ -10,7 +10,6 @@
 #include "fake_source.h"
 #include "repo/collect.h"
 #include "repo/epoch.h"
-#include "repo/object.h"
 #include "writer.h"
 
 enum { BLOCKS = 700, EXTENTS = 5 }; /* three leaves */
@@ -63,6 +62,7 @@ static int back_up(struct bench *b, const struct extent *map, size_t n_map,
 	AUTO(point) p = point_new();
 	struct point_disk *d = point_add_disk(point_add_resource(p, "disk", "", "d", ""), "d");
 
+	memset(&b->progress, 0, sizeof(b->progress));
 	fake_source_init(&b->source, b->data, (uint64_t)BLOCKS * BLOCK);
 	b->source.map = map;
 	b->source.n_map = n_map;
@@ -74,6 +74,7 @@ static int back_up(struct bench *b, const struct extent *map, size_t n_map,
 	if (!s || backup_disk(s, &job, &d->tree, &b->stats, e) < 0 || session_commit(s, p, e) < 0)
 		return -1;
 	b->id = p->id;
+	assert_int_equal(b->progress.passed, BLOCKS * BLOCK);
 	return 0;
 }
 
@@ -89,8 +90,6 @@ static void assert_whole(struct bench *b)
 /* As a collector that is about to drop all packs that are there, or one that is not. */
 static void condemn(struct bench *b, bool all, struct pack_set *ret)
 {
-	AUTO_BUF body = BUF_INIT;
-	AUTO_BUF object = BUF_INIT;
 	uint8_t name[HASH_BYTES] = {1};
 
 	*ret = (struct pack_set){0};
@@ -104,9 +103,7 @@ static void condemn(struct bench *b, bool all, struct pack_set *ret)
 	if (!all)
 		pack_set_add(ret, name);
 	pack_set_sort(ret);
-	epoch_encode(1, ret, &body);
-	object_seal(repo_keys(b->f->r), BOX_EPOCH, &body, &object);
-	OK(store_put_new(b->f->s, "epochs/1", object.data, object.len, e));
+	OK(epoch_publish(b->f->r, ret, e));
 }
 
 /* It comes true: whatever still counted on them is lost now. */

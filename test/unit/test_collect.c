@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "repo/epoch.h"
-#include "repo/object.h"
 #include "repo/store_hook.h"
 #include "repo/writers.h"
 #include "writer.h"
@@ -384,10 +383,8 @@ static void test_stopped_while_waiting(void **state)
 
 /* ---- what others left ---- */
 
-static void put_epoch(struct repo_fixture *f, const char *key, size_t n_packs, size_t missing)
+static void put_epoch(struct repo_fixture *f, size_t n_packs, size_t missing)
 {
-	AUTO_BUF body = BUF_INIT;
-	AUTO_BUF object = BUF_INIT;
 	struct pack_set set = {0};
 
 	for (size_t i = 0; i < n_packs; i++) {
@@ -403,9 +400,7 @@ static void put_epoch(struct repo_fixture *f, const char *key, size_t n_packs, s
 
 		pack_set_add(&set, name);
 	}
-	epoch_encode(7, &set, &body);
-	object_seal(repo_keys(f->r), BOX_EPOCH, &body, &object);
-	OK(store_put_new(f->s, key, object.data, object.len, e));
+	OK(epoch_publish(f->r, &set, e));
 	pack_set_done(&set);
 }
 
@@ -416,7 +411,7 @@ static void test_takes_over_an_epoch(void **state)
 	struct uuid one = backup(f->r, 1), two = backup(f->r, 2);
 	struct collect_result result;
 
-	put_epoch(f, "epochs/7", 2, 1);
+	put_epoch(f, 2, 1);
 	result = collect(f);
 	assert_int_equal(result.dropped, 2);
 	assert_true(result.copied > 2 * DISK_BLOCKS * BLOCK);
@@ -431,8 +426,8 @@ static void test_ends_an_epoch(void **state)
 	struct repo_fixture *f = *state;
 	struct uuid one = backup(f->r, 1);
 
-	put_epoch(f, "epochs/3", 0, 5);
-	put_epoch(f, "epochs/4", 0, 0);
+	put_epoch(f, 0, 5);
+	put_epoch(f, 0, 0);
 	collect(f);
 	assert_backup(f, &one, 1);
 	assert_tidy(f);

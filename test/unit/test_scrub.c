@@ -9,9 +9,10 @@
 #include <string.h>
 
 #include "repo/epoch.h"
-#include "repo/object.h"
 #include "repo/store_hook.h"
 #include "writer.h"
+
+static const char *const prefixes[] = {"keys/", "points/", "epochs/", "index/", "packs/"};
 
 struct seen {
 	atomic_uint_fast64_t total, read;
@@ -58,8 +59,6 @@ static int fill(void **state)
 	struct session_options o = {.pack_bytes = 100 << 10};
 	struct repo_fixture *f;
 	struct pack_set none = {0};
-	AUTO_BUF body = BUF_INIT;
-	AUTO_BUF object = BUF_INIT;
 	struct random rnd = {random_seed()};
 
 	if (repo_fixture_up(state) < 0)
@@ -73,9 +72,7 @@ static int fill(void **state)
 		OK(protect(f->r, &o, &d, &id, NULL, e));
 		disk_done(&d);
 	}
-	epoch_encode(1, &none, &body);
-	object_seal(repo_keys(f->r), BOX_EPOCH, &body, &object);
-	OK(store_put_new(f->s, "epochs/1", object.data, object.len, e));
+	OK(epoch_publish(f->r, &none, e));
 	return 0;
 }
 
@@ -91,7 +88,6 @@ static void assert_whole(struct store *s)
 
 static void test_all_is_read(void **state)
 {
-	static const char *const prefixes[] = {"keys/", "points/", "epochs/", "index/", "packs/"};
 	struct repo_fixture *f = *state;
 	uint64_t objects = 1, bytes, size;
 	struct scrub_result result;
@@ -142,7 +138,6 @@ static void assert_found(struct store *s, const char *key, size_t at, struct ran
 
 static void test_every_damaged_byte_is_found(void **state)
 {
-	static const char *const prefixes[] = {"keys/", "points/", "epochs/", "index/", "packs/"};
 	struct random rnd = {random_seed()};
 	struct repo_fixture *f = *state;
 	char key[STORE_KEY_MAX];
@@ -182,7 +177,6 @@ static void test_header(void **state)
 
 static void test_objects_cut_short_or_longer(void **state)
 {
-	static const char *const prefixes[] = {"keys/", "points/", "epochs/", "index/", "packs/"};
 	struct repo_fixture *f = *state;
 	struct scrub_result result;
 	char key[STORE_KEY_MAX];
