@@ -54,9 +54,10 @@ struct restoring {
 	pthread_mutex_t damage_lock;
 };
 
+/* Some wait for the store or the disk while the others have all cores. */
 unsigned restore_threads(void)
 {
-	return crew_cores() + 1;
+	return crew_cores() + 2;
 }
 
 static int check(struct restoring *r, struct err *e)

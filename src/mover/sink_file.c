@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@ struct file_sink {
 	struct sink s;
 	struct outfile *file;
 	struct draft *draft; /* NULL: a device */
+	atomic_bool reserves;
 };
 
 static struct file_sink *of(struct sink *s)
@@ -34,10 +36,30 @@ static void file_free(struct sink *s)
 	free(s);
 }
 
+/*
+ * ext4 lets a direct write into a hole have the whole file for itself, so that all others wait for
+ * the disk; writes into space that was set aside go side by side.
+ */
+static int reserve(struct file_sink *f, size_t len, uint64_t off, struct err *e)
+{
+	if (len < OUTFILE_LARGE || !atomic_load(&f->reserves))
+		return 0;
+	if (fallocate(outfile_fd(f->file), FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len) == 0 ||
+	    errno == EINTR)
+		return 0;
+	if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG || errno == EIO)
+		return err_sys(e, errno, "make room in %s at %llu", f->s.name,
+			       (unsigned long long)off);
+	atomic_store(&f->reserves, false); /* the file system cannot */
+	return 0;
+}
+
 static int file_write(struct sink *s, unsigned thread, const void *data, size_t len, uint64_t off,
 		      struct err *e)
 {
 	(void)thread;
+	if (reserve(of(s), len, off, e) < 0)
+		return -1;
 	return outfile_write(of(s)->file, data, len, off, e);
 }
 
@@ -148,5 +170,6 @@ struct sink *sink_file_open(const char *path, uint64_t size, bool overwrite, str
 	f->s.name = xstrdup(path);
 	f->file = outfile_new(fd, path);
 	f->draft = draft;
+	atomic_init(&f->reserves, draft != NULL);
 	return &f->s;
 }
