@@ -17,11 +17,11 @@
 #include "base/crew.h"
 #include "base/queue.h"
 
-#define TASK_BYTES ((size_t)512 << 10)
+#define TASK_BYTES ((size_t)2 << 20) /* fewer and larger writes cost the kernel less */
 #define TASK_PIECES 64
 #define GAP_MAX                                                                                    \
 	((uint32_t)64 << 10) /* bytes of a pack that are read in vain rather than sought over */
-#define TASKS_MAX 48	     /* two buffers of TASK_BYTES each */
+#define TASKS_MAX 40	     /* two buffers of TASK_BYTES each */
 
 struct piece {
 	uint64_t offset; /* in the content */
