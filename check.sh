@@ -99,7 +99,20 @@ stage_asan() {
 
 stage_clang() {
 	say "clang, release: warnings are errors"
-	build clang clang --buildtype=release && tests clang --suite unit
+	build clang clang --buildtype=release && tests clang --suite unit && power_cuts
+}
+
+# In a release build: it is about what is on the disk, not about memory. Two halves, side by side.
+power_cuts() {
+	local half states
+	say "Power cuts: what is left of every operation, with all that was not flushed lost or not"
+	for half in 1 2; do
+		HF_POWER_CUTS=34 "$out/clang/test/fault/fault_power" $half 2 >"$results/power-$half.log" 2>&1 &
+	done
+	wait
+	states=$(sed -n 's/.* operations, \([0-9]*\) different states, 0 wrong$/\1/p' "$results"/power-?.log | awk '{ n += $1 } END { print n + 0 }')
+	echo "$states states"
+	judge power-cuts test "$states" -ge 10000
 }
 
 stage_tsan() {
@@ -150,7 +163,7 @@ stage_reader() {
 }
 
 stage_it() {
-	say "Integration: a real libvirtd, a real guest (emulated)"
+	say "Integration: a real libvirtd, a real guest (emulated), a real S3 service"
 	need_asan && pytests it test/it
 }
 

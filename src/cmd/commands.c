@@ -21,7 +21,8 @@ static const char *const consistencies[] = {"required", "best-effort", "off", NU
 static const char *const image_formats[] = {"raw", "qcow2", NULL};
 
 const struct opt global_opts[] = {
-	{"target", 't', "TARGET", "where checkpoints are stored: dir:PATH", "HOLDFAST_TARGET"},
+	{"target", 't', "TARGET", "where checkpoints are stored: dir:PATH or s3:BUCKET/PREFIX",
+	 "HOLDFAST_TARGET"},
 	{"key-file", 'k', "FILE",
 	 "file with the key, or with a passphrase; without it the passphrase is asked for",
 	 "HOLDFAST_KEY_FILE"},
@@ -162,9 +163,19 @@ const struct command commands[] = {
 	 "It "
 	 "can be opened with the key that is given now, and with others that are added later.\n\n"
 	 "Keep the key apart from the target. Without a key nothing in the target can be read by "
-	 "anybody. Add a second key ('holdfast target key add') and put it in a safe place.",
+	 "anybody. Add a second key ('holdfast target key add') and put it in a safe place.\n\n"
+	 "A target is a directory, local or NFS (dir:PATH), or lies in a bucket of an S3 service: "
+	 "s3:BUCKET/PREFIX at Amazon or at the service that AWS_ENDPOINT_URL_S3 names, else "
+	 "s3:https://HOST:PORT/BUCKET/PREFIX. The bucket must exist. The service must keep the "
+	 "conditions of writes (If-Match, If-None-Match); that is tried before the first backup. "
+	 "Options may follow: ?region=NAME, style=path or style=virtual, retry=TIME (how long to "
+	 "try again what fails, 1m unless told otherwise), joined by '&'. The access key is taken "
+	 "from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN), or from the "
+	 "profile AWS_PROFILE in ~/.aws/credentials; AWS_REGION and AWS_CA_BUNDLE count, too. A "
+	 "pack is spooled to TMPDIR (/var/tmp) before it is sent: up to 180 MiB.",
 	 "holdfast target init -t dir:/srv/backup --new-key-file /root/backup.key\n"
-	 "holdfast target init -t dir:/srv/backup\n",
+	 "holdfast target init -t dir:/srv/backup\n"
+	 "holdfast target init -t s3:https://s3.example.org/backup/site1\n",
 	 init_opts, cmd_target_init},
 	{"target show", "", 0, 0, "show a repository",
 	 "Shows what is in the target: its format, keys, number of checkpoints, and how much it "

@@ -19,7 +19,8 @@ static const char *target_url(struct cli *c, struct err *e)
 
 	if (!t)
 		err_set(e, ERR_INVALID,
-			"no target: give one with --target dir:PATH, or set HOLDFAST_TARGET");
+			"no target: give one with --target dir:PATH or s3:BUCKET/PREFIX, or set "
+			"HOLDFAST_TARGET");
 	return t;
 }
 

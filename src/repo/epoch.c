@@ -8,8 +8,6 @@
 #include "repo/object.h"
 #include "repo/record.h"
 
-#define TRIES 1000
-
 enum tag { TAG_NUMBER = 1, TAG_PACK = 2 };
 
 void epoch_encode(uint64_t number, const struct pack_set *packs, struct buf *out)
@@ -58,45 +56,19 @@ uint64_t epoch_key_parse(const char *key)
 	return strtoull(n, NULL, 10);
 }
 
-static int note_newest(void *arg, const char *key, uint64_t size, struct err *e)
-{
-	uint64_t *newest = arg;
-
-	(void)size;
-	(void)e;
-	*newest = MAX(*newest, epoch_key_parse(key));
-	return 0;
-}
-
-/* ERR_EXISTS: another collector took the number. */
-static int put_epoch(struct repo *r, uint64_t number, const struct pack_set *packs, struct err *e)
+int epoch_publish(struct repo *r, const struct pack_set *packs, struct err *e)
 {
 	AUTO_BUF body = BUF_INIT;
 	AUTO_BUF object = BUF_INIT;
 	char key[STORE_KEY_MAX];
+	uint64_t number = 0;
 
+	while (number == 0)
+		random_bytes(&number, sizeof(number));
 	epoch_encode(number, packs, &body);
 	object_seal(repo_keys(r), BOX_EPOCH, &body, &object);
 	epoch_key_name(number, key);
 	return store_put_new(repo_store(r), key, object.data, object.len, e);
-}
-
-int epoch_publish(struct repo *r, const struct pack_set *packs, struct err *e)
-{
-	struct err why = {0};
-	uint64_t newest = 0;
-
-	if (store_list(repo_store(r), "epochs/", note_newest, &newest, e) < 0)
-		return -1;
-	for (int tries = 0; tries < TRIES; tries++) {
-		if (put_epoch(r, ++newest, packs, &why) == 0)
-			return 0;
-		if (why.kind != ERR_EXISTS)
-			break;
-	}
-	if (e)
-		*e = why;
-	return -1;
 }
 
 struct reading {

@@ -106,7 +106,13 @@ static void choose(struct index *ix, const struct run_set *set, const struct pac
 	pthread_mutex_unlock(&ix->refresh);
 }
 
-/* Where nothing is kept there is no run to supersede the old ones, and no need: they go. */
+/*
+ * Where nothing is kept there is no run to supersede the old ones, and no need: they go.
+ *
+ * A run that may arrive when its session is long revoked must not make others count no more: it
+ * knows nothing of what happened since. There it supersedes nothing, and the old ones go once it is
+ * known that it came in time.
+ */
 int index_drop(struct index *ix, struct store_session *ss, const struct pack_set *drop,
 	       const struct pack_set *leave, struct err *e)
 {
@@ -122,8 +128,11 @@ int index_drop(struct index *ix, struct store_session *ss, const struct pack_set
 	choose(ix, set, drop, leave, &d);
 	if (d.n)
 		rc = run_write(ix->keys, ss, d.inputs, d.n,
-			       (const uint8_t(*)[HASH_BYTES])d.replaced.names, d.replaced.n, name,
-			       &written, e);
+			       (const uint8_t(*)[HASH_BYTES])d.replaced.names,
+			       ix->store->late ? 0 : d.replaced.n, name, &written, e);
+	/* What they superseded goes first: it must not count again. */
+	if (rc == 0 && ix->store->late)
+		rc = index_prune(ix, e);
 	if (rc == 0)
 		rc = index_remove_runs(ix, &d.replaced, e);
 	drop_done(&d);

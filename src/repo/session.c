@@ -29,6 +29,7 @@
 #include "repo/epoch.h"
 #include "repo/idset.h"
 #include "repo/object.h"
+#include "repo/presence.h"
 #include "repo/record.h"
 
 #define PACK_BYTES ((uint64_t)60 << 20)
@@ -46,6 +47,7 @@ struct session {
 	struct store_session *ss;
 	struct codec *codec; /* of the owner's thread */
 	struct pack_set condemned;
+	struct presence *presence; /* NULL: what the index names is there */
 	struct pack_writer *pack;
 	uint64_t stored;
 	bool committed;
@@ -237,6 +239,7 @@ struct session *session_begin(struct repo *r, const struct session_options *o, s
 	s->id = uuid_random();
 	s->started_us = clock_wall_us();
 	s->codec = codec_new(repo_keys(r), s->o.level);
+	s->presence = repo_store(r)->late ? presence_new(repo_store(r)) : NULL;
 	init_threads(s);
 	if (start(s, e) < 0) {
 		session_free(s);
@@ -260,6 +263,7 @@ void session_free(struct session *s)
 	store_session_end(s->ss);
 	codec_free(s->codec);
 	pack_set_done(&s->condemned);
+	presence_free(s->presence);
 	idset_done(&s->ids);
 	free(s->places);
 	free(s->packs);
@@ -296,20 +300,30 @@ uint64_t session_stored(const struct session *s)
 
 /* ---- blocks ---- */
 
-int session_knows(struct session *s, const struct block_id *id, struct err *e)
+/* In a run, and in a pack that this session may count on. */
+static int indexed(struct session *s, const struct block_id *id, bool all, struct err *e)
 {
 	struct location places[INDEX_PLACES];
-	bool pending;
 	size_t n;
+
+	if (index_find(repo_index(s->repo), id, &s->condemned, all, places, &n, e) < 0)
+		return -1;
+	return n && s->presence ? presence_any(s->presence, places, n, e) : n > 0;
+}
+
+int session_knows(struct session *s, const struct block_id *id, struct err *e)
+{
+	bool pending;
+	int rc;
 
 	pthread_rwlock_rdlock(&s->ids_lock);
 	pending = idset_has(&s->ids, id);
 	pthread_rwlock_unlock(&s->ids_lock);
 	if (pending)
 		return 1;
-	if (index_find(repo_index(s->repo), id, &s->condemned, false, places, &n, e) < 0)
-		return -1;
-	return n > 0;
+	rc = indexed(s, id, false, e);
+	/* The newest place may be of no use, and an older one be. */
+	return rc == 0 && s->presence ? indexed(s, id, true, e) : rc;
 }
 
 static void add_places(struct session *s, const struct pack_done *d)

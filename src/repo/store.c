@@ -9,16 +9,21 @@ struct store *store_open(const char *url, bool create, struct err *e)
 	const char *slash = strchr(url, '/');
 
 	if (url[0] == 0) {
-		err_set(e, ERR_INVALID, "the target is empty: give one like dir:/srv/backup");
+		err_set(e, ERR_INVALID,
+			"the target is empty: give one like dir:/srv/backup or s3:BUCKET");
 		return NULL;
 	}
 	if (strncmp(url, "dir:", 4) == 0)
 		return store_dir_open(url + 4, create, NULL, NULL, e);
-	/* "a/b:c" is a path, "s3:bucket" is not. */
+	if (strncmp(url, "s3:", 3) == 0)
+		return store_s3_open(url + 3, e);
+	/* "a/b:c" is a path, "ftp:host" is not. */
 	if (!colon || (slash && slash < colon))
 		return store_dir_open(url, create, NULL, NULL, e);
 	err_set(e, ERR_UNSUPPORTED,
-		"target '%s': this version stores in directories only, write dir:PATH", url);
+		"target '%s': this version stores in directories and S3 buckets, write "
+		"dir:PATH or s3:BUCKET",
+		url);
 	return NULL;
 }
 

@@ -20,6 +20,7 @@
 #ifndef HF_REPO_STORE_H
 #define HF_REPO_STORE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -73,7 +74,8 @@ struct store_session_ops {
 struct store_upload_ops {
 	int (*write)(struct store_upload *u, const void *data, size_t len, struct err *e);
 	/* Durable and visible as `key`; an object that is there is replaced (names that are hashes
-	 * promise the same bytes). ERR_NOENT: the session was revoked. Frees, also on failure. */
+	 * promise the same bytes). ERR_NOENT: the session was revoked; in a store that is `late`
+	 * the object may be there all the same, now or later. Frees, also on failure. */
 	int (*finish)(struct store_upload *u, const char *key, struct err *e);
 	/* Forget it; frees. */
 	void (*abort)(struct store_upload *u);
@@ -82,6 +84,8 @@ struct store_upload_ops {
 struct store {
 	const struct store_ops *ops;
 	char *url; /* as people write it: "dir:/srv/backup"; owned by the driver */
+	/* What a revoked session had under way may still arrive, long after: see presence.h. */
+	bool late;
 };
 
 struct store_session {
@@ -92,7 +96,8 @@ struct store_upload {
 	const struct store_upload_ops *ops;
 };
 
-/* Open "dir:PATH" (or a path) as a store. With `create` the place is made when it is absent. */
+/* Open "dir:PATH" (or a path) or "s3:…" (net/s3_place.h) as a store. With `create` the place is
+ * made when it is absent. */
 struct store *store_open(const char *url, bool create, struct err *e);
 
 /* NULL is fine for these two. */
@@ -157,5 +162,7 @@ DEFINE_AUTO(store, store_free);
 typedef int store_dir_step_fn(void *arg, const char *what, const char *path, struct err *e);
 struct store *store_dir_open(const char *path, bool create, store_dir_step_fn *step, void *arg,
 			     struct err *e);
+/* A bucket of an S3 service; `url` is what follows "s3:". */
+struct store *store_s3_open(const char *url, struct err *e);
 
 #endif

@@ -14,6 +14,11 @@
  * Always: what a checkpoint needs lies in a pack that is there, and the index says so.
  * At last, wherever everything stopped: one more collector gives back all that no checkpoint needs.
  *
+ * With -DLATE it is the protocol in a bucket: a run that a session had sent when it was revoked may still arrive (so may a
+ * pack, but what no run names is only space). There a writer looks whether a pack is there before it counts on it, and a
+ * collector's run supersedes nothing: the old ones are removed after it, if the collector's session is still there when
+ * the run is.
+ *
  * Blocks are X and Y. A pack stands for the blocks that it holds, so a run is the packs that it names. Taking rules away
  * (-DNO_…) must break it; test/model/run does that.
  */
@@ -82,6 +87,18 @@ hidden byte _j; /* within one step */
 #define THERE(s) (session[s] == ALIVE || session[s] == REVOKED)
 #define SESSIONS_THERE ((THERE(0) -> 1 : 0) | (THERE(1) -> 2 : 0) | (THERE(2) -> 4 : 0) | (THERE(3) -> 8 : 0))
 
+#ifdef LATE
+#define may_arrive(n) true
+#else
+#define may_arrive(n) (session[n] != GONE)
+#endif
+/* What a run says lies in these packs, as one who looks at them first counts on it. */
+#if defined(LATE) && !defined(NO_PRESENCE)
+#define SEEN(p) ((p) & there)
+#else
+#define SEEN(p) (p)
+#endif
+
 /* ---- a writer ---- */
 
 /* The last collector works while everything else stands still. */
@@ -109,7 +126,7 @@ proctype Writer(byte me)
 #endif
 	/* Look for it; or take it over from a checkpoint that is there, of which only the root is known. */
 	if
-	:: atomic { have = want & BLOCKS(known & ~condemned) }
+	:: atomic { have = want & BLOCKS(SEEN(known) & ~condemned) }
 #ifdef NO_PARENT_RULE
 #define may_take(p) (!frozen && (points & BIT(p)))
 #else
@@ -127,15 +144,16 @@ proctype Writer(byte me)
 		there = there | BIT(2 + me) }
 		if
 		:: atomic { !frozen && session[me] == GONE -> goto over }
-		:: atomic { !frozen && session[me] != GONE ->
+		:: atomic { !frozen && may_arrive(me) ->
 			names[2 + me] = BIT(2 + me);
 			runs = runs | BIT(2 + me) }
 		fi
 	fi;
+#ifndef PLAIN_WRITERS
 	/* Merge what it saw of the index, or not. */
 	if
 	:: atomic { !frozen -> merged = 0 }
-	:: atomic { !frozen && session[me] != GONE ->
+	:: atomic { !frozen && may_arrive(me) ->
 #ifdef NO_MERGE_RULE
 		merged = counting;
 #else
@@ -147,6 +165,7 @@ proctype Writer(byte me)
 		runs = runs | (merged -> BIT(4 + me) : 0) }
 		atomic { !frozen -> runs = runs & ~merged }
 	fi;
+#endif
 	/* The commit: one step, which a session that is not there fails. */
 	atomic {
 		!frozen;
@@ -206,7 +225,7 @@ inline collect(me, drop)
 #ifndef NO_SECOND_LOOK
 		needed = NEEDED;
 #endif
-		needed = needed & ~BLOCKS(known & ~condemned) & BLOCKS(known & drop);
+		needed = needed & ~BLOCKS(SEEN(known) & ~condemned) & BLOCKS(SEEN(known) & drop);
 		made = 0
 	}
 	if
@@ -224,12 +243,26 @@ inline collect(me, drop)
 	/* One run in place of those that name what goes. Those that name what another drops stay as they are. */
 	if
 	:: atomic { may_go(me) && session[2 + me] == GONE -> goto over }
-	:: atomic { may_go(me) && session[2 + me] != GONE ->
+	:: atomic { may_go(me) && may_arrive(2 + me) ->
 		merged = NAMING(counting, drop) & ~NAMING(counting, condemned & ~drop);
 		names[6 + me] = made | (PACKS_OF(merged) & ~drop);
+#if !defined(LATE) || defined(NO_SEPARATE_REMOVAL)
 		replaces[6 + me] = merged | (REPLACED(merged) & runs);
+#endif
 		runs = runs | BIT(6 + me) }
 	fi;
+#ifdef LATE
+	if
+	:: atomic { may_go(me) && session[2 + me] == GONE -> goto over }
+	:: atomic { may_go(me) && session[2 + me] != GONE -> skip }
+#ifdef NO_CHECK
+	:: atomic { may_go(me) -> skip }
+#endif
+	fi;
+	/* What is superseded goes first: it must not count again. */
+	atomic { may_go(me) -> runs = runs & ~REPLACED(runs) }
+	atomic { may_go(me) -> runs = runs & ~merged }
+#endif
 	atomic { may_go(me) -> session[2 + me] = GONE }
 #ifdef NO_LASTING_EPOCH /* it goes before what it names */
 	atomic { may_go(me) -> epoch[me] = 0 }
@@ -303,6 +336,9 @@ proctype LastCollector()
 		assert(!(there & drop));
 		assert(epoch[0] == 0 && epoch[1] == 0 && epoch[2] == 0);
 		known = PACKS_OF(runs);
+#ifdef LATE /* a late run may name what is gone, and nobody counts on it */
+		known = known & there;
+#endif
 		assert(!(known & ~there));
 		needed = NEEDED;
 		assert(!(needed & ~BLOCKS(known)));

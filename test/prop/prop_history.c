@@ -18,7 +18,7 @@
 #include "writer.h"
 
 enum { DISKS = 2, BLOCKS_MAX = 30, GRAIN = 20000, GRAINS = BLOCKS_MAX * 65536 / GRAIN + 1 };
-enum { KEPT_MAX = 12, STEPS = 30 };
+enum { KEPT_MAX = 12, STEPS = 30, RUNS = 4 };
 
 /* A checkpoint and what it must hold. */
 struct kept {
@@ -36,6 +36,12 @@ struct machine {
 	struct uuid parent; /* zero: none */
 };
 
+/* An index run that is there, or once was. */
+struct once {
+	char key[STORE_KEY_MAX];
+	struct buf bytes;
+};
+
 struct history {
 	struct random rnd;
 	struct store *store;
@@ -44,6 +50,8 @@ struct history {
 	struct machine disks[DISKS];
 	struct kept kept[KEPT_MAX];
 	size_t n_kept;
+	struct once runs[RUNS];
+	unsigned late_runs;
 	unsigned backups, increments, aborts, deletions, rotations, collections;
 	uint64_t given_back;
 };
@@ -64,6 +72,7 @@ static void begin(struct history *h, uint64_t seed)
 {
 	*h = (struct history){.rnd = {seed | 1}, .key = 1};
 	h->repo = test_repo(&h->store);
+	h->store->late = below(h, 2);
 	for (int i = 0; i < DISKS; i++) {
 		h->disks[i].data = xcalloc(BLOCKS_MAX, BLOCK);
 		h->disks[i].size = 1 + below(h, BLOCKS_MAX * BLOCK);
@@ -76,6 +85,8 @@ static void end(struct history *h)
 		free(h->kept[i].data);
 	for (int i = 0; i < DISKS; i++)
 		free(h->disks[i].data);
+	for (int i = 0; i < RUNS; i++)
+		buf_done(&h->runs[i].bytes);
 	repo_free(h->repo);
 	store_free(h->store);
 }
@@ -330,6 +341,25 @@ static void do_collect(struct history *h)
 	h->given_back += result.dropped_bytes;
 }
 
+/* In a store where requests arrive late: one that wrote a run, perhaps long gone, is carried out
+ * again. */
+static void do_late_run(struct history *h)
+{
+	struct once *o = &h->runs[below(h, RUNS)];
+	size_t runs = test_count(h->store, "index/");
+
+	if (!h->store->late)
+		return;
+	if (o->bytes.len && store_has(h->store, o->key, NULL) == 0) {
+		OK(store_put_new(h->store, o->key, o->bytes.data, o->bytes.len, e));
+		h->late_runs++;
+	} else if (runs && (!o->bytes.len || below(h, 8) == 0)) {
+		buf_done(&o->bytes);
+		test_nth(h->store, "index/", below(h, runs), o->key);
+		OK(store_slurp(h->store, o->key, 1 << 20, &o->bytes, e));
+	}
+}
+
 static void do_rotate(struct history *h)
 {
 	AUTO(credential) old = test_credential(h->key);
@@ -387,10 +417,11 @@ static void check_all(struct history *h)
 
 typedef void act(struct history *h);
 
-static act *const acts[] = {do_write,	    do_write,  do_write,  do_write,  do_write,	do_write,
-			    do_resize,	    do_backup, do_backup, do_backup, do_backup, do_backup,
-			    do_two_backups, do_delete, do_rotate, do_reopen, do_check,	do_collect,
-			    do_collect,	    do_delete, do_condemn};
+static act *const acts[] = {do_write,	do_write,    do_write,	     do_write,	 do_write,
+			    do_write,	do_resize,   do_backup,	     do_backup,	 do_backup,
+			    do_backup,	do_backup,   do_two_backups, do_delete,	 do_rotate,
+			    do_reopen,	do_check,    do_collect,     do_collect, do_delete,
+			    do_condemn, do_late_run, do_late_run,    do_late_run};
 
 static uint64_t histories(void)
 {
@@ -423,6 +454,7 @@ static void test_histories(void **state)
 		sum.backups += h.backups;
 		sum.increments += h.increments;
 		sum.aborts += h.aborts;
+		sum.late_runs += h.late_runs;
 		sum.deletions += h.deletions;
 		sum.rotations += h.rotations;
 		sum.collections += h.collections;
@@ -431,9 +463,9 @@ static void test_histories(void **state)
 		seed = (seed * 6364136223846793005U + 1442695040888963407U) | 1;
 	}
 	printf("# %u checkpoints, %u increments, %u aborted, %u deleted, %u rotations, "
-	       "%u collections, %llu MiB given back\n",
+	       "%u collections, %llu MiB given back, %u late runs\n",
 	       sum.backups, sum.increments, sum.aborts, sum.deletions, sum.rotations,
-	       sum.collections, (unsigned long long)(sum.given_back >> 20));
+	       sum.collections, (unsigned long long)(sum.given_back >> 20), sum.late_runs);
 }
 
 int main(void)

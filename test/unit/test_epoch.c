@@ -65,6 +65,34 @@ static void test_all_epochs_count(void **state)
 	assert_condemned(f, (const uint8_t *)"abxyz", 5);
 }
 
+static int keep_key(void *arg, const char *key, uint64_t size, struct err *e)
+{
+	(void)size;
+	(void)e;
+	snprintf(arg, STORE_KEY_MAX, "%s", key);
+	return 0;
+}
+
+/* A collector that was stopped just before it removed an epoch that is done with removes it when it
+ * goes on: nobody's new epoch may have that name meanwhile. */
+static void test_no_name_is_used_twice(void **state)
+{
+	struct repo_fixture *f = *state;
+	char first[STORE_KEY_MAX] = "", second[STORE_KEY_MAX] = "";
+	uint8_t packs[1][HASH_BYTES] = {{'a'}};
+	struct pack_set set = {packs, 1};
+
+	OK(epoch_publish(f->r, &set, e));
+	OK(store_list(f->s, "epochs/", keep_key, first, e));
+	OK(store_remove(f->s, first, e));
+	OK(epoch_publish(f->r, &set, e));
+	OK(store_list(f->s, "epochs/", keep_key, second, e));
+	assert_true(epoch_key_parse(first) && epoch_key_parse(second));
+	assert_string_not_equal(first, second);
+	OK(store_remove(f->s, first, e));
+	assert_condemned(f, (const uint8_t *)"a", 1);
+}
+
 /* What a writer does not know of could be what keeps its blocks. */
 static void test_damaged_epoch_is_an_error(void **state)
 {
@@ -205,6 +233,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_none),
 		T(test_all_epochs_count),
+		T(test_no_name_is_used_twice),
 		T(test_damaged_epoch_is_an_error),
 		T(test_bodies_that_are_wrong),
 		T(test_other_names_are_ignored),

@@ -20,6 +20,7 @@ enum { MiB = 1 << 20 };
 
 static struct {
 	int pwrite_error, ftruncate_error, fsync_error, rename_error, fallocate_error;
+	unsigned fallocates;
 	char course[64]; /* what was done: f flush, d flush a directory, r rename */
 } sys;
 
@@ -90,6 +91,7 @@ int __wrap_fallocate64(int fd, int mode, off_t off, off_t len)
 	(void)mode;
 	(void)off;
 	(void)len;
+	sys.fallocates++;
 	return sys.fallocate_error ? refuse(sys.fallocate_error) : 0;
 }
 
@@ -200,6 +202,33 @@ static void test_unfinished_leaves_nothing(void **state)
 	sink_free(s);
 	assert_int_equal(test_entries(b->folder), 0);
 	sink_free(NULL);
+	down(b);
+}
+
+/* Large pieces of a file are: that is about speed, and where it cannot be done, they are written.
+ */
+static void test_room_is_reserved(void **state)
+{
+	struct bench *b = up();
+	struct sink *s;
+
+	(void)state;
+	s = OK_PTR(sink_file_open(b->path, 4 * MiB, false, e));
+	OK(put(s, b->data, MiB, 0, e));
+	assert_int_equal(sys.fallocates, 1);
+	OK(put(s, b->data, 4096, MiB, e));
+	assert_int_equal(sys.fallocates, 1);
+	sys.fallocate_error = ENOSPC;
+	FAILS(ERR_NOSPACE, put(s, b->data, MiB, 2 * MiB, e));
+	sys.fallocate_error = EINTR;
+	OK(put(s, b->data, MiB, 2 * MiB, e));
+	assert_int_equal(sys.fallocates, 3);
+	sys.fallocate_error = EOPNOTSUPP;
+	OK(put(s, b->data, MiB, MiB, e));
+	OK(put(s, b->data, MiB, 3 * MiB, e));
+	assert_int_equal(sys.fallocates, 4); /* once is enough to know */
+	OK(s->ops->finish(s, e));
+	sink_free(s);
 	down(b);
 }
 
@@ -459,6 +488,7 @@ int main(void)
 		cmocka_unit_test(test_file_is_sparse_and_whole),
 		cmocka_unit_test(test_name_comes_last),
 		cmocka_unit_test(test_unfinished_leaves_nothing),
+		cmocka_unit_test(test_room_is_reserved),
 		cmocka_unit_test(test_existing_file_stays_until_the_end),
 		cmocka_unit_test(test_places_that_take_no_file),
 		cmocka_unit_test(test_failure_leaves_the_old_file),

@@ -13,8 +13,9 @@
 #include "repo/store_fault.h"
 #include "repo/store_hook.h"
 
-enum backend { ON_DIR, ON_MEM, ON_FAULT, ON_HOOK, BACKENDS };
-static const char *const backend_names[BACKENDS] = {"dir", "mem", "fault", "hook"};
+/* A bucket only where HF_TEST_S3 says which: the integration tests start a service for it. */
+enum backend { ON_DIR, ON_MEM, ON_FAULT, ON_HOOK, ON_S3, BACKENDS };
+static const char *const backend_names[BACKENDS] = {"dir", "mem", "fault", "hook", "s3"};
 
 struct fixture {
 	enum backend backend;
@@ -40,6 +41,12 @@ static int set_up(void **state)
 	if (f->backend == ON_DIR) {
 		f->folder = test_folder();
 		f->s = store_dir_open(f->folder, false, NULL, NULL, NULL);
+	} else if (f->backend == ON_S3) {
+		static unsigned number;
+		AUTO_FREE char *url =
+			xasprintf("%s/%d/%u", getenv("HF_TEST_S3"), (int)getpid(), number++);
+
+		f->s = store_open(url, false, NULL);
 	} else if (f->backend == ON_MEM) {
 		f->s = store_mem_new();
 	} else {
@@ -377,7 +384,7 @@ static void test_revoked_cannot_go_on(void **state)
 	assert_int_equal(test_count(s, "sessions/"), 0);
 }
 
-enum { DUELS = 2000 };
+enum { DUELS = 2000, DUELS_S3 = 100 };
 
 struct duel {
 	struct store *s;
@@ -386,7 +393,7 @@ struct duel {
 	char id[32];
 	int committed, revoked;
 	enum err_kind why;
-	int odd, commits;
+	int odd, commits, n;
 };
 
 /* What is left after one duel must agree with what both were told. */
@@ -411,7 +418,7 @@ static void duellist(void *arg, unsigned number)
 	struct duel *d = arg;
 	struct random rnd = {number + 77};
 
-	for (int i = 0; i < DUELS; i++) {
+	for (int i = 0; i < d->n; i++) {
 		if (number == 0) {
 			snprintf(d->id, sizeof(d->id), "duel-%d", i);
 			d->ss = store_session_begin(d->s, d->id, "x", 1, NULL);
@@ -435,7 +442,8 @@ static void duellist(void *arg, unsigned number)
 
 static void test_commit_or_revoke(void **state)
 {
-	struct duel d = {.s = store_of(state)};
+	struct fixture *f = *state;
+	struct duel d = {.s = f->s, .n = f->backend == ON_S3 ? DUELS_S3 : DUELS};
 
 	pthread_barrier_init(&d.begin, NULL, 2);
 	pthread_barrier_init(&d.over, NULL, 2);
@@ -443,8 +451,7 @@ static void test_commit_or_revoke(void **state)
 	pthread_barrier_destroy(&d.begin);
 	pthread_barrier_destroy(&d.over);
 	assert_int_equal(d.odd, 0);
-	printf("# %s: %d duels, %d won by the commit\n",
-	       backend_names[((struct fixture *)*state)->backend], DUELS, d.commits);
+	printf("# %s: %d duels, %d won by the commit\n", backend_names[f->backend], d.n, d.commits);
 }
 
 struct crowd {
@@ -538,6 +545,8 @@ int main(void)
 	size_t n = 0;
 
 	for (unsigned b = 0; b < BACKENDS; b++) {
+		if (b == ON_S3 && !getenv("HF_TEST_S3"))
+			continue;
 		for (size_t i = 0; i < ARRAY_LEN(conformance); i++, n++) {
 			snprintf(names[n], sizeof(names[n]), "%s: %s", backend_names[b],
 				 conformance[i].name);

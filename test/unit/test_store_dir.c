@@ -528,8 +528,9 @@ static void test_open(void **state)
 	}
 	FAILS_PTR(ERR_INVALID, store_open("", true, e));
 	FAILS_PTR(ERR_INVALID, store_open("dir:", true, e));
-	FAILS_PTR(ERR_UNSUPPORTED, store_open("s3:bucket", true, e));
-	FAILS_PTR(ERR_UNSUPPORTED, store_open("s3://bucket/x", true, e));
+	FAILS_PTR(ERR_UNSUPPORTED, store_open("ftp:bucket", true, e));
+	FAILS_PTR(ERR_UNSUPPORTED, store_open("ftp://bucket/x", true, e));
+	FAILS_PTR(ERR_INVALID, store_open("s3:b", true, e));
 }
 
 int main(void)

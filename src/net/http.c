@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/http.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#define IDLE_MAX 16
+#define CONNECT_TIMEOUT_S 15L
+/* A transfer that moves nothing for so long is over. */
+#define STALL_S 60L
+
+struct http {
+	char *ca;
+	pthread_mutex_t lock;
+	CURL *idle[IDLE_MAX]; /* with their connections */
+	size_t n_idle;
+};
+
+/* One request at work. */
+struct transfer {
+	CURL *curl;
+	const struct http_request *q;
+	struct http_reply *reply;
+	uint64_t sent;
+	int read_errno;
+	bool too_long;
+};
+
+static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
+
+static void init_curl(void)
+{
+	curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+struct http *http_new(const char *ca)
+{
+	struct http *h = xcalloc(1, sizeof(*h));
+
+	pthread_once(&curl_once, init_curl);
+	h->ca = xstrdup0(ca);
+	pthread_mutex_init(&h->lock, NULL);
+	return h;
+}
+
+void http_free(struct http *h)
+{
+	if (!h)
+		return;
+	while (h->n_idle)
+		curl_easy_cleanup(h->idle[--h->n_idle]);
+	pthread_mutex_destroy(&h->lock);
+	free(h->ca);
+	free(h);
+}
+
+static CURL *take_handle(struct http *h)
+{
+	CURL *c = NULL;
+
+	pthread_mutex_lock(&h->lock);
+	if (h->n_idle)
+		c = h->idle[--h->n_idle];
+	pthread_mutex_unlock(&h->lock);
+	if (!c)
+		c = curl_easy_init();
+	if (!c)
+		abort();
+	return c;
+}
+
+static void give_handle(struct http *h, CURL *c)
+{
+	curl_easy_reset(c); /* options go, connections stay */
+	pthread_mutex_lock(&h->lock);
+	if (h->n_idle < IDLE_MAX) {
+		h->idle[h->n_idle++] = c;
+		c = NULL;
+	}
+	pthread_mutex_unlock(&h->lock);
+	curl_easy_cleanup(c);
+}
+
+/* ---- what libcurl calls ---- */
+
+static size_t send_body(char *out, size_t size, size_t n, void *arg)
+{
+	struct transfer *t = arg;
+	size_t want = MIN((uint64_t)size * n, t->q->len - t->sent);
+	ssize_t got = (ssize_t)want;
+
+	if (t->q->data)
+		memcpy(out, (const char *)t->q->data + t->sent, want);
+	else if (want)
+		got = pread(t->q->fd, out, want, (off_t)t->sent);
+	if (got < 0 || (got == 0 && want)) {
+		t->read_errno = got < 0 ? errno : EIO;
+		return CURL_READFUNC_ABORT;
+	}
+	t->sent += (uint64_t)got;
+	return (size_t)got;
+}
+
+/* A connection that was kept turned out to be closed: begin again. */
+static int rewind_body(void *arg, curl_off_t offset, int origin)
+{
+	struct transfer *t = arg;
+
+	if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > t->q->len)
+		return CURL_SEEKFUNC_FAIL;
+	t->sent = (uint64_t)offset;
+	return CURL_SEEKFUNC_OK;
+}
+
+static size_t receive_body(char *data, size_t size, size_t n, void *arg)
+{
+	struct transfer *t = arg;
+	struct http_reply *r = t->reply;
+	size_t len = size * n;
+	long status = 0;
+
+	curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (t->q->into && status >= 200 && status < 300) {
+		/* More than was asked for is not wanted: some answer a range with everything. */
+		size_t use = MIN(len, t->q->into_len - r->n_into);
+
+		memcpy((char *)t->q->into + r->n_into, data, use);
+		r->n_into += use;
+		return use == len || status != 200 ? len : CURL_WRITEFUNC_ERROR;
+	}
+	if (r->body.len + len > HTTP_BODY_MAX) {
+		t->too_long = true;
+		return CURL_WRITEFUNC_ERROR;
+	}
+	buf_add(&r->body, data, len);
+	return len;
+}
+
+/* The value of "name: value\r\n" when it is this header. */
+static bool header_is(const char *line, size_t n, const char *name, char value[HTTP_TEXT])
+{
+	size_t k = strlen(name);
+
+	if (n <= k || strncasecmp(line, name, k) != 0 || line[k] != ':')
+		return false;
+	for (k++; k < n && (line[k] == ' ' || line[k] == '\t');)
+		k++;
+	while (n > k && strchr(" \t\r\n", line[n - 1]))
+		n--;
+	snprintf(value, HTTP_TEXT, "%.*s", (int)MIN(n - k, (size_t)HTTP_TEXT), line + k);
+	return true;
+}
+
+/* "bytes 0-9/1234", or "bytes * / 1234" where the range lies outside */
+static uint64_t range_total(const char *value)
+{
+	const char *slash = strchr(value, '/');
+	char *end;
+	unsigned long long n;
+
+	if (!slash || slash[1] < '0' || slash[1] > '9')
+		return UINT64_MAX;
+	n = strtoull(slash + 1, &end, 10);
+	return *end ? UINT64_MAX : n;
+}
+
+static size_t receive_header(char *line, size_t size, size_t n, void *arg)
+{
+	struct transfer *t = arg;
+	struct http_reply *r = t->reply;
+	char value[HTTP_TEXT];
+
+	n *= size;
+	if (header_is(line, n, "etag", value))
+		memcpy(r->etag, value, HTTP_TEXT);
+	else if (header_is(line, n, "date", value))
+		memcpy(r->date, value, HTTP_TEXT);
+	else if (header_is(line, n, "x-amz-bucket-region", value))
+		memcpy(r->region, value, HTTP_TEXT);
+	else if (header_is(line, n, "content-length", value))
+		r->length = strtoull(value, NULL, 10);
+	else if (header_is(line, n, "content-range", value))
+		r->total = range_total(value);
+	else if (header_is(line, n, "retry-after", value))
+		r->retry_after = (unsigned)strtoul(value, NULL, 10);
+	return n;
+}
+
+/* ---- a request ---- */
+
+static void set_body(struct transfer *t)
+{
+	CURL *c = t->curl;
+	const char *method = t->q->method;
+
+	if (strcmp(method, "HEAD") == 0) {
+		curl_easy_setopt(c, CURLOPT_NOBODY, 1L);
+	} else if (strcmp(method, "PUT") == 0) {
+		curl_easy_setopt(c, CURLOPT_UPLOAD, 1L);
+		curl_easy_setopt(c, CURLOPT_INFILESIZE_LARGE, (curl_off_t)t->q->len);
+		curl_easy_setopt(c, CURLOPT_READFUNCTION, send_body);
+		curl_easy_setopt(c, CURLOPT_READDATA, t);
+		curl_easy_setopt(c, CURLOPT_SEEKFUNCTION, rewind_body);
+		curl_easy_setopt(c, CURLOPT_SEEKDATA, t);
+	} else {
+		curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, method);
+	}
+}
+
+static struct curl_slist *set_options(struct http *h, struct transfer *t, char *why)
+{
+	/* Waiting for "100 Continue" costs a round trip, or a second where nobody sends it. */
+	struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
+	CURL *c = t->curl;
+
+	for (size_t i = 0; i < t->q->n_headers; i++)
+		headers = curl_slist_append(headers, t->q->headers[i]);
+	set_body(t);
+	curl_easy_setopt(c, CURLOPT_URL, t->q->url);
+	curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, why);
+	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
+	curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, STALL_S);
+	curl_easy_setopt(c, CURLOPT_PATH_AS_IS, 1L); /* it is signed as it is */
+	curl_easy_setopt(c, CURLOPT_UPLOAD_BUFFERSIZE, 512L << 10);
+	curl_easy_setopt(c, CURLOPT_BUFFERSIZE, 512L << 10);
+	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, receive_body);
+	curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
+	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, receive_header);
+	curl_easy_setopt(c, CURLOPT_HEADERDATA, t);
+	if (h->ca)
+		curl_easy_setopt(c, CURLOPT_CAINFO, h->ca);
+	return headers;
+}
+
+static enum err_kind kind_of(CURLcode code)
+{
+	switch (code) {
+	case CURLE_OPERATION_TIMEDOUT:
+		return ERR_TIMEOUT;
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CACERT_BADFILE:
+		return ERR_DENIED;
+	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_URL_MALFORMAT:
+		return ERR_INVALID;
+	default:
+		return ERR_UNREACHABLE;
+	}
+}
+
+static int failed(const struct transfer *t, CURLcode code, const char *why, struct err *e)
+{
+	if (t->read_errno)
+		return err_sys(e, t->read_errno, "read what is to be sent to %s", t->q->url);
+	if (t->too_long)
+		return err_set(e, ERR_LIMIT, "%s answers with more than %zu bytes", t->q->url,
+			       HTTP_BODY_MAX);
+	return err_set(e, kind_of(code), "%s: %s", t->q->url,
+		       why[0] ? why : curl_easy_strerror(code));
+}
+
+int http_do(struct http *h, const struct http_request *q, struct http_reply *ret, struct err *e)
+{
+	struct transfer t = {.curl = take_handle(h), .q = q, .reply = ret};
+	char why[CURL_ERROR_SIZE] = "";
+	struct curl_slist *headers;
+	long status = 0;
+	CURLcode code;
+
+	*ret = (struct http_reply){.length = UINT64_MAX, .total = UINT64_MAX};
+	headers = set_options(h, &t, why);
+	code = curl_easy_perform(t.curl);
+	curl_easy_getinfo(t.curl, CURLINFO_RESPONSE_CODE, &status);
+	ret->status = (int)status;
+	give_handle(h, t.curl);
+	curl_slist_free_all(headers);
+	/* All that was asked for is there; the rest was not wanted. */
+	if (code == CURLE_WRITE_ERROR && q->into && ret->n_into == q->into_len && !t.too_long)
+		return 0;
+	if (code == CURLE_OK)
+		return 0;
+	buf_done(&ret->body);
+	return failed(&t, code, why, e);
+}

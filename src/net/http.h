@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * http.h: requests to HTTP services, over libcurl: one request and its answer, no retries, no
+ * redirects. Connections are kept and used again.
+ *
+ * Proxies are taken from the environment (https_proxy, no_proxy …) as libcurl does.
+ *
+ * Threads: an http is thread-safe; as many requests as threads ask are made at the same time.
+ */
+#ifndef HF_NET_HTTP_H
+#define HF_NET_HTTP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/mem.h"
+
+#define HTTP_BODY_MAX ((size_t)8 << 20) /* of an answer that is kept in memory */
+#define HTTP_TEXT 128			/* of a header that is kept */
+
+struct http;
+
+struct http_request {
+	const char *method;
+	const char *url;
+	const char *const *headers; /* "name: value" */
+	size_t n_headers;
+	/* The body, which PUT and POST have: `len` bytes in memory, or, where `data` is NULL, from
+	 * the beginning of a file. */
+	const void *data;
+	int fd;
+	uint64_t len;
+	/* Where the body of a 2xx answer goes, at most `into_len` bytes; NULL: to the reply. */
+	void *into;
+	size_t into_len;
+};
+
+struct http_reply {
+	int status;
+	uint64_t length;      /* of the body, as the answer says; UINT64_MAX: it does not */
+	uint64_t total;	      /* of the whole object, where only a range was sent; or UINT64_MAX */
+	char etag[HTTP_TEXT]; /* with its quotes; "" where there is none */
+	char date[HTTP_TEXT];
+	char region[HTTP_TEXT]; /* x-amz-bucket-region */
+	unsigned retry_after;	/* seconds, 0: not said */
+	size_t n_into;
+	struct buf body; /* the caller's: buf_done */
+};
+
+/* `ca` names a file of certificates to trust instead of the system's, or is NULL. Never NULL. */
+struct http *http_new(const char *ca);
+void http_free(struct http *h);
+/*
+ * 0: there is an answer, whatever its status. ERR_UNREACHABLE, ERR_TIMEOUT, ERR_DENIED (the
+ * server's certificate), ERR_LIMIT (a body longer than allowed), ERR_IO (the file).
+ */
+int http_do(struct http *h, const struct http_request *q, struct http_reply *ret, struct err *e);
+
+DEFINE_AUTO(http, http_free);
+
+#endif

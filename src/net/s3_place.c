@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/s3_place.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fio.h"
+#include "base/human.h"
+
+#define RETRY_US ((uint64_t)60 * 1000000)
+#define CREDENTIALS_MAX ((size_t)64 << 10)
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+void s3_place_done(struct s3_place *p)
+{
+	free(p->base);
+	free(p->host);
+	free(p->path);
+	free(p->prefix);
+	free(p->bucket);
+	free(p->region);
+	free(p->ca);
+	sigv4_key_done(&p->key);
+	*p = (struct s3_place){0};
+}
+
+/* The first of these variables that is set and not empty. */
+static const char *env(const char *a, const char *b)
+{
+	const char *v = getenv(a);
+
+	if ((!v || !*v) && b)
+		v = getenv(b);
+	return v && *v ? v : NULL;
+}
+
+/* ---- the key ---- */
+
+static char *trimmed(const char *p, const char *end)
+{
+	while (p < end && strchr(" \t\r", *p))
+		p++;
+	while (end > p && strchr(" \t\r", end[-1]))
+		end--;
+	return xstrndup(p, (size_t)(end - p));
+}
+
+static void set_secret(struct sigv4_key *k, const char *text)
+{
+	secret_free(k->secret);
+	k->secret = secret_of(text, strlen(text));
+}
+
+static void set_token(struct sigv4_key *k, const char *text)
+{
+	free(k->token);
+	k->token = xstrdup(text);
+}
+
+/* "name = value" */
+static void take_line(const char *p, const char *end, struct sigv4_key *k)
+{
+	const char *eq = memchr(p, '=', (size_t)(end - p));
+	char *name, *value;
+
+	if (!eq)
+		return;
+	name = trimmed(p, eq);
+	value = trimmed(eq + 1, end);
+	if (strcmp(name, "aws_access_key_id") == 0) {
+		free(k->id);
+		k->id = steal(&value);
+	} else if (strcmp(name, "aws_secret_access_key") == 0) {
+		set_secret(k, value);
+	} else if (strcmp(name, "aws_session_token") == 0) {
+		set_token(k, value);
+	}
+	if (value)
+		secret_wipe(value, strlen(value));
+	free(value);
+	free(name);
+}
+
+bool s3_credentials_parse(const char *text, size_t n, const char *profile, struct sigv4_key *ret)
+{
+	const char *p = text, *stop = text + n;
+	bool ours = false;
+
+	*ret = (struct sigv4_key){0};
+	while (p < stop) {
+		const char *nl = memchr(p, '\n', (size_t)(stop - p));
+		const char *end = nl ? nl : stop;
+		AUTO_FREE char *line = trimmed(p, end);
+		size_t len = strlen(line);
+
+		if (len > 1 && line[0] == '[' && line[len - 1] == ']') {
+			ours = len == strlen(profile) + 2 &&
+			       strncmp(line + 1, profile, len - 2) == 0;
+		} else if (ours && line[0] != '#' && line[0] != ';') {
+			take_line(p, end, ret);
+		}
+		secret_wipe(line, len);
+		p = end + 1;
+	}
+	if (ret->id && *ret->id && ret->secret && ret->secret->len)
+		return true;
+	sigv4_key_done(ret);
+	return false;
+}
+
+static int key_from_file(struct sigv4_key *ret, struct err *e)
+{
+	const char *profile = env("AWS_PROFILE", NULL), *home = env("HOME", NULL);
+	const char *named = env("AWS_SHARED_CREDENTIALS_FILE", NULL);
+	AUTO_FREE char *path = NULL;
+	AUTO_BUF text = BUF_INIT;
+	struct err why = {0};
+	bool found = false;
+
+	path = named ? xstrdup(named) : xasprintf("%s/.aws/credentials", home ? home : "");
+	profile = profile ? profile : "default";
+	if (fio_slurp(path, CREDENTIALS_MAX, &text, &why) == 0) {
+		found = s3_credentials_parse((const char *)text.data, text.len, profile, ret);
+		secret_wipe(text.data, text.len);
+	} else if (why.kind != ERR_NOENT || named) {
+		if (e)
+			*e = why;
+		return -1;
+	}
+	return found ? 0
+		     : err_set(e, ERR_INVALID,
+			       "no key for the S3 target: set AWS_ACCESS_KEY_ID and "
+			       "AWS_SECRET_ACCESS_KEY, or write the profile '%s' in %s",
+			       profile, path);
+}
+
+static int find_key(struct sigv4_key *ret, struct err *e)
+{
+	const char *id = env("AWS_ACCESS_KEY_ID", NULL);
+	const char *secret = env("AWS_SECRET_ACCESS_KEY", NULL);
+	const char *token = env("AWS_SESSION_TOKEN", NULL);
+
+	if (!id && !secret)
+		return key_from_file(ret, e);
+	if (!id || !secret)
+		return err_set(e, ERR_INVALID, "%s is set and %s is not: both are needed",
+			       id ? "AWS_ACCESS_KEY_ID" : "AWS_SECRET_ACCESS_KEY",
+			       id ? "AWS_SECRET_ACCESS_KEY" : "AWS_ACCESS_KEY_ID");
+	ret->id = xstrdup(id);
+	set_secret(ret, secret);
+	if (token)
+		set_token(ret, token);
+	return 0;
+}
+
+/* ---- the place ---- */
+
+enum style { STYLE_UNKNOWN, STYLE_PATH, STYLE_VIRTUAL };
+
+struct parsing {
+	struct s3_place *p;
+	char *endpoint; /* "https://host:port", or NULL: Amazon's */
+	enum style style;
+};
+
+static int take_option(struct parsing *g, const char *name, const char *value, struct err *e)
+{
+	if (strcmp(name, "region") == 0 && *value) {
+		free(g->p->region);
+		g->p->region = xstrdup(value);
+		return 0;
+	}
+	if (strcmp(name, "style") == 0 && strcmp(value, "path") == 0) {
+		g->style = STYLE_PATH;
+		return 0;
+	}
+	if (strcmp(name, "style") == 0 && strcmp(value, "virtual") == 0) {
+		g->style = STYLE_VIRTUAL;
+		return 0;
+	}
+	if (strcmp(name, "retry") == 0 && human_parse_duration(value, &g->p->retry_us))
+		return 0;
+	return err_set(e, ERR_INVALID,
+		       "the target's option '%s=%s': write region=NAME, style=path, "
+		       "style=virtual or retry=TIME (like 2m)",
+		       name, value);
+}
+
+static int take_options(struct parsing *g, char *text, struct err *e)
+{
+	char *rest = NULL;
+
+	for (char *o = strtok_r(text, "&", &rest); o; o = strtok_r(NULL, "&", &rest)) {
+		char *eq = strchr(o, '=');
+
+		if (eq)
+			*eq = 0;
+		if (take_option(g, o, eq ? eq + 1 : "", e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int check_endpoint(const char *url, struct err *e)
+{
+	const char *host = strstr(url, "://");
+
+	if ((strncmp(url, "https://", 8) != 0 && strncmp(url, "http://", 7) != 0) || !host[3] ||
+	    host[3 + strspn(host + 3, LETTERS ".-:[]_")])
+		return err_set(e, ERR_INVALID,
+			       "the S3 service '%s': write http://HOST[:PORT] or "
+			       "https://HOST[:PORT]",
+			       url);
+	return 0;
+}
+
+/* Take "https://host:port" off the front, or what the environment says. */
+static int take_endpoint(struct parsing *g, const char **rest, struct err *e)
+{
+	const char *url = *rest, *given = env("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL");
+	const char *host = strstr(url, "://");
+	size_t n;
+
+	if (host && host < url + strcspn(url, "/")) {
+		n = (size_t)(host + 3 - url) + strcspn(host + 3, "/");
+		g->endpoint = xstrndup(url, n);
+		*rest = url + n + (url[n] == '/');
+		return check_endpoint(g->endpoint, e);
+	}
+	if (strncmp(url, "//", 2) == 0)
+		*rest = url + 2;
+	if (!given)
+		return 0;
+	n = strlen(given);
+	while (n && given[n - 1] == '/')
+		n--;
+	g->endpoint = xstrndup(given, n);
+	return check_endpoint(g->endpoint, e);
+}
+
+static int take_bucket(struct parsing *g, const char *text, struct err *e)
+{
+	size_t n = strcspn(text, "/");
+	const char *prefix = text + n + (text[n] == '/');
+	size_t m = strlen(prefix);
+
+	if (n < 3 || n > 63 || strspn(text, LETTERS ".-_") < n)
+		return err_set(e, ERR_INVALID,
+			       "the bucket '%.*s': a name has 3 to 63 letters, digits, '.', '-' or "
+			       "'_'; write s3:BUCKET/PREFIX or s3:https://HOST/BUCKET/PREFIX",
+			       (int)n, text);
+	if (m > 256 || prefix[strspn(prefix, LETTERS "._-/")] || prefix[0] == '/' ||
+	    strstr(prefix, "//") || strstr(prefix, ".."))
+		return err_set(e, ERR_INVALID,
+			       "the prefix '%s': write at most 256 letters, digits, '.', '-', '_' "
+			       "and single '/' between them",
+			       prefix);
+	g->p->bucket = xstrndup(text, n);
+	g->p->prefix = xasprintf("%s%s", prefix, m && prefix[m - 1] != '/' ? "/" : "");
+	return 0;
+}
+
+/* Amazon wants the bucket in the host's name; others mostly know only the path. */
+static void settle(struct parsing *g)
+{
+	struct s3_place *p = g->p;
+	const char *region = env("AWS_REGION", "AWS_DEFAULT_REGION");
+	const char *host;
+	bool tls_name = strchr(p->bucket, '.') == NULL;
+
+	if (!p->region)
+		p->region = xstrdup(region ? region : "us-east-1");
+	if (g->style == STYLE_UNKNOWN)
+		g->style = g->endpoint || !tls_name ? STYLE_PATH : STYLE_VIRTUAL;
+	if (!g->endpoint)
+		g->endpoint = xasprintf("https://s3.%s.amazonaws.com", p->region);
+	host = strstr(g->endpoint, "://") + 3;
+	if (g->style == STYLE_VIRTUAL) {
+		p->host = xasprintf("%s.%s", p->bucket, host);
+		p->path = xstrdup("/");
+	} else {
+		p->host = xstrdup(host);
+		p->path = xasprintf("/%s/", p->bucket);
+	}
+	p->base = xasprintf("%.*s%s", (int)(host - g->endpoint), g->endpoint, p->host);
+	p->ca = xstrdup0(env("AWS_CA_BUNDLE", NULL));
+}
+
+int s3_place_parse(const char *url, struct s3_place *ret, struct err *e)
+{
+	struct parsing g = {.p = ret};
+	const char *query = strchr(url, '?'), *rest;
+	AUTO_FREE char *plain = xstrndup(url, query ? (size_t)(query - url) : strlen(url));
+	AUTO_FREE char *options = xstrdup(query ? query + 1 : "");
+	int rc;
+
+	*ret = (struct s3_place){.retry_us = RETRY_US};
+	rest = plain;
+	rc = take_options(&g, options, e);
+	if (rc == 0)
+		rc = take_endpoint(&g, &rest, e);
+	if (rc == 0)
+		rc = take_bucket(&g, rest, e);
+	if (rc == 0)
+		rc = find_key(&ret->key, e);
+	if (rc == 0)
+		settle(&g);
+	else
+		s3_place_done(ret);
+	free(g.endpoint);
+	return rc;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "repo/presence.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "repo/idset.h"
+
+#define ASK_MAX 64
+
+struct presence {
+	struct store *store;
+	pthread_mutex_t lock;
+	struct idset there, gone; /* names of packs: hashes like ids */
+	unsigned asked;
+	bool listed;
+};
+
+struct presence *presence_new(struct store *s)
+{
+	struct presence *p = xcalloc(1, sizeof(*p));
+
+	p->store = s;
+	pthread_mutex_init(&p->lock, NULL);
+	return p;
+}
+
+void presence_free(struct presence *p)
+{
+	if (!p)
+		return;
+	idset_done(&p->there);
+	idset_done(&p->gone);
+	pthread_mutex_destroy(&p->lock);
+	free(p);
+}
+
+static int note(void *arg, const char *key, uint64_t size, struct err *e)
+{
+	struct presence *p = arg;
+	struct block_id name;
+
+	(void)size;
+	(void)e;
+	if (pack_key_parse(key, name.b) && !block_id_is_zero(&name))
+		idset_add(&p->there, &name);
+	return 0;
+}
+
+/* Called with the lock held: others would ask the same. */
+static int ask(struct presence *p, const struct block_id *name, struct err *e)
+{
+	char key[STORE_KEY_MAX];
+	int there;
+
+	if (!p->listed && p->asked++ == ASK_MAX) {
+		p->listed = true;
+		if (store_list(p->store, "packs/", note, p, e) < 0)
+			return -1;
+		if (idset_has(&p->there, name))
+			return 1;
+	}
+	pack_key_name(name->b, key);
+	there = store_has(p->store, key, e);
+	if (there >= 0 && !block_id_is_zero(name))
+		idset_add(there ? &p->there : &p->gone, name);
+	return there;
+}
+
+int presence_any(struct presence *p, const struct location *places, size_t n, struct err *e)
+{
+	int there = 0;
+
+	pthread_mutex_lock(&p->lock);
+	for (size_t i = 0; i < n && there == 0; i++) {
+		struct block_id name;
+
+		memcpy(name.b, places[i].pack, HASH_BYTES);
+		if (idset_has(&p->there, &name))
+			there = 1;
+		else if (!idset_has(&p->gone, &name))
+			there = ask(p, &name, e);
+	}
+	pthread_mutex_unlock(&p->lock);
+	return there;
+}

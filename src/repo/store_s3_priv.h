@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store_s3_priv.h: what store_s3.c (objects) and store_s3_session.c (sessions and uploads) share:
+ * how a session lies in a bucket.
+ *
+ * "points/ID" decides, alone: it is first a mark of exactly S3_MARK bytes, which are random, so
+ * that its etag is its own; then the point, or exactly S3_REVOKED bytes, which stay. Every step
+ * from the mark on names its etag as a condition. No point is that short. "sessions/ID" holds the
+ * session's object, for others to see whether its owner lives; it decides nothing.
+ */
+#ifndef HF_REPO_STORE_S3_PRIV_H
+#define HF_REPO_STORE_S3_PRIV_H
+
+#include <pthread.h>
+
+#include "net/s3.h"
+#include "repo/store.h"
+
+#define S3_MARK 48
+#define S3_REVOKED 47
+#define S3_POINTS "points/"
+#define S3_SESSIONS "sessions/"
+
+struct s3_store {
+	struct store s;
+	struct s3 *s3;
+	pthread_mutex_t lock;
+	bool probed; /* conditions are known to be kept */
+};
+
+static inline struct s3_store *s3_of(struct store *s)
+{
+	return (struct s3_store *)s;
+}
+
+/* Is an object of points/ with this size no point? */
+static inline bool s3_no_point(uint64_t size)
+{
+	return size == S3_MARK || size == S3_REVOKED;
+}
+
+/* PREFIX and an id. */
+void s3_name(const char *prefix, const char *id, char out[STORE_KEY_MAX]);
+/* Is what lies at `key` exactly these bytes? 1, 0, -1. */
+int s3_holds(struct s3_store *d, const char *key, const void *data, size_t len, struct err *e);
+
+struct store_session *s3_session_begin(struct store *s, const char *id, const void *data,
+				       size_t len, struct err *e);
+int s3_session_revoke(struct store *s, const char *id, struct err *e);
+
+#endif
