@@ -40,7 +40,8 @@ await() { # WHAT COMMAND… : for a minute
 }
 
 configure() {
-	local mon1 mon2 rgw fsid
+	local mon1 mon2 rgw fsid classes
+	classes=$(dirname "$(find /usr/lib -name libcls_rgw.so -print -quit)") # relative in Debian 13's build
 	read -r mon1 mon2 rgw < <(free_ports 3)
 	fsid=$(cat /proc/sys/kernel/random/uuid)
 	echo "http://127.0.0.1:$rgw" >"$dir/url"
@@ -69,6 +70,7 @@ mon_data = $dir/mon
 [osd.0]
 osd_data = $dir/osd
 osd_objectstore = bluestore
+osd_class_dir = $classes
 bluestore_block_size = 8589934592
 osd_memory_target = 939524096
 bluestore_cache_size = 67108864
