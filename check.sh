@@ -15,7 +15,7 @@ export PYTHONDONTWRITEBYTECODE=1
 # A test that hangs is a failure; a sanitizer's finding is one too.
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:exitcode=99 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
-fuzz_seconds=${HF_FUZZ_SECONDS:-10}
+fuzz_seconds=${HF_FUZZ_SECONDS:-7}
 
 if [ -t 1 ]; then bold=$'\e[1m' plain=$'\e[0m'; else bold='' plain=''; fi
 say() { printf '\n%s== %s%s  (%d s)\n' "$bold" "$*" "$plain" "$SECONDS"; }
@@ -121,9 +121,9 @@ stage_tsan() {
 }
 
 stage_valgrind() {
-	say "valgrind: unit tests"
+	say "valgrind: unit tests, but for the slowest"
 	build debug gcc --buildtype=debug &&
-		tests debug --suite unit -t 20 \
+		tests debug --suite unit --no-suite slow -t 20 \
 			--wrap "valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite"
 }
 

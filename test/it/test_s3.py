@@ -130,7 +130,7 @@ def test_chaos(holdfast, ceph, folder):
         repo = BucketRepo(holdfast, folder, ceph, ceph.new_bucket(), proxy.url).init()
         proxy.faults, proxy.share = Fault.ALL, 0.01
         chaos = Chaos(repo, random.Random(20261121))
-        until = time.monotonic() + 30
+        until = time.monotonic() + 20
         while time.monotonic() < until:
             if len(chaos.runs) < 5:
                 chaos.start()

@@ -295,13 +295,15 @@ proctype Collector(byte me)
 		!frozen;
 		if
 		:: there & BIT(0) -> drop = BIT(0)
+#ifndef FEW_DROPS
 		:: there & BIT(1) -> drop = BIT(1)
 		:: (there & 3) == 3 -> drop = 3
 		:: there & BIT(2) -> drop = BIT(2)
-		:: there & BIT(4) -> drop = BIT(4)
 		:: (there & 5) == 5 -> drop = 5
-		:: me == 1 && epoch[0] -> drop = epoch[0] /* what another one left, or is still at */
 		:: me == 1 && epoch[0] -> drop = epoch[0] | (there & 3)
+#endif
+		:: there & BIT(4) -> drop = BIT(4)
+		:: me == 1 && epoch[0] -> drop = epoch[0] /* what another one left, or is still at */
 		fi
 	}
 	collect(me, drop);

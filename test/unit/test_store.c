@@ -13,7 +13,7 @@
 #include "repo/store_fault.h"
 #include "repo/store_hook.h"
 
-/* A bucket only where HF_TEST_S3 says which: the integration tests start a service for it. */
+/* A bucket, and nothing else, where HF_TEST_S3 says which: integration tests start a service. */
 enum backend { ON_DIR, ON_MEM, ON_FAULT, ON_HOOK, ON_S3, BACKENDS };
 static const char *const backend_names[BACKENDS] = {"dir", "mem", "fault", "hook", "s3"};
 
@@ -545,7 +545,7 @@ int main(void)
 	size_t n = 0;
 
 	for (unsigned b = 0; b < BACKENDS; b++) {
-		if (b == ON_S3 && !getenv("HF_TEST_S3"))
+		if ((b == ON_S3) != (getenv("HF_TEST_S3") != NULL))
 			continue;
 		for (size_t i = 0; i < ARRAY_LEN(conformance); i++, n++) {
 			snprintf(names[n], sizeof(names[n]), "%s: %s", backend_names[b],
