@@ -112,7 +112,7 @@ power_cuts() {
 	wait
 	states=$(sed -n 's/.* operations, \([0-9]*\) different states, 0 wrong$/\1/p' "$results"/power-?.log | awk '{ n += $1 } END { print n + 0 }')
 	echo "$states states"
-	judge power-cuts test "$states" -ge 10000
+	judge power-cuts test "$states" -ge 10000 || tail -n 20 "$results"/power-[12].log
 }
 
 stage_tsan() {

@@ -55,13 +55,15 @@ void s3_free(struct s3 *s)
 struct call {
 	const char *method;
 	const char *key;   /* NULL: the bucket */
-	const char *query; /* sorted and encoded, or "" */
+	const char *query; /* sorted and encoded; NULL: none */
 	const char *sha256;
 	const char *condition, *condition_value; /* "if-match", or NULL */
 	uint64_t from, to;			 /* range, where `ranged` */
 	bool ranged;
 	struct http_request http; /* its body, and where the answer's goes */
-	struct http_reply reply;
+	struct http_reply reply;  /* without its body: that goes here, if it is no refusal */
+	struct buf *body;	  /* or NULL: it is not wanted */
+	struct s3_error error;	  /* what the service says of a refusal */
 };
 
 static void add_header(struct sigv4_request *r, const char *name, const char *value)
@@ -96,7 +98,8 @@ static int send_signed(struct s3 *s, struct call *c, const char *url, const stru
 static int try_once(struct s3 *s, struct call *c, struct err *e)
 {
 	time_t now = (time_t)(clock_wall_us() / 1000000) + (time_t)atomic_load(&s->clock_off);
-	struct sigv4_request r = {.method = c->method, .query = c->query, .payload = c->sha256};
+	const char *query = c->query ? c->query : "";
+	struct sigv4_request r = {.method = c->method, .query = query, .payload = c->sha256};
 	char date[SIGV4_DATE], range[64];
 	AUTO_BUF path = BUF_INIT;
 	AUTO_FREE char *url = NULL;
@@ -108,7 +111,7 @@ static int try_once(struct s3 *s, struct call *c, struct err *e)
 		sigv4_encode(c->key, true, &path);
 	}
 	r.path = buf_str(&path);
-	url = xasprintf("%s%s%s%s", s->place.base, r.path, *c->query ? "?" : "", c->query);
+	url = xasprintf("%s%s%s%s", s->place.base, r.path, *query ? "?" : "", query);
 	add_header(&r, "host", s->place.host);
 	if (c->condition)
 		add_header(&r, c->condition, c->condition_value);
@@ -126,9 +129,9 @@ static int try_once(struct s3 *s, struct call *c, struct err *e)
 
 /* ---- trying again ---- */
 
-static bool is_code(const struct s3_error *x, const char *code)
+static bool is_code(const struct call *c, const char *code)
 {
-	return strcmp(x->code, code) == 0;
+	return strcmp(c->error.code, code) == 0;
 }
 
 /* Take the time from the service. It is only for signatures. */
@@ -142,33 +145,36 @@ static bool set_clock(struct s3 *s, const struct http_reply *r)
 	return true;
 }
 
-static bool may_pass(struct s3 *s, const struct http_reply *r, const struct s3_error *x)
-{
-	if (is_code(x, "RequestTimeTooSkewed"))
-		return set_clock(s, r);
-	return r->status >= 500 || r->status == 429 || r->status == 408 ||
-	       is_code(x, "ConditionalRequestConflict") || is_code(x, "OperationAborted") ||
-	       is_code(x, "RequestTimeout") || is_code(x, "SlowDown");
-}
-
-static int refused(struct s3 *s, const struct call *c, const struct s3_error *x, struct err *e)
+static bool may_pass(struct s3 *s, const struct call *c)
 {
 	const struct http_reply *r = &c->reply;
+
+	if (is_code(c, "RequestTimeTooSkewed"))
+		return set_clock(s, r);
+	return r->status >= 500 || r->status == 429 || r->status == 408 ||
+	       is_code(c, "ConditionalRequestConflict") || is_code(c, "OperationAborted") ||
+	       is_code(c, "RequestTimeout") || is_code(c, "SlowDown");
+}
+
+static int refused(struct s3 *s, const struct call *c, struct err *e)
+{
+	const struct http_reply *r = &c->reply;
+	const struct s3_error *x = &c->error;
 	enum err_kind kind = r->status == 404			    ? ERR_NOENT
 			     : r->status == 403 || r->status == 401 ? ERR_DENIED
 								    : ERR_IO;
 
-	if (is_code(x, "NoSuchBucket"))
+	if (is_code(c, "NoSuchBucket"))
 		return err_set(e, ERR_NOENT,
 			       "%s: there is no bucket '%s': create it first, or check its name "
 			       "and the service's address",
 			       s->place.base, s->place.bucket);
-	if (r->status == 301 || r->status == 307 || is_code(x, "AuthorizationHeaderMalformed"))
+	if (r->status == 301 || r->status == 307 || is_code(c, "AuthorizationHeaderMalformed"))
 		return err_set(e, ERR_INVALID,
 			       "%s: the bucket '%s' is in region '%s': add ?region=NAME to the "
 			       "target, or set AWS_REGION",
 			       s->place.base, s->place.bucket, r->region[0] ? r->region : "?");
-	if (is_code(x, "QuotaExceeded") || r->status == 507)
+	if (is_code(c, "QuotaExceeded") || r->status == 507)
 		kind = ERR_NOSPACE;
 	return err_set(e, kind, "%s %s/%s%s: the service answers %d%s%s%s%s", c->method,
 		       s->place.bucket, s->place.prefix, c->key ? c->key : "", r->status,
@@ -194,6 +200,19 @@ static bool wanted(int status, const int *statuses)
 	return false;
 }
 
+static void take_body(struct call *c)
+{
+	bool fine = c->reply.status >= 200 && c->reply.status < 300;
+
+	c->error = (struct s3_error){0};
+	if (!fine)
+		s3_error_parse(c->reply.body.data, c->reply.body.len, &c->error);
+	if (fine && c->body)
+		*c->body = c->reply.body;
+	else
+		buf_done(&c->reply.body);
+}
+
 /* Try until the answer is one of `statuses` (which ends with 0). */
 static int perform(struct s3 *s, struct call *c, const int *statuses, struct err *e)
 {
@@ -203,16 +222,14 @@ static int perform(struct s3 *s, struct call *c, const int *statuses, struct err
 		c->sha256 = EMPTY_SHA256;
 	for (unsigned tries = 0;; tries++) {
 		struct err why = {0};
-		struct s3_error x = {0};
 		bool again;
 
 		if (try_once(s, c, &why) == 0) {
+			take_body(c);
 			if (wanted(c->reply.status, statuses))
 				return 0;
-			s3_error_parse(c->reply.body.data, c->reply.body.len, &x);
-			again = may_pass(s, &c->reply, &x);
-			refused(s, c, &x, &why);
-			buf_done(&c->reply.body);
+			again = may_pass(s, c);
+			refused(s, c, &why);
 		} else {
 			again = why.kind == ERR_UNREACHABLE || why.kind == ERR_TIMEOUT;
 		}
@@ -242,12 +259,11 @@ static void take_info(const struct http_reply *r, struct s3_info *ret)
 
 int s3_head(struct s3 *s, const char *key, struct s3_info *ret, struct err *e)
 {
-	struct call c = {.method = "HEAD", .key = key, .query = ""};
+	struct call c = {.method = "HEAD", .key = key};
 	uint8_t byte;
 
 	if (perform(s, &c, (const int[]){200, 404, 301, 307, 400, 403, 503, 0}, e) < 0)
 		return -1;
-	buf_done(&c.reply.body);
 	if (c.reply.status == 404)
 		return absent(s, key, e);
 	/* The answer to a HEAD cannot say why; that to a GET does. */
@@ -263,8 +279,7 @@ int s3_head(struct s3 *s, const char *key, struct s3_info *ret, struct err *e)
 ssize_t s3_get(struct s3 *s, const char *key, uint64_t off, void *data, size_t len,
 	       struct s3_info *ret, struct err *e)
 {
-	struct call c = {.method = "GET", .key = key, .query = "", .ranged = true};
-	struct s3_error x;
+	struct call c = {.method = "GET", .key = key, .ranged = true};
 
 	c.from = off;
 	c.to = off + len - 1;
@@ -272,10 +287,8 @@ ssize_t s3_get(struct s3 *s, const char *key, uint64_t off, void *data, size_t l
 	c.http.into_len = len;
 	if (perform(s, &c, (const int[]){200, 206, 404, 416, 0}, e) < 0)
 		return -1;
-	s3_error_parse(c.reply.body.data, c.reply.body.len, &x);
-	buf_done(&c.reply.body);
 	if (c.reply.status == 404)
-		return is_code(&x, "NoSuchBucket") ? refused(s, &c, &x, e) : absent(s, key, e);
+		return is_code(&c, "NoSuchBucket") ? refused(s, &c, e) : absent(s, key, e);
 	if (c.reply.status == 200 && off > 0)
 		return err_set(e, ERR_UNSUPPORTED,
 			       "%s: the service sends whole objects where a range is asked for: "
@@ -297,9 +310,9 @@ static const char *hash_of(const struct s3_put *put, char text[S3_SHA_TEXT])
 	return hex_encode(hash, sizeof(hash), text);
 }
 
-void s3_bare_etags(struct s3 *s)
+void s3_bare_etags(struct s3 *s, bool bare)
 {
-	atomic_store(&s->bare_etags, true);
+	atomic_store(&s->bare_etags, bare);
 }
 
 static void set_condition(struct s3 *s, const struct s3_put *put, struct call *c,
@@ -331,7 +344,7 @@ static int condition_failed(struct s3 *s, const struct s3_put *put, struct err *
 
 int s3_put(struct s3 *s, const struct s3_put *put, char *ret_etag, struct err *e)
 {
-	struct call c = {.method = "PUT", .key = put->key, .query = ""};
+	struct call c = {.method = "PUT", .key = put->key};
 	char hash[S3_SHA_TEXT], etag[S3_ETAG];
 
 	c.sha256 = hash_of(put, hash);
@@ -348,7 +361,6 @@ int s3_put(struct s3 *s, const struct s3_put *put, char *ret_etag, struct err *e
 				: (const int[]){200, 0},
 		    e) < 0)
 		return -1;
-	buf_done(&c.reply.body);
 	if (c.reply.status != 200)
 		return condition_failed(s, put, e);
 	if (ret_etag)
@@ -358,12 +370,9 @@ int s3_put(struct s3 *s, const struct s3_put *put, char *ret_etag, struct err *e
 
 int s3_delete(struct s3 *s, const char *key, struct err *e)
 {
-	struct call c = {.method = "DELETE", .key = key, .query = ""};
+	struct call c = {.method = "DELETE", .key = key};
 
-	if (perform(s, &c, (const int[]){200, 204, 404, 0}, e) < 0)
-		return -1;
-	buf_done(&c.reply.body);
-	return 0;
+	return perform(s, &c, (const int[]){200, 204, 404, 0}, e);
 }
 
 /* ---- listing ---- */
@@ -386,9 +395,9 @@ static int give_page(struct s3 *s, const struct s3_page *page, s3_list_fn *fn, v
 static int get_page(struct s3 *s, const char *prefix, const char *token, struct s3_page *ret,
 		    struct err *e)
 {
-	struct call c = {.method = "GET"};
 	AUTO_BUF query = BUF_INIT;
-	int rc;
+	AUTO_BUF body = BUF_INIT;
+	struct call c = {.method = "GET", .body = &body};
 
 	if (*token) {
 		buf_text(&query, "continuation-token=");
@@ -401,9 +410,8 @@ static int get_page(struct s3 *s, const char *prefix, const char *token, struct 
 	c.query = buf_str(&query);
 	if (perform(s, &c, (const int[]){200, 0}, e) < 0)
 		return -1;
-	rc = s3_page_parse(c.reply.body.data, c.reply.body.len, ret, e);
-	buf_done(&c.reply.body);
-	return rc < 0 ? err_wrap(e, "%s", s->place.base) : 0;
+	return s3_page_parse(body.data, body.len, ret, e) < 0 ? err_wrap(e, "%s", s->place.base)
+							      : 0;
 }
 
 int s3_list(struct s3 *s, const char *prefix, s3_list_fn *fn, void *arg, struct err *e)

@@ -52,10 +52,10 @@ static void set_secret(struct sigv4_key *k, const char *text)
 	k->secret = secret_of(text, strlen(text));
 }
 
-static void set_token(struct sigv4_key *k, const char *text)
+static void set_text(char **p, const char *text)
 {
-	free(k->token);
-	k->token = xstrdup(text);
+	free(*p);
+	*p = xstrdup(text);
 }
 
 /* "name = value" */
@@ -68,16 +68,13 @@ static void take_line(const char *p, const char *end, struct sigv4_key *k)
 		return;
 	name = trimmed(p, eq);
 	value = trimmed(eq + 1, end);
-	if (strcmp(name, "aws_access_key_id") == 0) {
-		free(k->id);
-		k->id = steal(&value);
-	} else if (strcmp(name, "aws_secret_access_key") == 0) {
+	if (strcmp(name, "aws_access_key_id") == 0)
+		set_text(&k->id, value);
+	else if (strcmp(name, "aws_secret_access_key") == 0)
 		set_secret(k, value);
-	} else if (strcmp(name, "aws_session_token") == 0) {
-		set_token(k, value);
-	}
-	if (value)
-		secret_wipe(value, strlen(value));
+	else if (strcmp(name, "aws_session_token") == 0)
+		set_text(&k->token, value);
+	secret_wipe(value, strlen(value));
 	free(value);
 	free(name);
 }
@@ -149,8 +146,7 @@ static int find_key(struct sigv4_key *ret, struct err *e)
 			       id ? "AWS_SECRET_ACCESS_KEY" : "AWS_ACCESS_KEY_ID");
 	ret->id = xstrdup(id);
 	set_secret(ret, secret);
-	if (token)
-		set_token(ret, token);
+	ret->token = xstrdup0(token);
 	return 0;
 }
 
@@ -167,8 +163,7 @@ struct parsing {
 static int take_option(struct parsing *g, const char *name, const char *value, struct err *e)
 {
 	if (strcmp(name, "region") == 0 && *value) {
-		free(g->p->region);
-		g->p->region = xstrdup(value);
+		set_text(&g->p->region, value);
 		return 0;
 	}
 	if (strcmp(name, "style") == 0 && strcmp(value, "path") == 0) {

@@ -35,6 +35,12 @@ void presence_free(struct presence *p)
 	free(p);
 }
 
+static void remember(struct idset *set, const struct block_id *name)
+{
+	if (!block_id_is_zero(name))
+		idset_add(set, name);
+}
+
 static int note(void *arg, const char *key, uint64_t size, struct err *e)
 {
 	struct presence *p = arg;
@@ -42,8 +48,8 @@ static int note(void *arg, const char *key, uint64_t size, struct err *e)
 
 	(void)size;
 	(void)e;
-	if (pack_key_parse(key, name.b) && !block_id_is_zero(&name))
-		idset_add(&p->there, &name);
+	if (pack_key_parse(key, name.b))
+		remember(&p->there, &name);
 	return 0;
 }
 
@@ -62,8 +68,8 @@ static int ask(struct presence *p, const struct block_id *name, struct err *e)
 	}
 	pack_key_name(name->b, key);
 	there = store_has(p->store, key, e);
-	if (there >= 0 && !block_id_is_zero(name))
-		idset_add(there ? &p->there : &p->gone, name);
+	if (there >= 0)
+		remember(there ? &p->there : &p->gone, name);
 	return there;
 }
 

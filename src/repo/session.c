@@ -300,30 +300,23 @@ uint64_t session_stored(const struct session *s)
 
 /* ---- blocks ---- */
 
-/* In a run, and in a pack that this session may count on. */
-static int indexed(struct session *s, const struct block_id *id, bool all, struct err *e)
-{
-	struct location places[INDEX_PLACES];
-	size_t n;
-
-	if (index_find(repo_index(s->repo), id, &s->condemned, all, places, &n, e) < 0)
-		return -1;
-	return n && s->presence ? presence_any(s->presence, places, n, e) : n > 0;
-}
-
 int session_knows(struct session *s, const struct block_id *id, struct err *e)
 {
+	struct location places[INDEX_PLACES];
 	bool pending;
-	int rc;
+	size_t n;
 
 	pthread_rwlock_rdlock(&s->ids_lock);
 	pending = idset_has(&s->ids, id);
 	pthread_rwlock_unlock(&s->ids_lock);
 	if (pending)
 		return 1;
-	rc = indexed(s, id, false, e);
-	/* The newest place may be of no use, and an older one be. */
-	return rc == 0 && s->presence ? indexed(s, id, true, e) : rc;
+	/* Where packs have to be looked at, the newest place may be of no use, and an older one be.
+	 */
+	if (index_find(repo_index(s->repo), id, &s->condemned, s->presence != NULL, places, &n, e) <
+	    0)
+		return -1;
+	return n && s->presence ? presence_any(s->presence, places, n, e) : n > 0;
 }
 
 static void add_places(struct session *s, const struct pack_done *d)

@@ -65,15 +65,35 @@ static int s3_store_size(struct store *s, const char *key, uint64_t *ret_size, s
 	return 0;
 }
 
-int s3_holds(struct s3_store *d, const char *key, const void *data, size_t len, struct err *e)
+int s3_holds(struct s3_store *d, const char *key, const void *data, size_t len, char *ret_etag,
+	     struct err *e)
 {
 	AUTO_FREE uint8_t *got = xmalloc(len + 1);
 	struct err why = {0};
-	ssize_t n = s3_get(d->s3, key, 0, got, len + 1, NULL, &why);
+	struct s3_info info;
+	ssize_t n = s3_get(d->s3, key, 0, got, len + 1, &info, &why);
 
-	if (n >= 0)
-		return (size_t)n == len && memcmp(got, data, len) == 0;
-	if (why.kind == ERR_NOENT)
+	if (n < 0 && why.kind == ERR_NOENT)
+		return 0;
+	if (n < 0 && e)
+		*e = why;
+	if (n < 0)
+		return -1;
+	if ((size_t)n != len || memcmp(got, data, len) != 0)
+		return 0;
+	if (ret_etag)
+		memcpy(ret_etag, info.etag, S3_ETAG);
+	return 1;
+}
+
+int s3_create(struct s3_store *d, const char *key, const void *data, size_t len, char *ret_etag,
+	      struct err *e)
+{
+	struct s3_put put = {.key = key, .data = data, .len = len, .if_absent = true};
+	struct err why = {0};
+
+	if (s3_put(d->s3, &put, ret_etag, &why) == 0 ||
+	    (why.kind == ERR_EXISTS && s3_holds(d, key, data, len, ret_etag, NULL) > 0))
 		return 0;
 	if (e)
 		*e = why;
@@ -82,16 +102,7 @@ int s3_holds(struct s3_store *d, const char *key, const void *data, size_t len, 
 
 static int s3_put_new(struct store *s, const char *key, const void *data, size_t len, struct err *e)
 {
-	struct s3_store *d = s3_of(s);
-	struct s3_put put = {.key = key, .data = data, .len = len, .if_absent = true};
-	struct err why = {0};
-
-	if (s3_put(d->s3, &put, NULL, &why) == 0 ||
-	    (why.kind == ERR_EXISTS && s3_holds(d, key, data, len, NULL) > 0))
-		return 0;
-	if (e)
-		*e = why;
-	return -1;
+	return s3_create(s3_of(s), key, data, len, NULL, e);
 }
 
 static int s3_remove(struct store *s, const char *key, struct err *e)

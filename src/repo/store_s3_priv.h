@@ -26,6 +26,7 @@ struct s3_store {
 	struct s3 *s3;
 	pthread_mutex_t lock;
 	bool probed; /* conditions are known to be kept */
+	bool bare;   /* ... with etags without their quotes */
 };
 
 static inline struct s3_store *s3_of(struct store *s)
@@ -41,8 +42,13 @@ static inline bool s3_no_point(uint64_t size)
 
 /* PREFIX and an id. */
 void s3_name(const char *prefix, const char *id, char out[STORE_KEY_MAX]);
-/* Is what lies at `key` exactly these bytes? 1, 0, -1. */
-int s3_holds(struct s3_store *d, const char *key, const void *data, size_t len, struct err *e);
+/* Is what lies at `key` exactly these bytes? 1, 0, -1. If so, `ret_etag` takes its etag, unless
+ * that is NULL. */
+int s3_holds(struct s3_store *d, const char *key, const void *data, size_t len, char *ret_etag,
+	     struct err *e);
+/* Create it if it is absent, else ERR_EXISTS; `ret_etag` as above. */
+int s3_create(struct s3_store *d, const char *key, const void *data, size_t len, char *ret_etag,
+	      struct err *e);
 
 struct store_session *s3_session_begin(struct store *s, const char *id, const void *data,
 				       size_t len, struct err *e);

@@ -86,8 +86,7 @@ static int must_fail(struct s3_store *d, const char *key, bool if_absent, const 
 	return only(if_absent ? ERR_EXISTS : ERR_CONFLICT, &why, e) < 0 ? -1 : 1;
 }
 
-/* An etag that is the object's: where it is not taken for that, the form is tried without quotes.
- */
+/* An etag that is the object's: where it is not taken for that, in the other form. */
 static int must_match(struct s3_store *d, const char *key, const char *etag, char *ret_etag,
 		      struct err *e)
 {
@@ -97,7 +96,8 @@ static int must_match(struct s3_store *d, const char *key, const char *etag, cha
 		return 0;
 	if (only(ERR_CONFLICT, &why, e) < 0)
 		return -1;
-	s3_bare_etags(d->s3);
+	d->bare = !d->bare;
+	s3_bare_etags(d->s3, d->bare);
 	return probe_put(d, key, false, etag, ret_etag, e);
 }
 
@@ -314,7 +314,7 @@ static int session_commit(struct store_session *ss, const void *data, size_t len
 	else if (only(ERR_CONFLICT, &why, e) < 0)
 		return -1;
 	else
-		ours = s3_holds(ses->d, ses->point, data, len, e);
+		ours = s3_holds(ses->d, ses->point, data, len, NULL, e);
 	ses->committed = ours > 0;
 	return ours > 0 ? 0 : ours < 0 ? -1 : revoked(ses, e);
 }
@@ -343,24 +343,12 @@ static const struct store_session_ops session_ops = {
 
 static int make_mark(struct s3_session *ses, struct err *e)
 {
-	char text[2 * HASH_BYTES + 1];
-	uint8_t bytes[HASH_BYTES];
-	struct s3_put put = {.key = ses->point, .data = text, .len = S3_MARK, .if_absent = true};
-	struct err why = {0};
-	struct s3_info info;
+	uint8_t bytes[S3_MARK / 2];
+	char text[S3_MARK + 1];
 
 	random_bytes(bytes, sizeof(bytes));
 	hex_encode(bytes, sizeof(bytes), text);
-	if (s3_put(ses->d->s3, &put, ses->etag, &why) == 0)
-		return 0;
-	if (why.kind == ERR_EXISTS && s3_holds(ses->d, ses->point, text, S3_MARK, NULL) > 0 &&
-	    s3_head(ses->d->s3, ses->point, &info, &why) == 0) {
-		memcpy(ses->etag, info.etag, S3_ETAG);
-		return 0;
-	}
-	if (e)
-		*e = why;
-	return -1;
+	return s3_create(ses->d, ses->point, text, S3_MARK, ses->etag, e);
 }
 
 struct store_session *s3_session_begin(struct store *s, const char *id, const void *data,

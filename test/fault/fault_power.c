@@ -13,9 +13,7 @@
  */
 #include "scenario.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +45,6 @@ struct inode {
 static struct {
 	bool on;
 	pthread_mutex_t lock;
-	const char *root;
 	struct ledger *ledger;
 	struct inode nodes[NODES_MAX];
 	unsigned n_nodes;
@@ -269,7 +266,6 @@ static void record(struct ledger *l)
 
 	rec.ops = xcalloc(OPS_MAX, sizeof(*rec.ops));
 	rec.ledger = l;
-	rec.root = folder;
 	assert_int_equal(stat(folder, &st), 0);
 	rec.nodes[rec.n_nodes++] = (struct inode){st.st_ino, true};
 	s = OK_PTR(store_dir_open(folder, false, NULL, NULL, e));
