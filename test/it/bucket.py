@@ -1,38 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real S3 service, and repositories in its buckets."""
 import itertools
-import os
-import pathlib
-import subprocess
 
 import botocore.session
 
-from lab import SCRIPTS
+from service import Service
 from target import Repo
 
 KEY, SECRET = "TESTACCESSKEY", "TESTSECRETKEY"
 ENV = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
 
 
-class Ceph:
-    """A private Ceph with its S3 gateway, in `folder`."""
+class Ceph(Service):
+    """A private Ceph with its S3 gateway."""
+    script = "ceph.sh"
 
     def __init__(self, folder):
-        self.folder = pathlib.Path(folder)
+        super().__init__(folder)
         self.url = None
         self.numbers = itertools.count(1)
 
-    def _script(self, verb):
-        done = subprocess.run([SCRIPTS / "ceph.sh", verb, self.folder], stdout=subprocess.PIPE, text=True, timeout=240,
-                              check=False)
-        assert done.returncode == 0, f"ceph.sh {verb} failed: see its output"
-        return done.stdout.strip()
-
     def start(self):
-        self.url = self._script("start")
-
-    def stop(self):
-        self._script("stop")
+        self.url = self.call("start")
 
     @property
     def client(self):
@@ -48,24 +37,16 @@ class Ceph:
 class BucketRepo(Repo):
     """A repository under a prefix of a bucket; `through` is the address of a proxy before the service."""
 
+    env = ENV
+
     def __init__(self, holdfast, folder, ceph, bucket, through=None, options=""):
         super().__init__(holdfast, folder)
         self.ceph, self.bucket = ceph, bucket
-        self.url = f"s3:{through or ceph.url}/{bucket}/some/prefix{options}"
+        self.through, self.options = through or ceph.url, options
 
     @property
-    def where(self):
-        return ["-t", self.url, "-k", self.key]
-
-    def init(self, **how):
-        self.holdfast.run("target", "init", "-t", self.url, "--new-key-file", self.key, env=ENV, **how)
-        return self
-
-    def run(self, *args, env=None, **how):
-        return super().run(*args, env={**ENV, **(env or {})}, **how)
-
-    def start(self, *args, env=None, **how):
-        return super().start(*args, env={**ENV, **(env or {})}, **how)
+    def url(self):
+        return f"s3:{self.through}/{self.bucket}/some/prefix{self.options}"
 
     def objects(self, under=""):
         """Names, without the prefix, and sizes."""
@@ -84,10 +65,12 @@ class BucketRepo(Repo):
         return sorted({k.split("/")[1] for k in self.objects("sessions/")}
                       | {k.split("/")[1] for k, n in self.objects("points/").items() if n == 48})
 
+    def dead_sessions(self):
+        """Points of revoked sessions are 47 bytes long, and stay."""
+        return sum(n == 47 for n in self.objects("points/").values())
+
+    def epochs(self):
+        return sorted(self.objects("epochs/"))
+
     def temporary(self):
         return sorted(self.objects("tmp/"))
-
-
-def environment():
-    """As a test program of ours finds it."""
-    return {**os.environ, **ENV}

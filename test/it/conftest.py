@@ -16,9 +16,10 @@ import pytest
 
 import images
 from definition import Disk
-from lab import SCRIPTS, Lab
+from lab import Lab
 from machine import Guest
 from runner import Holdfast
+from service import SCRIPTS
 from target import Repo
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -78,12 +79,8 @@ def module_folder(session_folder, folder_numbers):
 
 @pytest.fixture(scope="session")
 def lab(session_folder):
-    lab = Lab(session_folder / "lv")
-    try:
-        lab.start()
+    with Lab(session_folder / "lv") as lab:
         yield lab
-    finally:
-        lab.stop()
 
 
 @pytest.fixture(scope="session")

@@ -3,32 +3,19 @@
 differs, its answers are wrong. And it keeps what it was asked, for others to look at."""
 import email.utils
 import hashlib
-import http.server
 import threading
 import time
 import urllib.parse
 
+from http_service import HttpService
 
-class FakeS3:
+
+class FakeS3(HttpService):
     def __init__(self, conditions=True, ahead=0):
+        super().__init__()
         self.conditions, self.ahead = conditions, ahead
         self.objects, self.requests, self.lock = {}, [], threading.Lock()
         self.answer_all = None  # (status, headers, body)
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.server.daemon_threads = True
-        self.server.handle_error = lambda *_: None  # a client that was killed
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server.server_address[1]}"
-
-    def __enter__(self):
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
 
     def now(self):
         return time.time() + self.ahead
@@ -77,30 +64,10 @@ class FakeS3:
             return 204, {}, b""
         return self.get(key, headers)
 
-    def _handler(fake):  # pylint: disable=no-self-argument
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def log_message(self, *_):
-                pass
-
-            def handle_any(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                headers = {k.lower(): v for k, v in self.headers.items()}
-                with fake.lock:
-                    fake.requests.append((self.command, self.path, headers, body))
-                    status, extra, content = fake.do(self.command, self.path, headers, body)
-                self.send_response_only(status)
-                self.send_header("Date", email.utils.formatdate(fake.now(), usegmt=True))
-                for name, value in extra.items():
-                    self.send_header(name, value)
-                if status != 204:
-                    self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(content)
-
-            do_GET = do_PUT = do_HEAD = do_DELETE = handle_any  # noqa: N815
-
-        return Handler
+    def handle(self, handler, body):
+        headers = {k.lower(): v for k, v in handler.headers.items()}
+        with self.lock:
+            self.requests.append((handler.command, handler.path, headers, body))
+            status, extra, content = self.do(handler.command, handler.path, headers, body)
+        date = email.utils.formatdate(self.now(), usegmt=True)
+        handler.answer(status, [("Date", date), *extra.items()], content)

@@ -1,38 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """A private libvirtd for one run of the tests, driven with virsh."""
 import os
-import pathlib
 import signal
 import subprocess
 
+from service import Service
 from waiting import wait_until
-
-SCRIPTS = pathlib.Path(__file__).resolve().parent.parent / "lab"
 
 
 class VirshError(Exception):
     pass
 
 
-class Lab:
+class Lab(Service):
     """libvirtd with all its state in `folder`, whose path must be short: unix sockets have 107 bytes."""
 
+    script = "libvirtd.sh"
+
     def __init__(self, folder):
-        self.folder = pathlib.Path(folder)
+        super().__init__(folder)
         self.root = os.geteuid() == 0
-        self.uri = self._script("uri").strip()
-
-    def _script(self, verb):
-        done = subprocess.run([SCRIPTS / "libvirtd.sh", verb, self.folder], stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
-        assert done.returncode == 0, f"libvirtd.sh {verb}: {done.stdout}"
-        return done.stdout
-
-    def start(self):
-        self._script("start")
-
-    def stop(self):
-        self._script("stop")
+        self.uri = self.call("uri")
 
     @property
     def pid(self):
@@ -46,7 +34,7 @@ class Lab:
         pid = self.pid
         os.kill(pid, signal.SIGTERM)
         wait_until(lambda: not _runs(pid), 30, "libvirtd ends")
-        self._script("start")
+        self.start()
 
     def virsh(self, *args, seconds=60, check=True):
         """Standard output of virsh; VirshError with what it said, or None without `check`."""

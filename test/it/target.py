@@ -41,6 +41,8 @@ class Point(dict):
 
 
 class Repo:
+    env = {}  # what its target needs in the environment
+
     def __init__(self, holdfast, folder, lab=None):
         self.holdfast, self.folder, self.lab = holdfast, pathlib.Path(folder), lab
         self.path = self.folder / "target"
@@ -49,18 +51,25 @@ class Repo:
         self.scratch.mkdir()
 
     @property
+    def url(self):
+        return f"dir:{self.path}"
+
+    @property
     def where(self):
-        return ["-t", f"dir:{self.path}", "-k", self.key]
+        return ["-t", self.url, "-k", self.key]
 
     def init(self):
-        self.holdfast.run("target", "init", "-t", f"dir:{self.path}", "--new-key-file", self.key)
+        self.holdfast.run("target", "init", "-t", self.url, "--new-key-file", self.key, env=self.env)
         return self
 
-    def run(self, *args, **how):
-        return self.holdfast.run(*args, *self.where, "-o", "json", **how)
+    def run(self, *args, env=None, **how):
+        return self.holdfast.run(*args, *self.where, "-o", "json", env={**self.env, **(env or {})}, **how)
 
-    def start(self, *args, **how):
-        return self.holdfast.start(*args, *self.where, "-o", "json", **how)
+    def start(self, *args, env=None, **how):
+        return self.holdfast.start(*args, *self.where, "-o", "json", env={**self.env, **(env or {})}, **how)
+
+    def collect(self, *options):
+        return self.run("target", "collect", *options).json
 
     # ---- protect
 
@@ -133,8 +142,7 @@ class Repo:
         return sorted(p for p in (self.path / "packs").rglob("*") if p.is_file())
 
     def sessions(self):
-        folder = self.path / "sessions"
-        return sorted(p.name for p in folder.iterdir()) if folder.exists() else []
+        return self._names("sessions")
 
     def unfinished_bytes(self):
         """What writers at work have stored of packs that are not complete."""
@@ -144,8 +152,18 @@ class Repo:
                 sizes += path.stat().st_size
         return sizes
 
+    def dead_sessions(self):
+        """Of these a folder keeps nothing."""
+        return 0
+
+    def epochs(self):
+        return self._names("epochs")
+
     def temporary(self):
-        folder = self.path / "tmp"
+        return self._names("tmp")
+
+    def _names(self, under):
+        folder = self.path / under
         return sorted(p.name for p in folder.iterdir()) if folder.exists() else []
 
     def damage(self, path, part=0.5, n=64):

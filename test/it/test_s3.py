@@ -7,7 +7,6 @@ import pathlib
 import random
 import signal
 import subprocess
-import time
 import urllib.parse
 
 import botocore.auth
@@ -16,21 +15,17 @@ import botocore.credentials
 import pytest
 
 import images
-from bucket import ENV, KEY, SECRET, BucketRepo, Ceph, environment
+from bucket import ENV, KEY, SECRET, BucketRepo, Ceph
+from chaos import Chaos, assert_tidy
 from fake_s3 import FakeS3
 from images import MIB
 from proxy import Fault, Proxy
-from test_collect import Chaos
 
 
 @pytest.fixture(scope="module")
 def ceph(session_folder):
-    ceph = Ceph(session_folder / "ceph")
-    try:
-        ceph.start()
+    with Ceph(session_folder / "ceph") as ceph:
         yield ceph
-    finally:
-        ceph.stop()
 
 
 @pytest.fixture
@@ -38,19 +33,10 @@ def s3_repo(holdfast, ceph, folder):
     return BucketRepo(holdfast, folder, ceph, ceph.new_bucket()).init()
 
 
-def assert_tidy(repo, dead=0):
-    """One more collector finds nothing to do; nobody left anything but the marks of `dead` sessions."""
-    assert repo.run("target", "collect").json["removed_packs"] == 0
-    assert not repo.objects("epochs/") and not repo.sessions()
-    assert dead or not repo.temporary()  # a late request may leave one that means nothing
-    assert sum(n == 47 for n in repo.objects("points/").values()) <= dead
-    repo.holdfast.run("target", "verify", "-t", repo.url, env=ENV)
-
-
 def test_what_every_store_promises(ceph, tmp_path):
     """The program that checks the promises of store.h, against the real service."""
     program = pathlib.Path(os.environ["HOLDFAST"]).resolve().parent.parent / "test" / "unit" / "test_store"
-    env = {**environment(), "HF_TEST_S3": f"s3:{ceph.url}/{ceph.new_bucket()}/conformance"}
+    env = {**os.environ, **ENV, "HF_TEST_S3": f"s3:{ceph.url}/{ceph.new_bucket()}/conformance"}
     done = subprocess.run([program], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     print(done.stdout, done.stderr)
     assert done.returncode == 0 and "s3: test_commit_or_revoke" in done.stdout
@@ -110,7 +96,7 @@ def test_a_network_that_fails(holdfast, ceph, folder):
                 gone = sorted(made)[0]
                 del made[gone]
                 repo.run("checkpoint", "delete", gone, "--yes")
-                repo.run("target", "collect", "--dead-after", "2s")
+                repo.collect("--dead-after", "2s")
         proxy.wait_for_late()
         proxy.share = 0
         print(proxy.happened)
@@ -119,7 +105,7 @@ def test_a_network_that_fails(holdfast, ceph, folder):
         for point, seed in made.items():
             want = images.noise(MIB, seed % 4) + images.noise(MIB // 2, 100 + seed)
             assert repo.run("checkpoint", "cat", point, "stdin").out == want
-        repo.run("target", "collect", "--dead-after", "1s")
+        repo.collect("--dead-after", "1s")
         assert_tidy(repo, dead=100)
 
 
@@ -130,24 +116,11 @@ def test_chaos(holdfast, ceph, folder):
         repo = BucketRepo(holdfast, folder, ceph, ceph.new_bucket(), proxy.url).init()
         proxy.faults, proxy.share = Fault.ALL, 0.01
         chaos = Chaos(repo, random.Random(20261121))
-        until = time.monotonic() + 20
-        while time.monotonic() < until:
-            if len(chaos.runs) < 5:
-                chaos.start()
-            if chaos.runs and chaos.rnd.random() < 0.05:
-                chaos.disturb()
-            chaos.reap()
-            time.sleep(0.02)
-        chaos.reap(everything=True)
+        chaos.go(20, share=0.05)
         proxy.wait_for_late()
         proxy.share = 0
-        print(chaos.ended, proxy.happened)
-        repo.run("target", "collect", "--dead-after", "1s", "--waste", "1")
-        assert set(chaos.promised) <= {p.id for p in repo.points()}
-        for point in sorted(chaos.promised):
-            assert repo.run("checkpoint", "cat", point, "stdin").out == chaos.content(chaos.promised[point]), point
-        assert repo.run("checkpoint", "verify", "--all").json["damaged_checkpoints"] == 0
-        assert len(chaos.promised) > 3
+        print(proxy.happened)
+        chaos.check()
         assert_tidy(repo, dead=1000)
 
 
@@ -157,7 +130,7 @@ def test_a_run_that_arrives_late(s3_repo):
     one = s3_repo.protect_stdin("one", data)
     runs = {k: s3_repo.body(k) for k in s3_repo.objects("index/")}
     s3_repo.run("checkpoint", "delete", one.id, "--yes")
-    s3_repo.run("target", "collect")
+    s3_repo.collect()
     assert not s3_repo.objects("packs/")
     for key, body in runs.items():
         s3_repo.put(key, body)
@@ -234,7 +207,7 @@ def test_signatures_are_those_of_botocore(holdfast, folder):
         point = repo.protect_stdin("x", images.noise(MIB, 1), env={"AWS_SESSION_TOKEN": "to+ken/=="})
         repo.run("checkpoint", "cat", point.id, "stdin")
         repo.run("checkpoint", "delete", point.id, "--yes")
-        repo.run("target", "collect")
+        repo.collect()
         methods = set()
         for method, path, headers, body in fake.requests:
             token = headers.get("x-amz-security-token")

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many processes at one repository, killed and stopped at any moment; and what has to be true afterwards."""
+import contextlib
+import json
+import signal
+import time
+
+import images
+from images import MIB
+from runner import EXIT
+
+
+def assert_tidy(repo, dead=0):
+    """One more collector finds nothing to do, and nobody left anything behind but `dead` sessions their points."""
+    assert repo.collect()["removed_packs"] == 0
+    assert not repo.epochs() and not repo.sessions()
+    assert dead or not repo.temporary()  # a late request may leave one that means nothing
+    assert repo.dead_sessions() <= dead
+    repo.holdfast.run("target", "verify", "-t", repo.url, env=repo.env)
+
+
+class Chaos:
+    """Writers, collectors and readers that are killed and stopped at any moment, and the ledger of what was promised."""
+
+    def __init__(self, repo, rnd):
+        self.repo, self.rnd = repo, rnd
+        self.promised = {}  # id -> seed of the content
+        self.deleted = set()
+        self.runs = []      # (run, what, seed)
+        self.number = 0
+        self.ended = {}
+
+    def content(self, seed):
+        """Much in common with others, much of its own."""
+        return images.noise(MIB, seed % 5) + images.noise(MIB // 2, 1000 + seed)
+
+    def start(self):
+        self.number += 1
+        what = self.rnd.choice(["write", "write", "write", "collect", "collect", "verify", "delete"])
+        if what == "write":
+            path = self.repo.folder / f"in-{self.number}"
+            path.write_bytes(self.content(self.number))
+            with open(path, "rb") as f:
+                run = self.repo.start("protect", "stdin", "--name", f"s{self.number}", stdin=f)
+        elif what == "collect":
+            run = self.repo.start("target", "collect", "--dead-after", "1s", "--waste", "10")
+        elif what == "verify":
+            run = self.repo.start("checkpoint", "verify", "--all")
+        elif self.promised:
+            point = self.rnd.choice(sorted(self.promised))
+            del self.promised[point]
+            self.deleted.add(point)
+            run = self.repo.start("checkpoint", "delete", point, "--yes")
+        else:
+            return
+        self.runs.append((run, what, self.number))
+
+    def disturb(self):
+        run, _, _ = self.rnd.choice(self.runs)
+        with contextlib.suppress(ProcessLookupError):
+            if not run.alive:
+                return
+            if self.rnd.random() < 0.4:
+                run.signal(signal.SIGKILL)
+            elif self.rnd.random() < 0.5:
+                run.pause()
+            else:
+                run.resume()
+
+    def reap(self, everything=False):
+        left = []
+        for run, what, seed in self.runs:
+            if run.alive and not everything:
+                left.append((run, what, seed))
+                continue
+            with contextlib.suppress(ProcessLookupError):
+                run.resume()
+            out, err = run.process.communicate(timeout=120)
+            code = run.process.returncode
+            self.ended[what, code] = self.ended.get((what, code), 0) + 1
+            if what == "verify" and code == EXIT["corrupt"]:
+                # It saw a checkpoint go while it read it; none that is kept may ever seem damaged.
+                assert {f["checkpoint"] for f in json.loads(out)["findings"]} <= self.deleted, out
+            else:
+                assert code in {0, -signal.SIGKILL, EXIT["conflict"]} or (what, code) == ("delete", EXIT["not-found"]), \
+                    (what, code, err.decode())
+            if what == "write" and code == 0:
+                self.promised[json.loads(out)["id"]] = seed
+        self.runs = left
+
+    def go(self, seconds, share):
+        """Everybody works at once; in a `share` of the moments one of them is killed or stopped or wakes up."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if len(self.runs) < 5:
+                self.start()
+            if self.runs and self.rnd.random() < share:
+                self.disturb()
+            self.reap()
+            time.sleep(0.02)
+        self.reap(everything=True)
+        print(self.ended)
+
+    def check(self):
+        """Whatever was acknowledged and not deleted restores; nothing that is kept is damaged."""
+        self.repo.collect("--dead-after", "1s", "--waste", "1")
+        assert len(self.promised) > 3 and set(self.promised) <= {p.id for p in self.repo.points()}
+        for point in sorted(self.promised):
+            assert self.repo.run("checkpoint", "cat", point, "stdin").out == self.content(self.promised[point]), point
+        # Killed after its commit, or before its answer was read: there, and whole.
+        assert self.repo.run("checkpoint", "verify", "--all").json["damaged_checkpoints"] == 0
