@@ -50,6 +50,7 @@ struct collector {
 	size_t n_copies, cap_copies;
 	struct location *failed;
 	size_t n_failed;
+	size_t writers; /* when it began */
 };
 
 static void doing(struct collector *c, const char *what)
@@ -198,7 +199,7 @@ static bool wasteful(const struct collector *c, const struct pack_fact *f)
 }
 
 /* First what costs nothing, then what has to be copied, as far as memory goes. */
-static void choose(struct collector *c, bool writers)
+static void choose(struct collector *c)
 {
 	size_t copies = 0;
 
@@ -207,7 +208,7 @@ static void choose(struct collector *c, bool writers)
 
 		if (pack_set_has(&c->old_epochs, f->name)) {
 			copies += f->copies;
-		} else if (!f->listed && writers) {
+		} else if (!f->listed && c->writers) {
 			c->result->unfinished++; /* its writer may be at it */
 		} else if (f->live == 0) {
 			pack_set_add(&c->drop, f->name);
@@ -232,16 +233,33 @@ static void choose(struct collector *c, bool writers)
 
 static int survey(struct collector *c, struct err *e)
 {
-	size_t writers;
-
 	doing(c, "finding what checkpoints need");
 	/* Of writers that ended before the list, all packs that will ever be in a run are. */
-	if (writers_count(repo_store(c->repo), &writers, e) < 0 || list_packs(c, e) < 0 ||
+	if (writers_count(repo_store(c->repo), &c->writers, e) < 0 || list_packs(c, e) < 0 ||
 	    epoch_condemned(c->repo, &c->old_epochs, e) < 0 ||
 	    tell_marks(c, marks_healed, begin_weighing, weigh, e) < 0)
 		return -1;
-	choose(c, writers > 0);
+	choose(c);
 	return 0;
+}
+
+/* Nothing is to be dropped, so no writer has to be waited for; but dead ones may have left packs.
+ * Where something is, that ends the dead, and what they left goes in the next run. */
+static int survey_again(struct collector *c, struct err *e)
+{
+	size_t dead;
+
+	doing(c, "looking whether backups under way are alive");
+	if (writers_bury(repo_store(c->repo), c->o->dead_after_us, c->o->cancel, &dead, e) < 0)
+		return -1;
+	if (!dead)
+		return 0;
+	free(c->packs);
+	c->packs = NULL;
+	c->n_packs = c->cap_packs = 0;
+	pack_set_done(&c->old_epochs);
+	*c->result = (struct collect_result){0};
+	return survey(c, e);
 }
 
 /* ---- condemn ---- */
@@ -506,6 +524,8 @@ static int run(struct collector *c, struct err *e)
 	if (repo_check_writable(c->repo, e) < 0 || survey(c, e) < 0)
 		return -1;
 	if (!c->o->dry_run) {
+		if (!c->drop.n && c->writers && survey_again(c, e) < 0)
+			return -1;
 		if (c->drop.n && (condemn(c, e) < 0 || save(c, e) < 0))
 			return -1;
 		if (remove_all(c, e) < 0)

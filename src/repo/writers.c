@@ -15,6 +15,7 @@ struct one {
 	char id[UUID_TEXT];
 	bool there;
 	uint8_t state[HASH_BYTES]; /* of its object, when it was last seen to change */
+	unsigned changes;	   /* of that; the first is that it is seen at all */
 	uint64_t silent_us;
 };
 
@@ -85,33 +86,50 @@ static bool stirred(struct store *s, struct one *o)
 	if (memcmp(hash, o->state, HASH_BYTES) == 0)
 		return false;
 	memcpy(o->state, hash, HASH_BYTES);
+	o->changes++;
 	return true;
 }
 
-/* A pause of this process must not count as silence of another: no more than a poll or two. */
+/* A pause of this process must not count as silence of another: no more than a poll or two. 1: it
+ * is dead, 0, -1. */
 static int judge(struct store *s, struct one *o, uint64_t passed_us, uint64_t dead_after_us,
 		 struct err *e)
 {
 	o->silent_us = stirred(s, o) ? 0 : o->silent_us + MIN(passed_us, 2000ULL * POLL_MS);
-	return o->silent_us < dead_after_us ? 0 : store_session_revoke(s, o->id, e);
+	if (o->silent_us < dead_after_us)
+		return 0;
+	return store_session_revoke(s, o->id, e) < 0 ? -1 : 1;
+}
+
+/* Judge them all, by the time since `*last`, which is set to now. Returns how many were revoked. */
+static int judge_all(struct store *s, struct writers *w, uint64_t *last, uint64_t dead_after_us,
+		     const struct cancel *cancel, struct err *e)
+{
+	uint64_t now = clock_mono_us(), passed = now - *last;
+	int revoked = 0;
+
+	if (cancel_check(cancel, e) < 0)
+		return -1;
+	*last = now;
+	for (size_t i = 0; i < w->n; i++) {
+		int dead = judge(s, &w->v[i], passed, dead_after_us, e);
+
+		if (dead < 0)
+			return -1;
+		revoked += dead;
+	}
+	return revoked;
 }
 
 static int wait_for(struct store *s, struct writers *w, uint64_t dead_after_us,
 		    void (*waiting)(void *arg, size_t n), void *arg, const struct cancel *cancel,
 		    struct err *e)
 {
-	uint64_t last = clock_mono_us(), now;
+	uint64_t last = clock_mono_us();
 	size_t told = 0;
 
-	for (; w->n; last = now) {
-		if (cancel_check(cancel, e) < 0)
-			return -1;
-		now = clock_mono_us();
-		for (size_t i = 0; i < w->n; i++) {
-			if (judge(s, &w->v[i], now - last, dead_after_us, e) < 0)
-				return -1;
-		}
-		if (look(s, w, e) < 0)
+	while (w->n) {
+		if (judge_all(s, w, &last, dead_after_us, cancel, e) < 0 || look(s, w, e) < 0)
 			return -1;
 		if (waiting && w->n && w->n != told)
 			waiting(arg, told = w->n);
@@ -127,6 +145,38 @@ int writers_count(struct store *s, size_t *ret_n, struct err *e)
 	int rc = store_list(s, "sessions/", note, &w, e);
 
 	*ret_n = w.n;
+	free(w.v);
+	return rc;
+}
+
+static void forget_living(struct writers *w)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < w->n; i++) {
+		if (w->v[i].changes < 2)
+			w->v[kept++] = w->v[i];
+	}
+	w->n = kept;
+}
+
+int writers_bury(struct store *s, uint64_t dead_after_us, const struct cancel *cancel,
+		 size_t *ret_n, struct err *e)
+{
+	struct writers w = {.add = true};
+	uint64_t last = clock_mono_us();
+	int rc = store_list(s, "sessions/", note, &w, e);
+
+	w.add = false;
+	*ret_n = 0;
+	while (rc == 0 && w.n) {
+		rc = judge_all(s, &w, &last, dead_after_us, cancel, e);
+		*ret_n += rc > 0 ? (size_t)rc : 0;
+		rc = rc < 0 ? -1 : look(s, &w, e);
+		forget_living(&w);
+		if (rc == 0 && w.n)
+			clock_sleep_ms(POLL_MS);
+	}
 	free(w.v);
 	return rc;
 }

@@ -20,4 +20,11 @@ int writers_count(struct store *s, size_t *ret_n, struct err *e);
 int writers_wait(struct store *s, uint64_t dead_after_us, void (*waiting)(void *arg, size_t n),
 		 void *arg, const struct cancel *cancel, struct err *e);
 
+/*
+ * Revoke those of the sessions there are now that are dead, as above, and wait for no other: one is
+ * alive once its object changes. `*ret_n`: how many were revoked. ERR_CANCELLED.
+ */
+int writers_bury(struct store *s, uint64_t dead_after_us, const struct cancel *cancel,
+		 size_t *ret_n, struct err *e);
+
 #endif

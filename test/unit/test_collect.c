@@ -9,7 +9,6 @@
 
 #include "repo/epoch.h"
 #include "repo/store_hook.h"
-#include "repo/writers.h"
 #include "writer.h"
 
 enum { DISK_BLOCKS = 12 };
@@ -256,12 +255,24 @@ static void test_what_dead_writers_left(void **state)
 	assert_tidy(f);
 }
 
-/* Packs that no run names: of a writer that is at it, perhaps, so they stay for as long as it is
- * there. */
-static void test_packs_in_no_run(void **state)
+static void stop_if_alive(void *arg, const char *what)
 {
-	struct repo_fixture *f = *state;
+	if (strstr(what, "alive"))
+		cancel_set(arg);
+}
+
+/* Packs that no run names: of a writer that is at it, perhaps, so they stay for as long as it is
+ * there; and when it is dead, they go, whether there is anything else to do or not. */
+static void packs_in_no_run(struct repo_fixture *f, bool dies)
+{
 	struct session_options o = {.pack_bytes = 1};
+	struct cancel cancel = {0};
+	struct collect_options dry = {.dry_run = true};
+	struct collect_options patient = {.dead_after_us = UINT64_MAX,
+					  .cancel = &cancel,
+					  .doing = stop_if_alive,
+					  .arg = &cancel};
+	AUTO(repo) own = test_reopen(f->s);
 	struct uuid one = backup(f->r, 1);
 	struct collect_result result;
 	struct writer w;
@@ -271,15 +282,30 @@ static void test_packs_in_no_run(void **state)
 	put_block(&w, 3);
 	while (test_count(f->s, "packs/") < 2)
 		;
-	result = collect(f);
+	OK(collect_run(own, &dry, &result, e));
 	assert_true(result.unfinished >= 1);
 	assert_int_equal(result.dropped, 0);
-	writer_end(&w);
+	FAILS(ERR_CANCELLED, collect_run(own, &patient, &result, e));
+	assert_int_equal(test_count(f->s, "sessions/"), 1);
+	if (!dies)
+		writer_end(&w);
 	result = collect(f);
 	assert_int_equal(result.unfinished, 0);
 	assert_true(result.dropped >= 1);
+	if (dies)
+		writer_end(&w);
 	assert_backup(f, &one, 1);
 	assert_tidy(f);
+}
+
+static void test_packs_in_no_run(void **state)
+{
+	packs_in_no_run(*state, false);
+}
+
+static void test_packs_of_the_dead(void **state)
+{
+	packs_in_no_run(*state, true);
 }
 
 struct together {
@@ -528,29 +554,6 @@ static void test_lost_run(void **state)
 	assert_tidy(f);
 }
 
-/* ---- the end of sessions ---- */
-
-static void test_counting_writers(void **state)
-{
-	struct repo_fixture *f = *state;
-	struct writer a, b;
-	size_t n;
-
-	OK(writers_count(f->s, &n, e));
-	assert_int_equal(n, 0);
-	OK(writer_begin(&a, f->r, NULL, e));
-	OK(writer_begin(&b, f->r, NULL, e));
-	OK(store_put_new(f->s, "sessions/lost+found", "x", 1, e));
-	OK(writers_count(f->s, &n, e));
-	assert_int_equal(n, 2);
-	writer_end(&a);
-	/* What is none of ours is not waited for. */
-	OK(writers_wait(f->s, 0, NULL, NULL, NULL, e));
-	OK(writers_count(f->s, &n, e));
-	assert_int_equal(n, 0);
-	writer_end(&b);
-}
-
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, repo_fixture_up, repo_fixture_down)
@@ -564,6 +567,7 @@ int main(void)
 		T(test_dry_run),
 		T(test_what_dead_writers_left),
 		T(test_packs_in_no_run),
+		T(test_packs_of_the_dead),
 		T(test_waits_for_a_writer),
 		T(test_revokes_the_silent),
 		T(test_stopped_while_waiting),
@@ -573,7 +577,6 @@ int main(void)
 		T(test_missing_pack),
 		T(test_damaged_block_that_is_needed),
 		T(test_lost_run),
-		T(test_counting_writers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
