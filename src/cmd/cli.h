@@ -43,6 +43,25 @@ struct credential *cli_ask_new(const char *prompt, struct err *e);
  */
 int cli_confirm(struct cli *c, const char *question, struct err *e);
 
+/* A further repository beside the target's. */
+struct other {
+	struct store *store;
+	struct credential *credential;
+	struct repo *repo;
+};
+/* `key_file` NULL: ask for its passphrase. */
+int cli_open_other(struct cli *c, const char *target, const char *key_file, struct other *ret_o,
+		   struct err *e);
+void other_done(struct other *o);
+
+/* ---- which checkpoints (points.c) ---- */
+
+/* Open the repository and load its points; damaged ones are told. */
+int cli_load_points(struct cli *c, struct point_list *ret_l, struct err *e);
+/* Those that the command's arguments name, or with --all every one; the caller frees the array. */
+int cli_choose_points(struct cli *c, const struct point_list *l, const struct point ***ret_v,
+		      size_t *ret_n, struct err *e);
+
 /* ---- showing (show.c) ---- */
 
 /* Print JSON to standard output and release it. */
@@ -95,6 +114,7 @@ int cmd_checkpoint_diff(struct cli *c, struct err *e);
 int cmd_checkpoint_verify(struct cli *c, struct err *e);
 int cmd_checkpoint_delete(struct cli *c, struct err *e);
 int cmd_checkpoint_cat(struct cli *c, struct err *e);
+int cmd_checkpoint_copy(struct cli *c, struct err *e);
 int cmd_restore_domain(struct cli *c, struct err *e);
 int cmd_restore_disk(struct cli *c, struct err *e);
 int cmd_resource_list(struct cli *c, struct err *e);

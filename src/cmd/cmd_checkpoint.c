@@ -8,16 +8,6 @@
 #include "cmd/cli.h"
 #include "mover/restore.h"
 
-/* Open the repository and load its points; damaged ones are told. */
-static int load(struct cli *c, struct point_list *ret_l, struct err *e)
-{
-	if (cli_open(c, e) < 0 || point_list_load(c->repo, ret_l, e) < 0)
-		return -1;
-	for (size_t i = 0; i < ret_l->n_damaged; i++)
-		cli_note(c, LOG_LEVEL_WARN, ret_l->damaged[i]);
-	return 0;
-}
-
 /* ---- list, show ---- */
 
 static bool concerns(const struct point *p, const char *resource)
@@ -63,7 +53,7 @@ int cmd_checkpoint_list(struct cli *c, struct err *e)
 	struct point_list l;
 	json_t *list = NULL;
 
-	if (load(c, &l, e) < 0)
+	if (cli_load_points(c, &l, e) < 0)
 		return -1;
 	if (c->json)
 		list = json_array();
@@ -90,7 +80,7 @@ int cmd_checkpoint_show(struct cli *c, struct err *e)
 	const struct point *p;
 	struct point_list l;
 
-	if (load(c, &l, e) < 0)
+	if (cli_load_points(c, &l, e) < 0)
 		return -1;
 	p = point_list_find(&l, c->p.args[0], e);
 	if (p && c->json)
@@ -218,7 +208,7 @@ int cmd_checkpoint_diff(struct cli *c, struct err *e)
 	struct point_list l;
 	int rc = -1;
 
-	if (load(c, &l, e) < 0)
+	if (cli_load_points(c, &l, e) < 0)
 		return -1;
 	a = point_list_find(&l, c->p.args[0], e);
 	b = a ? point_list_find(&l, c->p.args[1], e) : NULL;
@@ -287,29 +277,6 @@ static int verify_point(struct cli *c, const struct point *p, json_t *findings, 
 	return rc;
 }
 
-/* The checkpoints that were named, or all. */
-static int choose(struct cli *c, const struct point_list *l, const struct point ***ret_v,
-		  size_t *ret_n, struct err *e)
-{
-	bool all = parsed_flag(&c->p, "all");
-	AUTO_FREE const struct point **v =
-		xcalloc(l->n + (size_t)c->p.n_args, sizeof(struct point *));
-	size_t n = 0;
-
-	if (!all && c->p.n_args == 0)
-		return err_set(e, ERR_INVALID, "name checkpoints, or give --all");
-	for (int i = 0; i < c->p.n_args && !all; i++) {
-		v[n] = point_list_find(l, c->p.args[i], e);
-		if (!v[n++])
-			return -1;
-	}
-	for (size_t i = 0; i < l->n && all; i++)
-		v[n++] = l->points[i];
-	*ret_v = steal(&v);
-	*ret_n = n;
-	return 0;
-}
-
 static void report(struct cli *c, size_t n, uint64_t damaged, uint64_t points, json_t *findings)
 {
 	char read[HUMAN_TEXT];
@@ -333,7 +300,7 @@ static int verify_all(struct cli *c, const struct point_list *l, json_t *finding
 	size_t n;
 	int rc = 0;
 
-	if (choose(c, l, &v, &n, e) < 0)
+	if (cli_choose_points(c, l, &v, &n, e) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++)
 		total += v[i]->stats.content;
@@ -364,7 +331,7 @@ int cmd_checkpoint_verify(struct cli *c, struct err *e)
 {
 	json_t *findings = json_array();
 	struct point_list l = {0};
-	int rc = load(c, &l, e);
+	int rc = cli_load_points(c, &l, e);
 
 	if (rc == 0)
 		rc = verify_all(c, &l, findings, e);
@@ -396,7 +363,7 @@ static int delete_chosen(struct cli *c, const struct point_list *l, struct err *
 	size_t n;
 	int rc = 0;
 
-	if (choose(c, l, &v, &n, e) < 0) {
+	if (cli_choose_points(c, l, &v, &n, e) < 0) {
 		json_decref(deleted);
 		return -1;
 	}
@@ -416,7 +383,7 @@ int cmd_checkpoint_delete(struct cli *c, struct err *e)
 	struct point_list l;
 	int rc;
 
-	if (load(c, &l, e) < 0)
+	if (cli_load_points(c, &l, e) < 0)
 		return -1;
 	rc = repo_check_writable(c->repo, e);
 	if (rc == 0)
@@ -451,7 +418,7 @@ int cmd_checkpoint_cat(struct cli *c, struct err *e)
 	struct point_list l;
 	int rc = -1;
 
-	if (load(c, &l, e) < 0)
+	if (cli_load_points(c, &l, e) < 0)
 		return -1;
 	p = point_list_find(&l, c->p.args[0], e);
 	if (p)

@@ -8,7 +8,7 @@
 const struct noun nouns[] = {
 	{"target", "the place where checkpoints are stored, and its keys"},
 	{"protect", "make a checkpoint"},
-	{"checkpoint", "look at, check and remove checkpoints"},
+	{"checkpoint", "look at, check, copy and remove checkpoints"},
 	{"restore", "bring something back from a checkpoint"},
 	{"resource", "what can be protected"},
 	{"completion", "shell completion"},
@@ -107,6 +107,14 @@ static const struct opt diff_opts[] = {
 
 static const struct opt verify_opts[] = {
 	{"all", 'a', NULL, "every checkpoint in the repository"},
+	{0},
+};
+
+static const struct opt copy_opts[] = {
+	{"all", 'a', NULL, "every checkpoint in the repository"},
+	{"to", 0, "TARGET", "the other target (required)"},
+	{"to-key-file", 0, "FILE",
+	 "file with its key or passphrase; without it the passphrase is asked for"},
 	{0},
 };
 
@@ -275,6 +283,17 @@ const struct command commands[] = {
 	 "holdfast checkpoint cat web1@latest domain.xml\n"
 	 "holdfast checkpoint cat pg-dump@latest stdin | psql\n",
 	 NULL, cmd_checkpoint_cat},
+	{"checkpoint copy", "[CHECKPOINT …]", 0, -1, "copy checkpoints to another target",
+	 "Copies checkpoints into another repository, which has keys of its own: one far away, or "
+	 "one that this machine's keys cannot open. Those that are there already are passed over, "
+	 "so the same command, run from time to time, keeps a second target complete. Only what "
+	 "changed since a checkpoint that was copied before is read, and only what the other "
+	 "repository does not have is stored.\n\n"
+	 "A copy is a checkpoint like any other: it has an id of its own, restores without the "
+	 "repository that it came from, and stays when the original is deleted.",
+	 "holdfast checkpoint copy --all --to s3:offsite/holdfast --to-key-file /etc/offsite.key\n"
+	 "holdfast checkpoint copy web1@latest --to dir:/media/disk --to-key-file disk.key\n",
+	 copy_opts, cmd_checkpoint_copy},
 	{"restore domain", "CHECKPOINT", 1, 1, "bring a virtual machine back",
 	 "Restores the disks and definition of a domain. Where the original is gone, it comes back "
 	 "as "

@@ -141,21 +141,49 @@ int cli_open_target(struct cli *c, bool create, struct err *e)
 	return c->store ? 0 : -1;
 }
 
+static struct repo *open_repo(struct cli *c, struct store *s, const struct credential *key,
+			      struct err *e)
+{
+	struct repo *r = repo_open(s, key, e);
+
+	if (!r && e && e->kind == ERR_KEY)
+		err_wrap(e, "%s", s->url);
+	if (r && repo_warning(r))
+		cli_note(c, LOG_LEVEL_WARN, repo_warning(r));
+	return r;
+}
+
 int cli_open(struct cli *c, struct err *e)
 {
-	const char *warning;
-
 	/* Whether there is anything to open is told before a passphrase is asked for. */
 	if (cli_open_target(c, false, e) < 0)
 		return -1;
 	c->credential = cli_credential(c, e);
-	if (!c->credential)
-		return -1;
-	c->repo = repo_open(c->store, c->credential, e);
-	if (!c->repo)
-		return e && e->kind == ERR_KEY ? err_wrap(e, "%s", c->store->url) : -1;
-	warning = repo_warning(c->repo);
-	if (warning)
-		cli_note(c, LOG_LEVEL_WARN, warning);
-	return 0;
+	c->repo = c->credential ? open_repo(c, c->store, c->credential, e) : NULL;
+	return c->repo ? 0 : -1;
+}
+
+int cli_open_other(struct cli *c, const char *target, const char *key_file, struct other *ret_o,
+		   struct err *e)
+{
+	struct other o = {.store = store_open(target, false, e)};
+
+	if (o.store)
+		o.credential = key_file ? credential_load(key_file, e)
+					: ask_once("passphrase of the other repository", e);
+	if (o.credential)
+		o.repo = open_repo(c, o.store, o.credential, e);
+	if (o.repo) {
+		*ret_o = o;
+		return 0;
+	}
+	other_done(&o);
+	return -1;
+}
+
+void other_done(struct other *o)
+{
+	repo_free(o->repo);
+	store_free(o->store);
+	credential_free(o->credential);
 }

@@ -168,16 +168,18 @@ static json_t *resource_json(const struct point_resource *r)
 
 json_t *point_json(const struct point *p)
 {
-	char id[UUID_TEXT], parent[UUID_TEXT];
+	char id[UUID_TEXT], parent[UUID_TEXT], origin[UUID_TEXT];
 	json_t *resources = json_array();
 
 	for (size_t i = 0; i < p->n_resources; i++)
 		json_array_append_new(resources, resource_json(&p->resources[i]));
 	uuid_text(&p->parent, parent);
-	return json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "id", uuid_text(&p->id, id),
+	uuid_text(&p->origin, origin);
+	return json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "id", uuid_text(&p->id, id),
 			 "time", time_json(p->instant_us), "complete", time_json(p->complete_us),
 			 "writer", text_json(p->writer), "parent",
-			 uuid_is_zero(&p->parent) ? json_null() : json_string(parent), "tags",
+			 uuid_is_zero(&p->parent) ? json_null() : json_string(parent), "copy_of",
+			 uuid_is_zero(&p->origin) ? json_null() : json_string(origin), "tags",
 			 strings_json(p->tags, p->n_tags), "warnings",
 			 strings_json(p->warnings, p->n_warnings), "stats", stats_json(&p->stats),
 			 "resources", resources);
@@ -245,6 +247,8 @@ void point_show(const struct point *p)
 		show_resource(&p->resources[i]);
 	for (size_t i = 0; i < p->n_tags; i++)
 		cli_field(i ? "" : "tags", "%s", p->tags[i]);
+	if (!uuid_is_zero(&p->origin))
+		cli_field("copy of", "%s", uuid_text(&p->origin, id));
 	if (!uuid_is_zero(&p->parent))
 		cli_field("compared with", "%s", uuid_text(&p->parent, id));
 	cli_field("statistics", "%s of content, %s read, %s new, %s stored, %s",

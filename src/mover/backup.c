@@ -447,7 +447,7 @@ static int read_into(struct session *s, const struct backup_disk *job, struct tr
 	AUTO(fetch) fetch = fetch_new(session_repo(s));
 	AUTO(fetch) walk_fetch = fetch_new(session_repo(s));
 	AUTO(codec) codec = codec_new(repo_keys(session_repo(s)), session_level(s));
-	uint64_t start = clock_mono_us();
+	uint64_t start = clock_mono_us(), passed = progress_get(&job->progress->passed);
 	struct err why = {0};
 	int rc;
 
@@ -465,6 +465,8 @@ static int read_into(struct session *s, const struct backup_disk *job, struct tr
 		why.kind = ERR_CONFLICT;
 	}
 	if (rc < 0) {
+		/* Whoever reads it again begins at its beginning. */
+		atomic_store(&job->progress->passed, passed);
 		if (e)
 			*e = why;
 		return -1;

@@ -370,7 +370,8 @@ static int write_in_order(struct restoring *r, struct err *e)
 		int rc =
 			t->kind == TASK_DATA ? write_out(&w, t, t->offset, e) : work_zero(&w, t, e);
 
-		if (rc < 0)
+		/* The workers may be done with everything already. */
+		if (rc < 0 || check(r, e) < 0)
 			return -1;
 		if (!queue_give(r->free_tasks, t))
 			return 0;

@@ -17,6 +17,7 @@
 #include "base/cancel.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "repo/tree.h"
 
 enum extent_kind {
 	EXTENT_DATA,	   /* must be read */
@@ -99,5 +100,12 @@ struct source *source_nbd_open(const char *socket, const char *export_name, cons
  */
 struct source *source_image_open(const char *path, const char *format, const char *bitmap,
 				 struct err *e);
+
+/*
+ * A disk of a checkpoint. `parent` is the tree of an older one to tell changes from, or NULL. The
+ * repository must outlive it. ERR_UNSUPPORTED when the two cannot be compared, or for a stream.
+ */
+struct source *source_point_open(struct repo *r, const struct tree *t, const struct tree *parent,
+				 const char *name, struct err *e);
 
 #endif

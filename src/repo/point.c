@@ -212,6 +212,12 @@ struct listing {
 	struct point_list *list;
 };
 
+void point_list_add(struct point_list *l, struct point *p)
+{
+	l->points = xreallocarray(l->points, l->n + 1, sizeof(struct point *));
+	l->points[l->n++] = p;
+}
+
 static int load_one(void *arg, const char *key, uint64_t size, struct err *e)
 {
 	struct listing *l = arg;
@@ -224,9 +230,7 @@ static int load_one(void *arg, const char *key, uint64_t size, struct err *e)
 		return 0;
 	p = point_load(l->repo, &id, &why);
 	if (p) {
-		l->list->points =
-			xreallocarray(l->list->points, l->list->n + 1, sizeof(struct point *));
-		l->list->points[l->list->n++] = p;
+		point_list_add(l->list, p);
 		return 0;
 	}
 	if (why.kind == ERR_NOENT)

@@ -65,6 +65,7 @@ struct point {
 	struct uuid id;
 	uint64_t instant_us, complete_us;
 	char *writer;
+	struct uuid origin; /* the checkpoint that this is a copy of; zero: none */
 	struct uuid parent; /* zero: none */
 	uint8_t parent_hash[HASH_BYTES];
 	char **tags; /* key=value */
@@ -115,6 +116,8 @@ struct point_list {
 	size_t n_damaged;
 };
 int point_list_load(struct repo *r, struct point_list *ret_l, struct err *e);
+/* At the end; the list owns it. */
+void point_list_add(struct point_list *l, struct point *p);
 void point_list_done(struct point_list *l);
 /*
  * The one that `ref` means: a UUID, at least four of its first digits, "latest", or "NAME@latest"

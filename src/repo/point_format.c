@@ -18,6 +18,7 @@ enum point_tag {
 	P_TAG = 6,
 	P_WARNING = 7,
 	P_STATS = 8,
+	P_ORIGIN = 9,
 	P_RESOURCE = 16,
 };
 
@@ -124,6 +125,8 @@ void point_encode(const struct point *p, struct buf *out)
 		buf_add(out, p->parent_hash, HASH_BYTES);
 		record_close(out, open);
 	}
+	if (!uuid_is_zero(&p->origin))
+		record_add(out, P_ORIGIN, p->origin.b, 16);
 	for (size_t i = 0; i < p->n_tags; i++)
 		record_text(out, P_TAG, p->tags[i]);
 	for (size_t i = 0; i < p->n_warnings; i++)
@@ -320,6 +323,8 @@ static int take_point_record(struct point *p, const struct record *r, struct err
 		return decode_strings(r, &p->warnings, &p->n_warnings, "warnings", e);
 	case P_STATS:
 		return decode_stats(r, &p->stats, e);
+	case P_ORIGIN:
+		return record_get_bytes(r, p->origin.b, 16, e);
 	case P_RESOURCE:
 		return decode_resource(p, r->value, e);
 	default:
