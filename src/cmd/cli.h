@@ -101,6 +101,7 @@ int cmd_target_init(struct cli *c, struct err *e);
 int cmd_target_show(struct cli *c, struct err *e);
 int cmd_target_verify(struct cli *c, struct err *e);
 int cmd_target_collect(struct cli *c, struct err *e);
+int cmd_target_repair(struct cli *c, struct err *e);
 int cmd_key_list(struct cli *c, struct err *e);
 int cmd_key_add(struct cli *c, struct err *e);
 int cmd_key_remove(struct cli *c, struct err *e);

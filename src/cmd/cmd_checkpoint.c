@@ -321,8 +321,8 @@ static int verify_all(struct cli *c, const struct point_list *l, json_t *finding
 	if (points)
 		return err_set(
 			e, ERR_CORRUPT,
-			"%llu checkpoint%s cannot be restored completely: keep the target as it "
-			"is, restore what is whole, and make a new checkpoint of what still runs",
+			"%llu checkpoint%s cannot be restored completely: 'holdfast target "
+			"repair' mends what can be mended, from copies or from the next backup",
 			(unsigned long long)points, points == 1 ? "" : "s");
 	return 0;
 }

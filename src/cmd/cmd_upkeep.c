@@ -39,9 +39,11 @@ static const char *way_out(const char *key)
 	static const struct {
 		const char *prefix, *text;
 	} ways[] = {
-		{"packs/", "'holdfast checkpoint verify --all' tells which checkpoints it hurts"},
+		{"packs/", "'holdfast checkpoint verify --all' tells which checkpoints it hurts, "
+			   "'holdfast target repair' mends what can be mended"},
 		{"index/", "it does no harm: the next backup replaces it"},
-		{"points/", "this checkpoint cannot be restored any more"},
+		{"points/", "this checkpoint cannot be restored any more: delete it, and copy it "
+			    "back from another target if there is one"},
 		{"keys/", "it does no harm as long as its twin is whole: add or remove a key to "
 			  "write both anew"},
 		{"epochs/",

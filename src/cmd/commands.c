@@ -118,6 +118,13 @@ static const struct opt copy_opts[] = {
 	{0},
 };
 
+static const struct opt repair_opts[] = {
+	{"from", 0, "TARGET", "another target, with copies"},
+	{"from-key-file", 0, "FILE",
+	 "file with its key or passphrase; without it the passphrase is asked for"},
+	{0},
+};
+
 static const struct opt collect_opts[] = {
 	{"dry-run", 'n', NULL, "only tell what would be removed"},
 	{"waste", 0, "PERCENT", "rewrite packs of which at least so much is not needed",
@@ -196,6 +203,15 @@ const struct command commands[] = {
 	 "That something is missing, and which checkpoints damage hurts, only 'holdfast checkpoint "
 	 "verify' can tell, which needs a key.",
 	 "holdfast target verify -t dir:/srv/backup\n", NULL, cmd_target_verify},
+	{"target repair", "", 0, 0, "mend what is damaged",
+	 "Reads everything in the target. What is damaged is never again counted on: the next "
+	 "backup that comes across what was lost stores it anew, and that mends every checkpoint "
+	 "that needs it. With --from, what is lost is fetched from copies in another target at "
+	 "once (see 'holdfast checkpoint copy'), and compared bit for bit.\n\n"
+	 "What is whole of damaged packs is saved, and they are removed, once nothing is needed "
+	 "of them. Backups and restores can go on meanwhile; it can be stopped and started again.",
+	 "holdfast target repair --from s3:offsite/holdfast --from-key-file /etc/offsite.key\n",
+	 repair_opts, cmd_target_repair},
 	{"target collect", "", 0, 0, "give back the space of deleted checkpoints",
 	 "Finds what no checkpoint needs, and removes it. What is needed of packs that are mostly "
 	 "not needed is copied to new ones first. Backups, restores and other collectors can go on "

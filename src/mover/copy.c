@@ -90,7 +90,7 @@ static struct base find_base(const struct copying *c, const struct point *p,
 			     const struct point_resource *r, const struct point_disk *d)
 {
 	struct base b = {0};
-	size_t i = c->source->n;
+	size_t i = c->source ? c->source->n : 0;
 
 	while (i > 0 && c->source->points[i - 1] != p)
 		i--;
@@ -276,18 +276,24 @@ static struct point *frame_of(const struct point *p)
 	return out;
 }
 
+int copy_content(const struct copying *c, struct session *s, const struct point *p,
+		 struct point *out, struct err *e)
+{
+	for (size_t i = 0; i < p->n_resources; i++) {
+		if (copy_resource(c, s, p, &p->resources[i], out, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 struct point *copy_point(const struct copying *c, const struct point *p, struct err *e)
 {
 	AUTO(session) s = session_begin(c->to, &c->options, e);
 	AUTO(point) out = frame_of(p);
 	uint64_t start = clock_mono_us();
 
-	if (!s)
+	if (!s || copy_content(c, s, p, out, e) < 0)
 		return NULL;
-	for (size_t i = 0; i < p->n_resources; i++) {
-		if (copy_resource(c, s, p, &p->resources[i], out, e) < 0)
-			return NULL;
-	}
 	out->stats.spent_us = clock_mono_us() - start;
 	if (cancel_check(c->cancel, e) < 0 || session_commit(s, out, e) < 0)
 		return NULL;

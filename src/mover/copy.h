@@ -18,7 +18,7 @@
 
 struct copying {
 	struct repo *from, *to;
-	const struct point_list *source; /* all of `from` */
+	const struct point_list *source; /* all of `from`; NULL: everything is read */
 	const struct point_list *there;	 /* all of `to` */
 	struct session_options options;
 	struct progress *progress;
@@ -31,6 +31,9 @@ const struct uuid *copy_origin(const struct point *p);
 const struct point *copy_find(const struct point_list *l, const struct point *p);
 /* Bytes that will be passed. */
 uint64_t copy_size(const struct point *p);
+/* Store what a checkpoint holds, and add it to `out`. */
+int copy_content(const struct copying *c, struct session *s, const struct point *p,
+		 struct point *out, struct err *e);
 /* Copy one of c->source. The caller frees the new checkpoint. */
 struct point *copy_point(const struct copying *c, const struct point *p, struct err *e);
 

@@ -112,16 +112,6 @@ static struct index_marks *marks_now(struct collector *c, struct err *e)
 	return m;
 }
 
-/* A run is damaged or lost: have the packs say what it held. */
-static int heal(struct collector *c, struct err *e)
-{
-	AUTO(session) s = session_begin(c->repo, NULL, e);
-
-	if (!s || index_search_packs(repo_index(c->repo), e) < 0)
-		return -1;
-	return session_tidy(s, e);
-}
-
 static struct index_marks *marks_healed(struct collector *c, struct err *e)
 {
 	size_t runs, damaged;
@@ -134,7 +124,7 @@ static struct index_marks *marks_healed(struct collector *c, struct err *e)
 		if (m || e->kind != ERR_CORRUPT)
 			return m;
 	}
-	return heal(c, e) < 0 ? NULL : marks_now(c, e);
+	return session_heal_index(c->repo, e) < 0 ? NULL : marks_now(c, e);
 }
 
 /* Tell of every entry whether it is needed. Runs may be merged away, and checkpoints deleted,

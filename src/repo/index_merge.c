@@ -125,7 +125,11 @@ static struct recovered wanted(const struct recovered *rec, const struct pack_se
 	return w;
 }
 
-/* Write what was read from packs as a run, in place of damaged ones; 1 when that was done. */
+/*
+ * Write what was read from packs as a run, in place of damaged ones; 1 when that was done. Where a
+ * pack could not be read either, the damaged runs stay: some day they may be put back. Where all
+ * packs that there are can be read and are in other runs, they held nothing else, and go.
+ */
 static int heal(struct index *ix, struct store_session *ss, const struct pack_set *without,
 		struct err *e)
 {
@@ -135,18 +139,20 @@ static int heal(struct index *ix, struct store_session *ss, const struct pack_se
 	struct run_input *in;
 	int rc;
 
-	if (rec->n == 0 || rec->incomplete)
+	if (rec->n == 0 && (rec->incomplete || !ix->damaged.n))
 		return 0;
+	if (rec->n == 0)
+		return index_remove_runs(ix, &ix->damaged, e) < 0 ? -1 : 1;
 	w = wanted(rec, without);
-	for (size_t i = 0; i < ix->damaged.n; i++)
+	for (size_t i = 0; i < ix->damaged.n && !rec->incomplete; i++)
 		name_list_add(&p.replaced, ix->damaged.names[i]);
 	in = run_input_array(w.entries, w.n, (const uint8_t(*)[HASH_BYTES])w.packs, w.n_packs);
-	rc = write_plan(ix, ss, &p, in, e);
+	rc = w.n || p.replaced.n ? write_plan(ix, ss, &p, in, e) < 0 ? -1 : 1 : 0;
 	in->free(in);
 	name_list_done(&p.replaced);
 	free(w.entries);
 	free(w.packs);
-	return rc < 0 ? -1 : 1;
+	return rc;
 }
 
 static int tidy(struct index *ix, struct store_session *ss, const struct pack_set *without,

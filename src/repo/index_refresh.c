@@ -8,6 +8,7 @@
 
 #include "base/hex.h"
 #include "repo/index_priv.h"
+#include "repo/object.h"
 
 #define FILTERS_MAX ((uint64_t)32 << 20) /* memory for the filters of all runs */
 #define RECOVERED_MAX ((size_t)2 << 20)	 /* entries: 96 MiB */
@@ -83,6 +84,7 @@ static int draft_run(struct index *ix, struct draft *d, const struct run_set *se
 		     const uint8_t name[HASH_BYTES], struct err *e)
 {
 	struct index_run *ir = in_set(set, name);
+	char key[STORE_KEY_MAX];
 	struct err why = {0};
 
 	if (name_list_has(&ix->bad, name)) {
@@ -91,6 +93,10 @@ static int draft_run(struct index *ix, struct draft *d, const struct run_set *se
 	}
 	if (!ir)
 		ir = open_one(ix, name, d->filter_bytes, &why);
+	if (!ir && why.kind == ERR_VERSION) {
+		run_key_name(name, key);
+		object_judge(ix->store, key, name, &why);
+	}
 	if (ir)
 		draft_add(d, ir);
 	else if (why.kind == ERR_CORRUPT)

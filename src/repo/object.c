@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define PIECE ((size_t)1 << 20)
+
 void object_seal(const struct keyring *k, enum box_type type, const struct buf *body,
 		 struct buf *out)
 {
@@ -49,4 +51,26 @@ int object_get(struct store *s, const struct keyring *k, const char *key, enum b
 	if (object_open(k, type, &bytes, ret_body, ret_hash, e) < 0)
 		return err_wrap(e, "%s/%s", s->url, key);
 	return 0;
+}
+
+static bool is_named(struct store *s, const char *key, const uint8_t name[HASH_BYTES])
+{
+	AUTO_FREE uint8_t *piece = xmalloc(PIECE);
+	AUTO(digest) d = digest_new();
+	uint8_t hash[HASH_BYTES];
+	uint64_t at = 0;
+	ssize_t n;
+
+	while ((n = store_get(s, key, at, piece, PIECE, NULL)) > 0) {
+		digest_add(d, piece, (size_t)n);
+		at += (uint64_t)n;
+	}
+	digest_take(d, hash);
+	return n < 0 || memcmp(hash, name, HASH_BYTES) == 0;
+}
+
+void object_judge(struct store *s, const char *key, const uint8_t name[HASH_BYTES], struct err *e)
+{
+	if (e && e->kind == ERR_VERSION && !is_named(s, key, name))
+		err_set(e, ERR_CORRUPT, "damaged: its bytes are not those that were written");
 }

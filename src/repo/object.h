@@ -22,4 +22,8 @@ int object_open(const struct keyring *k, enum box_type type, const struct buf *b
 int object_get(struct store *s, const struct keyring *k, const char *key, enum box_type type,
 	       struct buf *ret_body, uint8_t ret_hash[HASH_BYTES], struct err *e);
 
+/* A newer version's layout, or a flipped bit? An object that is named by the SHA-256 of its bytes
+ * tells: where these are others, ERR_VERSION becomes ERR_CORRUPT. */
+void object_judge(struct store *s, const char *key, const uint8_t name[HASH_BYTES], struct err *e);
+
 #endif

@@ -247,9 +247,9 @@ int pack_key(const struct keyring *k, const uint8_t head[PACK_HEAD], uint8_t ret
 	if (memcmp(head, "HFPK", 4) != 0)
 		return err_set(e, ERR_CORRUPT, "this is not a pack");
 	if (head[4] != LAYOUT || head[5] != SEAL_AES_256_GCM)
-		return err_set(e, ERR_VERSION,
+		return err_set(e, ERR_CORRUPT,
 			       "a pack has layout %u and cipher %u, which this version does not "
-			       "know: use a newer version of holdfast",
+			       "know: it is damaged, or of a newer version of holdfast",
 			       head[4], head[5]);
 	key = keyring_key(k, get_le32(head + 8), e);
 	if (!key)

@@ -511,6 +511,15 @@ static int check_readable(const struct buf *body, struct err *e)
 		    : err_set(e, ERR_LIMIT, "this cannot be kept as one checkpoint: %s", why.msg);
 }
 
+int session_heal_index(struct repo *r, struct err *e)
+{
+	AUTO(session) s = session_begin(r, NULL, e);
+
+	if (!s || index_search_packs(repo_index(r), e) < 0)
+		return -1;
+	return session_tidy(s, e);
+}
+
 int session_commit(struct session *s, struct point *p, struct err *e)
 {
 	AUTO_BUF body = BUF_INIT;

@@ -57,6 +57,8 @@ int session_put_item(struct session *s, const void *data, size_t n, struct tree 
 
 /* Make what was put durable, and known to others, without a checkpoint. */
 int session_publish(struct session *s, struct err *e);
+/* A run is damaged or lost: have the packs say what it held, in a session of its own. */
+int session_heal_index(struct repo *r, struct err *e);
 /* index_tidy() and index_drop() in this session. */
 int session_tidy(struct session *s, struct err *e);
 int session_drop(struct session *s, const struct pack_set *drop, const struct pack_set *leave,

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/human.h"
+#include "cmd/cli.h"
+#include "mover/mend.h"
+#include "repo/collect.h"
+
+struct repair {
+	struct cli *c;
+	struct other other;
+	struct point_list points, there;
+	json_t *objects, *mended, *left;
+	uint64_t points_lost; /* points whose own object is damaged */
+};
+
+static void on_total(void *arg, uint64_t bytes)
+{
+	atomic_store(&((struct repair *)arg)->c->progress.total, bytes);
+}
+
+static void on_read(void *arg, uint64_t bytes)
+{
+	struct repair *r = arg;
+
+	progress_add(&r->c->progress.read, bytes);
+	progress_add(&r->c->progress.passed, bytes);
+}
+
+static void on_bad(void *arg, const char *key, const struct err *why)
+{
+	struct repair *r = arg;
+	bool point = strncmp(key, "points/", 7) == 0;
+	char text[1024];
+
+	r->points_lost += point;
+	json_array_append_new(r->objects, json_string(key));
+	snprintf(text, sizeof(text), "%s%s", why->msg,
+		 point ? "; this checkpoint cannot be mended: delete it, and copy it back from "
+			 "another repository with 'holdfast checkpoint copy'"
+		       : "");
+	cli_note(r->c, LOG_LEVEL_ERROR, text);
+}
+
+static void tell(void *arg, const struct point *p, bool mended, const char *why)
+{
+	struct repair *r = arg;
+	char id[UUID_TEXT], text[1024];
+
+	uuid_text(&p->id, id);
+	json_array_append_new(mended ? r->mended : r->left, json_string(id));
+	id[8] = 0;
+	snprintf(text, sizeof(text), "checkpoint %s of %s %s%s%s", id,
+		 p->n_resources ? p->resources[0].name : "nothing",
+		 mended ? "was damaged and is whole again" : "stays damaged", mended ? "" : ": ",
+		 mended ? "" : why);
+	cli_note(r->c, mended ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, text);
+}
+
+static int open_all(struct repair *r, struct err *e)
+{
+	const char *from = parsed_text(&r->c->p, "from");
+
+	if (!from && parsed_text(&r->c->p, "from-key-file"))
+		return err_set(e, ERR_INVALID,
+			       "--from-key-file: of which target? Name it with --from");
+	if (cli_load_points(r->c, &r->points, e) < 0)
+		return -1;
+	if (!from)
+		return 0;
+	if (cli_open_other(r->c, from, parsed_text(&r->c->p, "from-key-file"), &r->other, e) < 0)
+		return -1;
+	return point_list_load(r->other.repo, &r->there, e);
+}
+
+static int mend(struct repair *r, struct mend_result *ret, struct err *e)
+{
+	struct progress_bar *bar = progress_begin(r->c, "repair", false);
+	struct mend m = {.repo = r->c->repo,
+			 .other = r->other.repo,
+			 .points = &r->points,
+			 .there = r->other.repo ? &r->there : NULL,
+			 .watch = {NULL, &r->c->cancel, on_total, on_read, on_bad, r},
+			 .progress = &r->c->progress,
+			 .cancel = &r->c->cancel,
+			 .tell = tell,
+			 .arg = r};
+	int rc = mend_run(&m, ret, e);
+
+	progress_end(bar);
+	return rc;
+}
+
+/* What is whole of damaged packs is saved, and they go. What stays damaged may keep a collector
+ * from knowing what is needed: then they stay for now. */
+static int clear_away(struct repair *r, struct err *e)
+{
+	struct collect_options o = {.dead_after_us = COLLECT_DEAD_AFTER_US,
+				    .cancel = &r->c->cancel};
+	struct collect_result result;
+	struct err why = {0};
+
+	if (collect_run(r->c->repo, &o, &result, &why) == 0)
+		return 0;
+	if (why.kind == ERR_CORRUPT) {
+		cli_note(r->c, LOG_LEVEL_WARN, why.msg);
+		return 0;
+	}
+	if (e)
+		*e = why;
+	return -1;
+}
+
+static void show(struct repair *r, const struct mend_result *m)
+{
+	char bytes[HUMAN_TEXT];
+
+	if (r->c->json)
+		cli_json(json_pack("{s:I,s:I,s:O,s:I,s:I,s:O,s:O}", "objects",
+				   (json_int_t)m->objects, "read_bytes", (json_int_t)m->bytes,
+				   "damaged_objects", r->objects, "damaged_packs",
+				   (json_int_t)m->packs, "lost_blocks", (json_int_t)m->lost,
+				   "mended", r->mended, "left", r->left));
+	else if (!m->packs)
+		printf("%llu objects read, %s: no pack is damaged\n",
+		       (unsigned long long)m->objects, human_bytes(m->bytes, bytes));
+	else
+		printf("%zu pack%s damaged or gone, %zu block%s lost; %zu checkpoint%s hurt, %zu "
+		       "of them whole again\n",
+		       m->packs, m->packs == 1 ? " is" : "s are", m->lost,
+		       m->lost == 1 ? " was" : "s were", m->hurt, m->hurt == 1 ? " was" : "s were",
+		       m->mended);
+}
+
+static int run(struct repair *r, struct err *e)
+{
+	struct mend_result m;
+	uint64_t left;
+
+	if (open_all(r, e) < 0 || mend(r, &m, e) < 0 || (m.packs && clear_away(r, e) < 0))
+		return -1;
+	show(r, &m);
+	left = m.hurt - m.mended + r->points_lost;
+	return left ? err_set(e, ERR_CORRUPT,
+			      "%llu checkpoint%s damaged: give a target with copies (--from), or "
+			      "back up the same resources again: what is stored anew mends old "
+			      "checkpoints, too",
+			      (unsigned long long)left, left == 1 ? " stays" : "s stay")
+		    : 0;
+}
+
+int cmd_target_repair(struct cli *c, struct err *e)
+{
+	struct repair r = {
+		.c = c, .objects = json_array(), .mended = json_array(), .left = json_array()};
+	int rc = run(&r, e);
+
+	json_decref(r.objects);
+	json_decref(r.mended);
+	json_decref(r.left);
+	point_list_done(&r.points);
+	point_list_done(&r.there);
+	other_done(&r.other);
+	return rc;
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A checkpoint that is hurt is stored anew as a whole from its copy, without becoming another
+ * checkpoint: whatever is known is passed over, so just what is lost is written. The trees that
+ * come out must be the checkpoint's own, bit for bit; that shows that all of it is there.
+ */
+#include "mover/mend.h"
+
+#include <string.h>
+
+#include "repo/epoch.h"
+
+struct mending {
+	const struct mend *m;
+	struct damage damage;
+	struct mend_result *result;
+};
+
+static bool same_tree(const struct tree *a, const struct tree *b)
+{
+	uint8_t x[TREE_DESC], y[TREE_DESC];
+
+	tree_encode(a, x);
+	tree_encode(b, y);
+	return memcmp(x, y, TREE_DESC) == 0;
+}
+
+/* Both have the same resources, disks and items, in the same order: the one was made from the
+ * other, or from a copy of it. */
+static bool same_content(const struct point *a, const struct point *b)
+{
+	bool same = a->n_resources == b->n_resources;
+
+	for (size_t i = 0; i < a->n_resources && same; i++) {
+		const struct point_resource *x = &a->resources[i], *y = &b->resources[i];
+
+		same = x->n_disks == y->n_disks && x->n_items == y->n_items;
+		for (size_t k = 0; k < x->n_disks && same; k++)
+			same = same_tree(&x->disks[k].tree, &y->disks[k].tree);
+		for (size_t k = 0; k < x->n_items && same; k++)
+			same = same_tree(&x->items[k].tree, &y->items[k].tree);
+	}
+	return same;
+}
+
+static int store_anew(struct mending *g, const struct point *p, const struct point *copy,
+		      struct err *e)
+{
+	struct copying job = {.from = g->m->other,
+			      .to = g->m->repo,
+			      .progress = g->m->progress,
+			      .cancel = g->m->cancel};
+	AUTO(session) s = session_begin(g->m->repo, NULL, e);
+	AUTO(point) out = point_new();
+
+	progress_add(&g->m->progress->total, copy_size(copy));
+	if (!s || copy_content(&job, s, copy, out, e) < 0 || session_publish(s, e) < 0)
+		return -1;
+	return same_content(p, out)
+		       ? 0
+		       : err_set(e, ERR_CORRUPT, "its copy does not hold what this checkpoint did");
+}
+
+/* Where it cannot be mended, `why` says why. */
+static int mend_point(struct mending *g, const struct point *p, struct err *why, struct err *e)
+{
+	const struct point *copy = g->m->there ? copy_find(g->m->there, p) : NULL;
+
+	if (!copy) {
+		err_set(why, ERR_NOENT, "%s",
+			g->m->other ? "the other repository has no copy of it"
+				    : "a new backup of the same resource, or a copy in another "
+				      "repository, may have what is lost");
+		return 0;
+	}
+	if (store_anew(g, p, copy, why) == 0 || why->kind == ERR_CORRUPT)
+		return 0;
+	if (e)
+		*e = *why;
+	return -1;
+}
+
+static int hurts(struct mending *g, const struct point *p, struct err *e)
+{
+	if (cancel_check(g->m->cancel, e) < 0)
+		return -1;
+	return damage_hurts(&g->damage, g->m->repo, p, e);
+}
+
+struct patient {
+	const struct point *p;
+	struct err why;
+};
+
+/* What one has lost another may have lost, too: so all are looked at before the first is mended,
+ * each again before its turn, and all again after the last. */
+static int mend_each(struct mending *g, struct patient *v, struct err *e)
+{
+	int rc;
+
+	for (size_t i = 0; i < g->result->hurt; i++) {
+		rc = hurts(g, v[i].p, e);
+		if (rc < 0 || (rc > 0 && mend_point(g, v[i].p, &v[i].why, e) < 0))
+			return -1;
+	}
+	for (size_t i = 0; i < g->result->hurt; i++) {
+		rc = hurts(g, v[i].p, e);
+		if (rc < 0)
+			return -1;
+		g->result->mended += rc == 0;
+		g->m->tell(g->m->arg, v[i].p, rc == 0, v[i].why.msg);
+	}
+	return 0;
+}
+
+/* A block that is whole moves out of its damaged pack. Often a collector would do that; but where
+ * the run that named it is lost as well, none would know. */
+static int rescue(struct mending *g, struct session *s, struct fetch *f, const struct block_id *id,
+		  struct err *e)
+{
+	struct location places[INDEX_PLACES];
+	size_t n, len;
+
+	if (index_find(repo_index(g->m->repo), id, NULL, true, places, &n, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		const struct pack_entry *at = &places[i].at;
+		AUTO_FREE uint8_t *payload = xmalloc(at->stored);
+
+		if (fetch_payload(f, &places[i], payload, &len, NULL) == 0)
+			return session_put(s, at->kind, id, at->encoding, payload, len, NULL, e);
+	}
+	return 0;
+}
+
+static int rescue_all(struct mending *g, struct err *e)
+{
+	const struct idset *saved = &g->damage.saved;
+	AUTO(session) s = session_begin(g->m->repo, NULL, e);
+	AUTO(fetch) f = fetch_new(g->m->repo);
+
+	if (!s)
+		return -1;
+	for (size_t i = 0; i < saved->cap; i++) {
+		if (cancel_check(g->m->cancel, e) < 0 || (!block_id_is_zero(&saved->slots[i]) &&
+							  rescue(g, s, f, &saved->slots[i], e) < 0))
+			return -1;
+	}
+	return session_publish(s, e);
+}
+
+static int mend_all(struct mending *g, struct err *e)
+{
+	const struct point_list *l = g->m->points;
+	AUTO_FREE struct patient *v = xcalloc(l->n, sizeof(*v));
+
+	for (size_t i = 0; i < l->n; i++) {
+		int rc = hurts(g, l->points[i], e);
+
+		if (rc < 0)
+			return -1;
+		if (rc > 0)
+			v[g->result->hurt++].p = l->points[i];
+	}
+	g->result->lost = g->damage.lost.n;
+	if (g->damage.saved.n && rescue_all(g, e) < 0)
+		return -1;
+	return mend_each(g, v, e);
+}
+
+/* From now on nobody counts on them; unless that was said before. */
+static int condemn(struct mending *g, struct err *e)
+{
+	struct pack_set old = {0}, add = {0};
+	int rc = epoch_condemned(g->m->repo, &old, e);
+
+	for (size_t i = 0; i < g->damage.packs.n && rc == 0; i++) {
+		if (!pack_set_has(&old, g->damage.packs.names[i]))
+			pack_set_add(&add, g->damage.packs.names[i]);
+	}
+	if (rc == 0 && add.n)
+		rc = epoch_publish(g->m->repo, &add, e);
+	pack_set_done(&old);
+	pack_set_done(&add);
+	return rc;
+}
+
+int mend_run(const struct mend *m, struct mend_result *ret, struct err *e)
+{
+	struct mending g = {.m = m, .result = ret};
+	int rc;
+
+	*ret = (struct mend_result){0};
+	rc = repo_check_writable(m->repo, e);
+	if (rc == 0)
+		rc = damage_find(m->repo, &m->watch, &g.damage, e);
+	ret->objects = g.damage.scrub.objects;
+	ret->bytes = g.damage.scrub.bytes;
+	ret->packs = g.damage.packs.n;
+	/* Before anything is stored: what is lost must not be found in them. */
+	if (rc == 0 && ret->packs)
+		rc = condemn(&g, e);
+	if (rc == 0 && ret->packs)
+		rc = mend_all(&g, e);
+	damage_done(&g.damage);
+	return rc;
+}

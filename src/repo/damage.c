@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "repo/damage.h"
+
+#include <string.h>
+
+#include "repo/session.h"
+
+#define TRIES 8 /* when runs are merged away while they are read */
+
+struct finding {
+	struct repo *repo;
+	const struct scrub *watch;
+	struct damage *d;
+	struct pack_set there;
+};
+
+void damage_done(struct damage *d)
+{
+	pack_set_done(&d->packs);
+	idset_done(&d->lost);
+	idset_done(&d->saved);
+	idset_done(&d->clean);
+}
+
+/* ---- packs ---- */
+
+static void on_total(void *arg, uint64_t bytes)
+{
+	const struct scrub *w = ((struct finding *)arg)->watch;
+
+	w->total(w->arg, bytes);
+}
+
+static void on_read(void *arg, uint64_t bytes)
+{
+	const struct scrub *w = ((struct finding *)arg)->watch;
+
+	w->read(w->arg, bytes);
+}
+
+static void on_bad(void *arg, const char *key, const struct err *why)
+{
+	struct finding *f = arg;
+	uint8_t name[HASH_BYTES];
+
+	if (pack_key_parse(key, name))
+		pack_set_add(&f->d->packs, name);
+	f->watch->bad(f->watch->arg, key, why);
+}
+
+static int note_pack(void *arg, const char *key, uint64_t size, struct err *e)
+{
+	struct finding *f = arg;
+	uint8_t name[HASH_BYTES];
+
+	(void)size;
+	(void)e;
+	if (pack_key_parse(key, name))
+		pack_set_add(&f->there, name);
+	return 0;
+}
+
+/* An index that was read before the packs were listed names none that came later. */
+static int read_packs(struct finding *f, struct err *e)
+{
+	struct scrub s = {repo_store(f->repo), f->watch->cancel, on_total, on_read, on_bad, f};
+
+	if (index_refresh(repo_index(f->repo), e) < 0 ||
+	    store_list(repo_store(f->repo), "packs/", note_pack, f, e) < 0 ||
+	    scrub_run(&s, &f->d->scrub, e) < 0)
+		return -1;
+	pack_set_sort(&f->there);
+	pack_set_sort(&f->d->packs);
+	return 0;
+}
+
+static int note_missing(void *arg, const struct location *l, bool marked, struct err *e)
+{
+	struct finding *f = arg;
+
+	(void)marked;
+	if (pack_set_has(&f->there, l->pack) || pack_set_has(&f->d->packs, l->pack))
+		return cancel_check(f->watch->cancel, e);
+	pack_set_add(&f->d->packs, l->pack);
+	pack_set_sort(&f->d->packs);
+	return 0;
+}
+
+static int find_missing(struct finding *f, struct err *e)
+{
+	struct err why = {0};
+
+	for (int tries = 0; tries < TRIES; tries++) {
+		AUTO(index_marks) all = index_marks_new(repo_index(f->repo));
+
+		if (index_marks_each(all, note_missing, f, &why) == 0)
+			return 0;
+		if (why.kind != ERR_NOENT || index_refresh(repo_index(f->repo), &why) < 0)
+			break;
+	}
+	if (e)
+		*e = why;
+	return -1;
+}
+
+static int heal_index(struct repo *r, struct err *e)
+{
+	size_t runs, damaged;
+	uint64_t entries;
+
+	if (index_refresh(repo_index(r), e) < 0)
+		return -1;
+	index_state(repo_index(r), &runs, &entries, &damaged);
+	return damaged ? session_heal_index(r, e) : 0;
+}
+
+int damage_find(struct repo *r, const struct scrub *watch, struct damage *ret_d, struct err *e)
+{
+	struct finding f = {.repo = r, .watch = watch, .d = ret_d};
+	int rc;
+
+	*ret_d = (struct damage){0};
+	rc = heal_index(r, e) < 0 || read_packs(&f, e) < 0 || find_missing(&f, e) < 0 ? -1 : 0;
+	pack_set_done(&f.there);
+	return rc;
+}
+
+/* ---- whom it hurts ---- */
+
+struct looking {
+	struct damage *d;
+	struct repo *repo;
+	struct fetch *fetch;
+};
+
+static bool readable(struct looking *l, const struct location *at)
+{
+	AUTO_FREE uint8_t *payload = xmalloc(at->at.stored);
+	size_t len;
+
+	return fetch_payload(l->fetch, at, payload, &len, NULL) == 0;
+}
+
+/* It is where nothing is damaged; or else it may be read where something is. What nobody knows a
+ * place of is lost, too: with its pack went the run that named it. */
+static int is_lost(struct looking *l, const struct block_id *id, struct err *e)
+{
+	struct index *ix = repo_index(l->repo);
+	struct location places[INDEX_PLACES];
+	bool saved = false;
+	size_t n;
+
+	if (index_find(ix, id, &l->d->packs, true, places, &n, e) < 0)
+		return -1;
+	if (n || idset_has(&l->d->saved, id))
+		return 0;
+	if (idset_has(&l->d->lost, id))
+		return 1;
+	if (index_find(ix, id, NULL, true, places, &n, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n && !saved; i++)
+		saved = readable(l, &places[i]);
+	idset_add(saved ? &l->d->saved : &l->d->lost, id);
+	return !saved;
+}
+
+static int look_below(struct looking *l, const struct tree *t, unsigned level,
+		      const struct block_id *id, struct err *e);
+
+/* All of it, and not just up to the first loss: the sets are to be complete. */
+static int look_at(struct looking *l, const struct tree *t, unsigned level, const struct node *node,
+		   struct err *e)
+{
+	int hurt = 0;
+
+	for (size_t i = 0; i < node->n; i++) {
+		int rc;
+
+		if (block_id_is_zero(&node->ids[i]))
+			continue;
+		rc = level ? look_below(l, t, level - 1, &node->ids[i], e)
+			   : is_lost(l, &node->ids[i], e);
+		if (rc < 0)
+			return -1;
+		hurt |= rc;
+	}
+	return hurt;
+}
+
+static int look_below(struct looking *l, const struct tree *t, unsigned level,
+		      const struct block_id *id, struct err *e)
+{
+	struct err why = {0};
+	struct node node;
+	int rc;
+
+	if (idset_has(&l->d->clean, id))
+		return 0;
+	rc = is_lost(l, id, e);
+	if (rc)
+		return rc;
+	if (node_fetch(l->fetch, t, level, id, &node, &why) < 0) {
+		if (why.kind == ERR_CORRUPT)
+			return 1;
+		if (e)
+			*e = why;
+		return -1;
+	}
+	rc = look_at(l, t, level, &node, e);
+	node_done(&node);
+	if (rc == 0)
+		idset_add(&l->d->clean, id);
+	return rc;
+}
+
+static int look_at_tree(struct looking *l, const struct tree *t, struct err *e)
+{
+	if (t->levels == 0 || block_id_is_zero(&t->root))
+		return 0;
+	return look_below(l, t, t->levels - 1, &t->root, e);
+}
+
+int damage_hurts(struct damage *d, struct repo *r, const struct point *p, struct err *e)
+{
+	AUTO(fetch) fetch = fetch_new(r);
+	struct looking l = {d, r, fetch};
+	int hurt = 0;
+
+	for (size_t i = 0; i < p->n_resources; i++) {
+		const struct point_resource *res = &p->resources[i];
+
+		for (size_t k = 0; k < res->n_disks + res->n_items; k++) {
+			int rc = look_at_tree(&l,
+					      k < res->n_disks ? &res->disks[k].tree
+							       : &res->items[k - res->n_disks].tree,
+					      e);
+
+			if (rc < 0)
+				return -1;
+			hurt |= rc;
+		}
+	}
+	return hurt;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * damage.h: which packs of a repository are damaged or gone, and which checkpoints that hurts,
+ * because something that they need cannot be read from anywhere any more.
+ *
+ * Belongs to one thread.
+ */
+#ifndef HF_REPO_DAMAGE_H
+#define HF_REPO_DAMAGE_H
+
+#include "repo/idset.h"
+#include "repo/point.h"
+#include "repo/scrub.h"
+
+struct damage {
+	struct pack_set packs; /* damaged, or named by the index and not there */
+	/* Filled by damage_hurts(): */
+	struct idset lost;  /* blocks and nodes that no place gives whole */
+	struct idset saved; /* that only a damaged pack gives, but whole */
+	struct idset clean; /* nodes below which nothing was found lost */
+	struct scrub_result scrub;
+};
+
+/*
+ * Read everything in the store. `watch` is told of progress and of every damaged object; its store
+ * is set here. An index that is damaged is mended first, which writes.
+ */
+int damage_find(struct repo *r, const struct scrub *watch, struct damage *ret_d, struct err *e);
+void damage_done(struct damage *d);
+
+/* Does the checkpoint need anything that is lost, or known nowhere, and was not stored anew since?
+ * 1, 0, -1. */
+int damage_hurts(struct damage *d, struct repo *r, const struct point *p, struct err *e);
+
+#endif

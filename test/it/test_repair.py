@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Damage: all of it is found, whom it hurts is told exactly, and it is mended, from a copy or by what comes next."""
+import random
+
+import pytest
+
+import images
+from chaos import assert_tidy
+from images import MIB
+
+
+@pytest.fixture
+def other(make_repo):
+    return make_repo()
+
+
+def copy(repo, other):
+    return repo.run("checkpoint", "copy", "--all", "--to", other.url, "--to-key-file", other.key).json
+
+
+def repair(repo, other=None, code=0):
+    where = ["--from", other.url, "--from-key-file", other.key] if other else []
+    return repo.run("target", "repair", *where, code=code)
+
+
+def content(seed):
+    return images.noise(96 << 10, seed % 7) + images.noise(200 << 10, 100 + seed)
+
+
+def objects(repo):
+    return {str(p.relative_to(repo.path)): p for kind in ("packs", "index") for p in (repo.path / kind).rglob("*")
+            if p.is_file()}
+
+
+def whole(repo, made):
+    """Those that come back as they were."""
+    same = set()
+    for point, seed in made.items():
+        done = repo.holdfast.start("checkpoint", "cat", point, "stdin", *repo.where, "-q")
+        out, _ = done.process.communicate(timeout=60)
+        if out == content(seed) and done.process.returncode == 0:
+            same.add(point)
+    return same
+
+
+def test_a_thousand_bytes(repo, other):
+    """A thousand bytes are flipped and twenty objects dropped, packs and index runs."""
+    rnd = random.Random(20261121)
+    made = {repo.protect_stdin(f"s{seed}", content(seed)).id: seed for seed in range(30)}
+    copy(repo, other)
+    there = objects(repo)
+    print(len(there), "objects")
+    for key in rnd.sample(sorted(there), 20):
+        there.pop(key).unlink()
+    spots = set()
+    while len(spots) < 1000:
+        key = rnd.choice(sorted(there)[:len(there) // 2])
+        spots.add((key, rnd.randrange(there[key].stat().st_size)))
+    for key, at in sorted(spots):
+        there[key].chmod(0o600)
+        with open(there[key], "r+b") as f:
+            f.seek(at)
+            byte = f.read(1)[0]
+            f.seek(at)
+            f.write(bytes([byte ^ (1 << rnd.randrange(8))]))
+    found = repo.holdfast.run("target", "verify", "-t", repo.url, "-o", "json", code="corrupt").json
+    assert {f["object"] for f in found["findings"]} == {key for key, _ in spots}
+    hurt = repo.run("checkpoint", "verify", "--all", code="corrupt").json
+    alive = whole(repo, made)
+    assert {f["checkpoint"] for f in hurt["findings"]} == set(made) - alive
+    assert 0 < len(alive) < len(made)
+    done = repair(repo, other).json
+    assert set(done["mended"]) == set(made) - alive and done["left"] == []
+    assert whole(repo, made) == set(made)
+    assert repo.verify()["damaged_checkpoints"] == 0
+    assert_tidy(repo)
+    assert repair(repo).json["damaged_packs"] == 0
+
+
+def test_the_next_backup_mends(repo, folder):
+    """Without a copy: what is unchanged on the disk is read again, although nothing says that it changed, and old
+    checkpoints are whole again."""
+    disk = images.raw_file(folder / "disk.raw", 24 * MIB, [(0, 16 * MIB, 1)])
+    first = repo.protect_disk(disk, "--name", "d")
+    held = images.copy(disk, folder / "held.raw")
+    repo.damage(repo.packs()[0], 0.3)
+    done = repair(repo, code="corrupt")
+    assert done.json["left"] == [first.id] and "back up the same resources again" in done.error["message"]
+    with open(disk, "r+b") as f:
+        f.seek(20 * MIB)
+        f.write(images.noise(MIB, 2))
+    second = repo.protect_disk(disk, "--name", "d")
+    # What could be saved of the damaged pack was, so little is stored again.
+    assert MIB < second.stored < 2 * MIB
+    assert repo.verify()["damaged_checkpoints"] == 0
+    assert repo.gives_back(first, "disk", held) and repo.gives_back(second, "disk", disk)
+    assert repo.collect()["removed_packs"] == 1
+    assert_tidy(repo)
+
+
+def test_without_repair_nothing_is_stored_twice(repo):
+    """Nobody knows yet that it is damaged: the next backup counts on it. After the repair none does."""
+    data = images.noise(2 * MIB, 1)
+    repo.protect_stdin("x", data)
+    repo.damage(repo.packs()[0])
+    assert repo.protect_stdin("x", data).stored < MIB
+    assert len(repair(repo, code="corrupt").json["left"]) == 2
+    third = repo.protect_stdin("x", data)
+    assert repo.run("checkpoint", "cat", third.id, "stdin").out == data
+    assert repo.verify()["damaged_checkpoints"] == 0
+
+
+def test_nothing_to_repair(repo, other, folder):
+    repo.protect_stdin("x", b"x")
+    text = repo.holdfast.run("target", "repair", *repo.where).out.decode()
+    assert "no pack is damaged" in text
+    assert repair(repo, other).json["damaged_packs"] == 0
+    assert "--from" in repo.run("target", "repair", "--from-key-file", other.key, code="invalid").error["message"]
+    repo.run("target", "repair", "--from", f"dir:{folder}/none", "--from-key-file", other.key, code="not-found")
+
+
+def test_a_damaged_point(repo, other):
+    """What a checkpoint is cannot be mended; it can be copied back."""
+    point = repo.protect_stdin("x", b"x" * 1000)
+    copy(repo, other)
+    repo.damage(repo.path / "points" / point.id)
+    done = repair(repo, other, code="corrupt")
+    assert "delete it, and copy it back" in done.err
+    (repo.path / "points" / point.id).unlink()
+    other.run("checkpoint", "copy", "--all", "--to", repo.url, "--to-key-file", repo.key)
+    assert repo.run("checkpoint", "cat", "x@latest", "stdin").out == b"x" * 1000
+    assert repair(repo).json["damaged_packs"] == 0

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Damage and its end: what is damaged is found, exactly; nothing that comes later counts on it; it
+ * is mended by a copy in another repository, or by the next backup that comes across it.
+ */
+#include "mover/mend.h"
+
+#include <string.h>
+
+#include "repo/collect.h"
+#include "repo/store_mem.h"
+#include "writer.h"
+
+enum { DISK_BLOCKS = 60 };
+
+struct bench {
+	struct store *store, *other_store;
+	struct repo *r, *other;
+	struct random rnd;
+	struct disk disks[3];
+	struct uuid ids[3];
+	struct progress progress;
+	struct cancel cancel;
+	uint64_t total, read;
+	unsigned bad, told, told_mended;
+};
+
+/* Small packs, so that there are some; three checkpoints that have a part in common. */
+static struct uuid store_disk(struct bench *b, const struct disk *d)
+{
+	struct session_options o = {.pack_bytes = 10 * BLOCK};
+	AUTO(repo) fresh = test_reopen(b->store);
+	AUTO(point) p = point_new();
+	struct point_resource *res = point_add_resource(p, "disk", "/d", "d", "host");
+	struct writer w;
+
+	OK(writer_begin(&w, fresh, &o, e));
+	OK(writer_disk(&w, d, NULL, NULL, &point_add_disk(res, "vda")->tree, NULL, e));
+	OK(session_put_item(w.s, "<domain/>", 9, &point_add_item(res, "domain.xml")->tree, e));
+	OK(session_commit(w.s, p, e));
+	writer_end(&w);
+	return p->id;
+}
+
+static int up(void **state)
+{
+	struct bench *b = xcalloc(1, sizeof(*b));
+
+	b->rnd.state = random_seed();
+	b->r = test_repo(&b->store);
+	b->other = test_repo(&b->other_store);
+	for (int i = 0; i < 3; i++) {
+		b->disks[i] = (struct disk){xcalloc(DISK_BLOCKS, BLOCK), DISK_BLOCKS * BLOCK};
+		random_fill(&b->rnd, b->disks[i].data, b->disks[i].size, true);
+		memcpy(b->disks[i].data, b->disks[0].data, 20 * BLOCK);
+		b->ids[i] = store_disk(b, &b->disks[i]);
+	}
+	*state = b;
+	return 0;
+}
+
+static int down(void **state)
+{
+	struct bench *b = *state;
+
+	for (int i = 0; i < 3; i++)
+		disk_done(&b->disks[i]);
+	repo_free(b->r);
+	repo_free(b->other);
+	store_free(b->store);
+	store_free(b->other_store);
+	free(b);
+	return 0;
+}
+
+static void copy_all(struct bench *b)
+{
+	struct point_list source, there = {0};
+	struct copying job = {.from = b->r,
+			      .to = b->other,
+			      .source = &source,
+			      .there = &there,
+			      .progress = &b->progress,
+			      .cancel = &b->cancel};
+
+	OK(point_list_load(b->r, &source, e));
+	for (size_t i = 0; i < source.n; i++)
+		point_list_add(&there, OK_PTR(copy_point(&job, source.points[i], e)));
+	point_list_done(&source);
+	point_list_done(&there);
+}
+
+/* Whose bytes: of the block that stands `at` in a checkpoint, or (UINT64_MAX) of its root. */
+static struct location place_of(struct bench *b, int disk, uint64_t at)
+{
+	AUTO(repo) fresh = test_reopen(b->store);
+	AUTO(point) p = OK_PTR(point_load(fresh, &b->ids[disk], e));
+	const struct tree *t = &p->resources[0].disks[0].tree;
+	AUTO(fetch) f = fetch_new(fresh);
+	AUTO(tree_walk) w = tree_walk_new(t, f);
+	struct tree_piece piece = {.id = t->root};
+	struct location l;
+
+	if (at != UINT64_MAX) {
+		OK(tree_walk_seek(w, at * BLOCK, e));
+		assert_int_equal(tree_walk_next(w, &piece, NULL), 1);
+	}
+	OK(fetch_locate(f, &piece.id, &l, e));
+	return l;
+}
+
+static void flip(struct bench *b, int disk, uint64_t at)
+{
+	struct location l = place_of(b, disk, at);
+	char key[STORE_KEY_MAX];
+	size_t len;
+
+	pack_key_name(l.pack, key);
+	store_mem_bytes(b->store, key, &len)[l.at.offset + 2] ^= 0x10;
+}
+
+static void drop_pack(struct bench *b, int disk, uint64_t at)
+{
+	struct location l = place_of(b, disk, at);
+	char key[STORE_KEY_MAX];
+
+	pack_key_name(l.pack, key);
+	OK(store_remove(b->store, key, e));
+}
+
+static void on_total(void *arg, uint64_t bytes)
+{
+	((struct bench *)arg)->total += bytes;
+}
+
+static void on_read(void *arg, uint64_t bytes)
+{
+	atomic_fetch_add(&((struct bench *)arg)->progress.read, bytes);
+}
+
+static void on_bad(void *arg, const char *key, const struct err *why)
+{
+	assert_true(key[0] && why->msg[0]);
+	((struct bench *)arg)->bad++;
+}
+
+static void tell(void *arg, const struct point *p, bool mended, const char *why)
+{
+	struct bench *b = arg;
+
+	assert_true(p && (mended || why[0]));
+	b->told++;
+	b->told_mended += mended;
+}
+
+static struct mend_result mend(struct bench *b, bool with_other)
+{
+	AUTO(repo) fresh = test_reopen(b->store);
+	struct point_list points, there = {0};
+	struct mend_result result;
+	struct mend m = {.repo = fresh,
+			 .other = with_other ? b->other : NULL,
+			 .points = &points,
+			 .there = with_other ? &there : NULL,
+			 .watch = {NULL, &b->cancel, on_total, on_read, on_bad, b},
+			 .progress = &b->progress,
+			 .cancel = &b->cancel,
+			 .tell = tell,
+			 .arg = b};
+
+	b->bad = b->told = b->told_mended = 0;
+	OK(point_list_load(fresh, &points, e));
+	OK(point_list_load(b->other, &there, e));
+	OK(mend_run(&m, &result, e));
+	assert_int_equal(b->told, result.hurt);
+	assert_int_equal(b->told_mended, result.mended);
+	point_list_done(&points);
+	point_list_done(&there);
+	return result;
+}
+
+static uint64_t collect(struct bench *b)
+{
+	static const struct collect_options o = {0};
+	AUTO(repo) fresh = test_reopen(b->store);
+	struct collect_result result;
+
+	OK(collect_run(fresh, &o, &result, e));
+	return result.kept;
+}
+
+static void assert_whole(struct bench *b)
+{
+	for (int i = 0; i < 3; i++) {
+		AUTO(repo) fresh = test_reopen(b->store);
+
+		assert_point(fresh, &b->ids[i], &b->disks[i]);
+	}
+	assert_int_equal(collect(b), 0);
+	assert_int_equal(test_count(b->store, "epochs/"), 0);
+	assert_int_equal(mend(b, false).packs, 0);
+	for (int i = 0; i < 3; i++) {
+		AUTO(repo) fresh = test_reopen(b->store);
+
+		assert_point(fresh, &b->ids[i], &b->disks[i]);
+	}
+}
+
+static void test_nothing_is_damaged(void **state)
+{
+	struct bench *b = *state;
+	struct mend_result result = mend(b, true);
+
+	assert_int_equal(result.packs + result.lost + result.hurt + b->bad, 0);
+	assert_true(result.objects > 10 && result.bytes > 3 * 40 * BLOCK);
+	assert_int_equal(test_count(b->store, "epochs/"), 0);
+	assert_whole(b);
+}
+
+/* Who is hurt is told exactly: a block of one checkpoint, and one that all have. */
+static void test_whom_it_hurts(void **state)
+{
+	struct bench *b = *state;
+	struct mend_result result;
+
+	flip(b, 1, 50);
+	result = mend(b, false);
+	assert_int_equal(result.packs, 1);
+	assert_int_equal(b->bad, 1);
+	assert_int_equal(result.lost, 1);
+	assert_int_equal(result.hurt, 1);
+	assert_int_equal(result.mended, 0);
+	flip(b, 0, 5);
+	result = mend(b, false);
+	assert_int_equal(result.lost, 2);
+	assert_int_equal(result.hurt, 3);
+	/* What was said once is not said again. */
+	assert_int_equal(test_count(b->store, "epochs/"), 2);
+	mend(b, false);
+	assert_int_equal(test_count(b->store, "epochs/"), 2);
+}
+
+static void test_mended_from_a_copy(void **state)
+{
+	struct bench *b = *state;
+	struct mend_result result;
+
+	copy_all(b);
+	flip(b, 1, 50);
+	flip(b, 0, 5);
+	flip(b, 2, 30);
+	drop_pack(b, 2, 55);
+	result = mend(b, true);
+	assert_true(result.packs >= 3 && result.lost >= 4);
+	assert_int_equal(result.hurt, 3);
+	assert_int_equal(result.mended, 3);
+	assert_whole(b);
+}
+
+/* Of a tree without its root nothing can be found; all of it comes from the copy. */
+static void test_nodes(void **state)
+{
+	struct bench *b = *state;
+	struct mend_result result;
+
+	copy_all(b);
+	flip(b, 1, UINT64_MAX);
+	result = mend(b, true);
+	assert_int_equal(result.hurt, 1);
+	assert_int_equal(result.mended, 1);
+	assert_whole(b);
+}
+
+/* The copy of one mends what all have lost; what only another has lost stays lost. */
+static void test_one_copy_for_all(void **state)
+{
+	struct bench *b = *state;
+	struct mend_result result;
+	struct point_list l;
+
+	copy_all(b);
+	OK(point_list_load(b->other, &l, e));
+	for (size_t i = 1; i < 3; i++)
+		OK(point_delete(b->other, &l.points[i]->id, e));
+	point_list_done(&l);
+	flip(b, 0, 5);
+	result = mend(b, true);
+	assert_int_equal(result.hurt, 3);
+	assert_int_equal(result.mended, 3);
+	for (int i = 0; i < 3; i++)
+		flip(b, i, 40);
+	result = mend(b, true);
+	assert_int_equal(result.hurt, 3);
+	assert_int_equal(result.mended, 1);
+}
+
+/* Damage never gets into what comes later: the next backup stores anew what it comes across, and
+ * that mends what was hurt. */
+static void test_the_next_backup_mends(void **state)
+{
+	struct bench *b = *state;
+	struct uuid later;
+	AUTO(repo) fresh = NULL;
+
+	flip(b, 0, 5);
+	flip(b, 0, 33);
+	assert_int_equal(mend(b, false).mended, 0);
+	/* What is whole of those packs is saved; they stay for what is not. */
+	assert_int_equal(collect(b), 2);
+	assert_true(test_count(b->store, "epochs/") > 0);
+	later = store_disk(b, &b->disks[0]);
+	fresh = test_reopen(b->store);
+	assert_point(fresh, &later, &b->disks[0]);
+	assert_whole(b);
+}
+
+/* A copy that is not one, however it came about: nothing is believed of it. */
+static void test_a_wrong_copy(void **state)
+{
+	struct bench *b = *state;
+	struct mend_result result;
+	struct point_list l;
+
+	copy_all(b);
+	OK(point_list_load(b->other, &l, e));
+	for (size_t i = 0; i < 3; i++) {
+		AUTO(point) p = OK_PTR(point_load(b->other, &l.points[i]->id, e));
+		AUTO(session) s = OK_PTR(session_begin(b->other, NULL, e));
+
+		/* Whose it says it is, and whose it is, are two. */
+		p->origin = *copy_origin(l.points[(i + 1) % 3]);
+		OK(session_commit(s, p, e));
+		OK(point_delete(b->other, &l.points[i]->id, e));
+	}
+	point_list_done(&l);
+	flip(b, 1, 50);
+	result = mend(b, true);
+	assert_int_equal(result.hurt, 1);
+	assert_int_equal(result.mended, 0);
+}
+
+static void test_stopped(void **state)
+{
+	struct bench *b = *state;
+	AUTO(repo) fresh = test_reopen(b->store);
+	struct point_list points;
+	struct mend_result result;
+	struct mend m = {.repo = fresh,
+			 .points = &points,
+			 .watch = {NULL, &b->cancel, on_total, on_read, on_bad, b},
+			 .progress = &b->progress,
+			 .cancel = &b->cancel,
+			 .tell = tell,
+			 .arg = b};
+
+	flip(b, 1, 50);
+	OK(point_list_load(fresh, &points, e));
+	cancel_set(&b->cancel);
+	FAILS(ERR_CANCELLED, mend_run(&m, &result, e));
+	assert_int_equal(test_count(b->store, "epochs/"), 0);
+	point_list_done(&points);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, up, down)
+	const struct CMUnitTest tests[] = {
+		T(test_nothing_is_damaged), T(test_whom_it_hurts),
+		T(test_mended_from_a_copy), T(test_nodes),
+		T(test_one_copy_for_all),   T(test_the_next_backup_mends),
+		T(test_a_wrong_copy),	    T(test_stopped),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
