@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/human.h"
 #include "cmd/cli.h"
 #include "repo/collect.h"
@@ -69,34 +70,104 @@ static void on_bad(void *arg, const char *key, const struct err *why)
 	cli_note(r->c, LOG_LEVEL_ERROR, text);
 }
 
+static void show_bounded(const struct scrub_result *s)
+{
+	char when[CLOCK_TEXT];
+
+	if (s->passed)
+		printf("%llu packs and index runs were verified recently enough\n",
+		       (unsigned long long)s->passed);
+	if (s->due)
+		printf("%llu packs and index runs are left for the next time\n",
+		       (unsigned long long)s->due);
+	if (s->due || s->passed)
+		printf("the longest unverified of them %s%s\n",
+		       s->oldest_us ? "was verified " : "never was",
+		       s->oldest_us ? clock_local(s->oldest_us, when) : "");
+}
+
 static void show_scrub(struct cli *c, const struct scrub_result *s, json_t *findings)
 {
-	char bytes[HUMAN_TEXT];
+	char bytes[HUMAN_TEXT], when[CLOCK_TEXT];
 
 	if (c->json) {
-		cli_json(json_pack("{s:I,s:I,s:I,s:I,s:O}", "objects", (json_int_t)s->objects,
-				   "read_bytes", (json_int_t)s->bytes, "damaged_objects",
-				   (json_int_t)s->damaged, "strange_objects",
-				   (json_int_t)s->strange, "findings", findings));
+		cli_json(json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:O}", "objects",
+				   (json_int_t)s->objects, "read_bytes", (json_int_t)s->bytes,
+				   "damaged_objects", (json_int_t)s->damaged, "strange_objects",
+				   (json_int_t)s->strange, "passed_objects", (json_int_t)s->passed,
+				   "due_objects", (json_int_t)s->due, "oldest_verification",
+				   s->oldest_us ? json_string(clock_rfc3339(s->oldest_us, when))
+						: json_null(),
+				   "findings", findings));
 		return;
 	}
 	if (s->strange)
 		printf("%llu files are none of the repository's and were not looked at\n",
 		       (unsigned long long)s->strange);
 	if (!s->damaged)
-		printf("%llu objects verified, %s read: every byte that is there is as it was "
-		       "written\n",
-		       (unsigned long long)s->objects, human_bytes(s->bytes, bytes));
+		printf("%llu objects verified, %s read: every byte %sis as it was written\n",
+		       (unsigned long long)s->objects, human_bytes(s->bytes, bytes),
+		       s->due || s->passed ? "of them " : "that is there ");
+	show_bounded(s);
+}
+
+static int take_bounds(struct cli *c, struct scrub_bounds *b, struct err *e)
+{
+	return cli_duration(c, "max-age", &b->max_age_us, e) < 0 ||
+			       cli_duration(c, "for", &b->time_us, e) < 0 ||
+			       cli_bytes(c, "limit", &b->bytes, e) < 0 ||
+			       cli_bytes(c, "rate", &b->bytes_per_s, e) < 0
+		       ? -1
+		       : 0;
+}
+
+/* What was read is remembered however it ended. A target that cannot be written to can be verified;
+ * but not a part at a time. */
+static int remember(struct cli *c, const struct scrub *s, struct err *e)
+{
+	struct err why = {0};
+
+	if (verified_save(c->store, s->verified, &why) == 0)
+		return 0;
+	if (s->bounds.max_age_us || s->bounds.bytes || s->bounds.time_us) {
+		if (e)
+			*e = why;
+		return err_wrap(e, "what was verified could not be noted");
+	}
+	log_debug("noting what was verified: %s", why.msg);
+	return 0;
+}
+
+static int run_scrub(struct cli *c, struct scrub *s, struct scrub_result *ret, struct err *e)
+{
+	struct progress_bar *bar = progress_begin(c, "verify", false);
+	struct err why = {0};
+	int rc = scrub_run(s, ret, &why);
+
+	progress_end(bar);
+	if (rc < 0 && why.kind == ERR_CANCELLED)
+		remember(c, s, NULL);
+	if (rc < 0 && e)
+		*e = why;
+	return rc < 0 ? -1 : remember(c, s, e);
 }
 
 static int verify_target(struct cli *c, struct scrub_report *r, struct err *e)
 {
-	struct scrub s = {c->store, &c->cancel, on_total, on_read, on_bad, r};
-	struct progress_bar *bar = progress_begin(c, "verify", false);
+	struct verified verified = {0};
+	struct scrub s = {.store = c->store,
+			  .cancel = &c->cancel,
+			  .total = on_total,
+			  .read = on_read,
+			  .bad = on_bad,
+			  .arg = r,
+			  .verified = &verified};
 	struct scrub_result result;
-	int rc = scrub_run(&s, &result, e);
+	int rc = -1;
 
-	progress_end(bar);
+	if (take_bounds(c, &s.bounds, e) == 0 && verified_load(c->store, &verified, e) == 0)
+		rc = run_scrub(c, &s, &result, e);
+	verified_done(&verified);
 	if (rc < 0)
 		return -1;
 	show_scrub(c, &result, r->findings);

@@ -118,6 +118,14 @@ static const struct opt copy_opts[] = {
 	{0},
 };
 
+static const struct opt target_verify_opts[] = {
+	{"max-age", 0, "TIME", "pass over what was read less than this ago"},
+	{"for", 0, "TIME", "begin nothing new after this time"},
+	{"limit", 0, "BYTES", "read no more than this of packs and index runs"},
+	{"rate", 0, "BYTES", "read no more than this in a second"},
+	{0},
+};
+
 static const struct opt repair_opts[] = {
 	{"from", 0, "TARGET", "another target, with copies"},
 	{"from-key-file", 0, "FILE",
@@ -201,8 +209,14 @@ const struct command commands[] = {
 	 "is "
 	 "needed, so a machine that must not be able to read backups can watch over them.\n\n"
 	 "That something is missing, and which checkpoints damage hurts, only 'holdfast checkpoint "
-	 "verify' can tell, which needs a key.",
-	 "holdfast target verify -t dir:/srv/backup\n", NULL, cmd_target_verify},
+	 "verify' can tell, which needs a key.\n\n"
+	 "When what was read is remembered in the target. With bounds, what was read least "
+	 "recently "
+	 "comes first, so a timer that runs this every night reads every byte within a time that "
+	 "can be promised.",
+	 "holdfast target verify -t dir:/srv/backup\n"
+	 "holdfast target verify -t dir:/srv/backup --max-age 30d --for 2h\n",
+	 target_verify_opts, cmd_target_verify},
 	{"target repair", "", 0, 0, "mend what is damaged",
 	 "Reads everything in the target. What is damaged is never again counted on: the next "
 	 "backup that comes across what was lost stores it anew, and that mends every checkpoint "

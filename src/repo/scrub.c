@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The store is listed twice: to know how much there is to read, and to hand every object to a
- * worker. What goes away meanwhile was removed by somebody with a right to; what comes is the next
- * run's.
+ * The store is listed twice: to know how much there is to read, and to hand every small object to a
+ * worker. Packs and runs are put in order by the first list. What goes away meanwhile was removed
+ * by somebody with a right to; what comes is the next run's.
  */
 #include "repo/scrub.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/crew.h"
 #include "base/queue.h"
 #include "repo/epoch.h"
@@ -39,16 +41,54 @@ static enum proof proof_of(const char *key, uint8_t ret_name[HASH_BYTES])
 
 /* ---- one object ---- */
 
+/* A pack or a run. */
+struct named {
+	uint8_t name[HASH_BYTES];
+	bool run;
+	uint64_t size, when_us; /* of its last verification */
+};
+
 struct scrubbing {
 	const struct scrub *s;
 	struct crew *crew;
 	struct queue *keys;
-	pthread_mutex_t lock; /* of the two below, and of s->bad */
+	uint64_t start_us;    /* monotonic */
+	pthread_mutex_t lock; /* of the four below, and of s->bad */
 	struct scrub_result result;
+	uint64_t free_us;	    /* until then what was read keeps to the rate */
+	struct verified found, bad; /* of packs and runs, by this run */
 	/* of the thread that lists: */
-	uint64_t listed_bytes;
+	struct named *named;
+	size_t n_named, cap_named, n_chosen; /* the first of them are read */
+	uint64_t listed_bytes, now_us;
 	bool has_keys, has_header;
 };
+
+/* Stand still for as long as reading faster than allowed takes. */
+static int keep_to_rate(struct scrubbing *sc, size_t n, struct err *e)
+{
+	uint64_t rate = sc->s->bounds.bytes_per_s, now = clock_mono_us(), until;
+
+	if (!rate)
+		return 0;
+	pthread_mutex_lock(&sc->lock);
+	sc->free_us = MAX(sc->free_us, now) + (uint64_t)n * 1000000 / rate;
+	until = sc->free_us;
+	pthread_mutex_unlock(&sc->lock);
+	for (; now < until; now = clock_mono_us()) {
+		if (cancel_check(sc->s->cancel, e) < 0)
+			return -1;
+		clock_sleep_ms((unsigned)MIN((until - now) / 1000 + 1, (uint64_t)100));
+	}
+	return 0;
+}
+
+static bool out_of_time(const struct scrubbing *sc)
+{
+	uint64_t most = sc->s->bounds.time_us;
+
+	return most && clock_mono_us() - sc->start_us >= most;
+}
 
 static int damaged(struct scrubbing *sc, const char *key, struct err *e)
 {
@@ -72,6 +112,8 @@ static int check_name(struct scrubbing *sc, const char *key, const uint8_t name[
 		digest_add(d, piece, (size_t)n);
 		*ret_len += (size_t)n;
 		sc->s->read(sc->s->arg, (uint64_t)n);
+		if (keep_to_rate(sc, (size_t)n, e) < 0)
+			return -1;
 	} while ((size_t)n == PIECE);
 	digest_take(d, hash);
 	return memcmp(hash, name, HASH_BYTES) == 0 ? 0 : damaged(sc, key, e);
@@ -102,7 +144,11 @@ static int check_small(struct scrubbing *sc, const char *key, enum proof proof, 
 
 static void count(struct scrubbing *sc, const char *key, uint64_t len, const struct err *why)
 {
+	uint8_t name[HASH_BYTES];
+
 	pthread_mutex_lock(&sc->lock);
+	if (proof_of(key, name) == PROOF_NAME)
+		verified_add(why ? &sc->bad : &sc->found, name, sc->now_us);
 	sc->result.objects++;
 	sc->result.bytes += len;
 	if (why) {
@@ -119,8 +165,16 @@ static int check(struct scrubbing *sc, const char *key, uint8_t *piece, struct e
 	enum proof proof = proof_of(key, name);
 	struct err why = {0};
 	uint64_t len = 0;
-	int rc = proof == PROOF_NAME ? check_name(sc, key, name, piece, &len, &why)
-				     : check_small(sc, key, proof, &len, &why);
+	int rc;
+
+	if (proof == PROOF_NAME && out_of_time(sc)) {
+		pthread_mutex_lock(&sc->lock);
+		sc->result.due++;
+		pthread_mutex_unlock(&sc->lock);
+		return 0;
+	}
+	rc = proof == PROOF_NAME ? check_name(sc, key, name, piece, &len, &why)
+				 : check_small(sc, key, proof, &len, &why);
 
 	if (rc < 0 && why.kind == ERR_CANCELLED) {
 		if (e)
@@ -151,36 +205,111 @@ static int worker(void *arg, struct err *e)
 
 /* ---- all objects ---- */
 
+static void note_named(struct scrubbing *sc, const char *key, const uint8_t name[HASH_BYTES],
+		       uint64_t size)
+{
+	struct named *n;
+
+	if (sc->n_named == sc->cap_named) {
+		sc->cap_named = sc->cap_named ? sc->cap_named * 2 : 256;
+		sc->named = xreallocarray(sc->named, sc->cap_named, sizeof(*sc->named));
+	}
+	n = &sc->named[sc->n_named++];
+	*n = (struct named){.size = size, .run = key[0] == 'i'};
+	memcpy(n->name, name, HASH_BYTES);
+	if (sc->s->verified)
+		n->when_us = verified_when(sc->s->verified, name, sc->now_us);
+}
+
 static int measure(void *arg, const char *key, uint64_t size, struct err *e)
 {
 	struct scrubbing *sc = arg;
 	uint8_t name[HASH_BYTES];
+	enum proof proof = proof_of(key, name);
 
 	(void)e;
-	if (proof_of(key, name) == PROOF_NONE)
+	if (proof == PROOF_NONE)
 		sc->result.strange++;
+	else if (proof == PROOF_NAME)
+		note_named(sc, key, name, size);
 	else
 		sc->listed_bytes += size;
 	sc->has_keys = sc->has_keys || strncmp(key, "keys/", 5) == 0;
 	return 0;
 }
 
-static int hand_out(void *arg, const char *key, uint64_t size, struct err *e)
+static int hand_over(struct scrubbing *sc, const char *key, struct err *e)
 {
-	struct scrubbing *sc = arg;
-	uint8_t name[HASH_BYTES];
 	char *copy;
 
-	(void)size;
 	if (cancel_check(sc->s->cancel, e) < 0)
 		return -1;
-	if (proof_of(key, name) == PROOF_NONE)
-		return 0;
 	copy = xstrdup(key);
 	if (queue_give(sc->keys, copy))
 		return 0;
 	free(copy);
 	return err_set(e, ERR_CANCELLED, "stopped"); /* a worker failed: its reason is shown */
+}
+
+static int hand_out(void *arg, const char *key, uint64_t size, struct err *e)
+{
+	uint8_t name[HASH_BYTES];
+
+	(void)size;
+	return proof_of(key, name) == PROOF_END ? hand_over(arg, key, e) : 0;
+}
+
+static int by_age(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+
+	return x->when_us != y->when_us ? (x->when_us > y->when_us) - (x->when_us < y->when_us)
+					: memcmp(x->name, y->name, HASH_BYTES);
+}
+
+/* In order of age; those that are young enough, and those beyond the bound, are cut off. */
+static void choose(struct scrubbing *sc)
+{
+	const struct scrub_bounds *b = &sc->s->bounds;
+	uint64_t bytes = 0;
+	size_t n = 0;
+
+	if (sc->n_named)
+		qsort(sc->named, sc->n_named, sizeof(*sc->named), by_age);
+	while (n < sc->n_named) {
+		const struct named *x = &sc->named[n];
+
+		if (b->max_age_us && x->when_us && sc->now_us - x->when_us < b->max_age_us)
+			break;
+		if (b->bytes && n && bytes + x->size > b->bytes)
+			break;
+		bytes += x->size;
+		n++;
+	}
+	for (size_t i = n; i < sc->n_named; i++) {
+		bool young = b->max_age_us && sc->named[i].when_us &&
+			     sc->now_us - sc->named[i].when_us < b->max_age_us;
+
+		sc->result.passed += young;
+		sc->result.due += !young;
+	}
+	sc->listed_bytes += bytes;
+	sc->n_chosen = n;
+}
+
+static int hand_out_named(struct scrubbing *sc, struct err *e)
+{
+	char key[STORE_KEY_MAX];
+
+	for (size_t i = 0; i < sc->n_chosen; i++) {
+		if (sc->named[i].run)
+			run_key_name(sc->named[i].name, key);
+		else
+			pack_key_name(sc->named[i].name, key);
+		if (hand_over(sc, key, e) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static int list_all(struct scrubbing *sc, store_list_fn *fn, struct err *e)
@@ -204,6 +333,7 @@ static int look(struct scrubbing *sc, struct err *e)
 
 	if (list_all(sc, measure, e) < 0)
 		return -1;
+	choose(sc);
 	there = store_has(s, HEADER_KEY, e);
 	if (there < 0 || (there && store_size(s, HEADER_KEY, &size, e) < 0))
 		return -1;
@@ -231,14 +361,47 @@ static int read_all(struct scrubbing *sc, struct err *e)
 		if (crew_add(sc->crew, worker, sc, e) < 0)
 			return -1;
 	}
-	if (sc->has_header && hand_out(sc, HEADER_KEY, 0, e) < 0)
+	if (sc->has_header && hand_over(sc, HEADER_KEY, e) < 0)
 		return -1;
-	return list_all(sc, hand_out, e);
+	return list_all(sc, hand_out, e) < 0 ? -1 : hand_out_named(sc, e);
+}
+
+/* What is known afterwards of all that is there: for whoever asked to remember, and how old the
+ * oldest of it is. */
+static void remember(struct scrubbing *sc)
+{
+	struct verified *v = sc->s->verified;
+	size_t n = 0;
+
+	verified_sort(&sc->found);
+	verified_sort(&sc->bad);
+	for (size_t i = 0; i < sc->n_named; i++) {
+		struct named *x = &sc->named[i];
+		uint64_t now = verified_when(&sc->found, x->name, sc->now_us);
+
+		x->when_us = MAX(x->when_us, now);
+		/* What is damaged is never old enough to be passed over. */
+		if (verified_when(&sc->bad, x->name, sc->now_us))
+			x->when_us = 0;
+		if (i == 0 || x->when_us < sc->result.oldest_us)
+			sc->result.oldest_us = x->when_us;
+	}
+	if (!v)
+		return;
+	v->n = 0;
+	for (; n < sc->n_named; n++) {
+		if (sc->named[n].when_us)
+			verified_add(v, sc->named[n].name, sc->named[n].when_us);
+	}
+	verified_sort(v);
 }
 
 int scrub_run(const struct scrub *s, struct scrub_result *ret, struct err *e)
 {
-	struct scrubbing sc = {.s = s, .keys = queue_new(WAITING)};
+	struct scrubbing sc = {.s = s,
+			       .keys = queue_new(WAITING),
+			       .start_us = clock_mono_us(),
+			       .now_us = clock_wall_us()};
 	struct err why = {0};
 	char *key;
 	int rc;
@@ -257,6 +420,10 @@ int scrub_run(const struct scrub *s, struct scrub_result *ret, struct err *e)
 	crew_free(sc.crew);
 	queue_free(sc.keys);
 	pthread_mutex_destroy(&sc.lock);
+	remember(&sc);
+	verified_done(&sc.found);
+	verified_done(&sc.bad);
+	free(sc.named);
 	*ret = sc.result;
 	return rc;
 }

@@ -12,6 +12,15 @@
 
 #include "base/cancel.h"
 #include "repo/store.h"
+#include "repo/verified.h"
+
+/* What may be left for the next time; zero members: no bound. */
+struct scrub_bounds {
+	uint64_t max_age_us; /* packs and runs that were read since then are passed over */
+	uint64_t bytes;	     /* of packs and runs to read, at least one of them */
+	uint64_t time_us;
+	uint64_t bytes_per_s;
+};
 
 struct scrub {
 	struct store *store;
@@ -22,16 +31,23 @@ struct scrub {
 	/* An object that is damaged or cannot be read; one call at a time. */
 	void (*bad)(void *arg, const char *key, const struct err *why);
 	void *arg;
+	struct scrub_bounds bounds;
+	/* What was verified when; takes what is found whole now, and forgets what is gone. NULL:
+	 * nothing is known. */
+	struct verified *verified;
 };
 
 struct scrub_result {
 	uint64_t objects, bytes; /* checked, the damaged ones included */
 	uint64_t damaged;
-	uint64_t strange; /* with names that mean nothing here: not looked at */
+	uint64_t strange;   /* with names that mean nothing here: not looked at */
+	uint64_t passed;    /* packs and runs that were verified recently enough */
+	uint64_t due;	    /* ... that should have been, and were left by a bound */
+	uint64_t oldest_us; /* when the longest unverified of them was verified; 0: never */
 };
 
-/* Read everything, with a thread for each core. Damage is no failure; ERR_NOENT: there is no
- * repository; ERR_CANCELLED. */
+/* Read everything, what was looked at least recently first, with a thread for each core. Damage is
+ * no failure; ERR_NOENT: there is no repository; ERR_CANCELLED. */
 int scrub_run(const struct scrub *s, struct scrub_result *ret, struct err *e);
 
 #endif

@@ -15,6 +15,7 @@
 #include "repo/point.h"
 #include "repo/run.h"
 #include "repo/tree.h"
+#include "repo/verified.h"
 
 static void put(const char *dir, const char *target, const char *name, const struct buf *b)
 {
@@ -115,10 +116,16 @@ static void seed_others(const char *dir)
 	struct pack_set set = {names, 2};
 	static const uint8_t zstd[] = {1, 0x28, 0xb5, 0x2f, 0xfd, 0x20, 0x05, 0x29,
 				       0, 0,	'h',  'e',  'l',  'l',	'o'};
+	struct verified v = {0};
 	AUTO_BUF b = BUF_INIT;
 
 	epoch_encode(7, &set, &b);
 	put(dir, "epoch", "two", &b);
+	b.len = 0;
+	verified_add(&v, names[0], 1000);
+	verified_encode(&v, &b);
+	put(dir, "verified", "one", &b);
+	verified_done(&v);
 	b.len = 0;
 	buf_add(&b, zstd, sizeof(zstd));
 	put(dir, "block", "zstd", &b);

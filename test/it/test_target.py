@@ -203,6 +203,23 @@ def test_every_byte_without_a_key(repo, holdfast):
     assert "no repository" in message
 
 
+def test_verifying_a_part_at_a_time(repo, holdfast):
+    """What was read is remembered, so that a part each night reads everything."""
+    for seed in range(3):
+        repo.protect_stdin(f"s{seed}", images.noise(MIB, seed))
+    verify = ["target", "verify", "-t", repo.url, "-o", "json"]
+    left = [holdfast.run(*verify, "--max-age", "1d", "--limit", "1MiB").json["due_objects"] for _ in range(6)]
+    assert left == sorted(left, reverse=True) and left[0] > 0 and left[-1] == 0
+    done = holdfast.run(*verify, "--max-age", "1d").json
+    assert done["passed_objects"] > 3 and done["read_bytes"] < MIB and done["oldest_verification"]
+    text = holdfast.run("target", "verify", "-t", repo.url, "--max-age", "1d").out.decode()
+    assert "were verified recently enough" in text and "the longest unverified of them was verified 2" in text
+    again = holdfast.run(*verify).json
+    assert again["passed_objects"] == 0 and again["read_bytes"] > 3 * MIB
+    for option in ("--max-age", "--for", "--limit", "--rate"):
+        assert option in holdfast.run(*verify, option, "much", code="invalid").error["message"]
+
+
 def test_damaged_checkpoint(repo):
     """One point is damaged: told by name; the others are whole."""
     bad, good = repo.protect_stdin("bad", b"1"), repo.protect_stdin("good", b"2")

@@ -8,8 +8,10 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "repo/epoch.h"
 #include "repo/store_hook.h"
+#include "repo/store_mem.h"
 #include "writer.h"
 
 static const char *const prefixes[] = {"keys/", "points/", "epochs/", "index/", "packs/"};
@@ -314,6 +316,108 @@ static void test_stopped(void **state)
 	assert_whole(f->s);
 }
 
+/* ---- a part at a time ---- */
+
+static void scrub_part(struct store *s, struct verified *v, const struct scrub_bounds *bounds,
+		       struct scrub_result *ret)
+{
+	struct seen seen = {0};
+	struct scrub job = {s, NULL, on_total, on_read, on_bad, &seen, *bounds, v};
+
+	OK(scrub_run(&job, ret, e));
+	assert_int_equal(seen.bad, ret->damaged);
+}
+
+/* One pack after the other, the longest unread first, until all were read once; then none. */
+static void test_a_part_at_a_time(void **state)
+{
+	static const struct scrub_bounds one = {.bytes = 1, .max_age_us = UINT64_MAX / 2};
+	struct repo_fixture *f = *state;
+	size_t named = test_count(f->s, "packs/") + test_count(f->s, "index/");
+	size_t small = test_count(f->s, "points/") + test_count(f->s, "keys/") +
+		       test_count(f->s, "epochs/") + 1;
+	struct scrub_result result;
+	struct verified v = {0};
+
+	for (size_t i = 1; i <= named; i++) {
+		scrub_part(f->s, &v, &one, &result);
+		assert_int_equal(result.objects, small + 1);
+		assert_int_equal(result.passed, i - 1);
+		assert_int_equal(result.due, named - i);
+		assert_int_equal(result.oldest_us == 0, i < named);
+		assert_int_equal(v.n, i);
+	}
+	scrub_part(f->s, &v, &one, &result);
+	assert_int_equal(result.objects, small);
+	assert_int_equal(result.passed, named);
+	/* Without an age all of it is due again, and the oldest comes first. */
+	scrub_part(f->s, &v, &(struct scrub_bounds){.bytes = 1}, &result);
+	assert_int_equal(result.objects, small + 1);
+	assert_int_equal(result.due, named - 1);
+	verified_done(&v);
+}
+
+/* What is damaged is told each time, and what is gone is forgotten. */
+static void test_damage_is_never_passed_over(void **state)
+{
+	static const struct scrub_bounds month = {.max_age_us = UINT64_MAX / 2};
+	struct repo_fixture *f = *state;
+	struct scrub_result result;
+	struct verified v = {0};
+	char key[STORE_KEY_MAX];
+	size_t len, known;
+
+	scrub_part(f->s, &v, &month, &result);
+	known = v.n;
+	test_nth(f->s, "packs/", 1, key);
+	store_mem_bytes(f->s, key, &len)[7] ^= 1;
+	scrub_part(f->s, &v, &month, &result);
+	assert_int_equal(result.damaged, 0); /* it was read a moment ago */
+	scrub_part(f->s, &v, &(struct scrub_bounds){0}, &result);
+	assert_int_equal(result.damaged, 1);
+	assert_int_equal(v.n, known - 1);
+	for (int i = 0; i < 2; i++) {
+		scrub_part(f->s, &v, &month, &result);
+		assert_int_equal(result.damaged, 1);
+		assert_int_equal(result.oldest_us, 0);
+	}
+	OK(store_remove(f->s, key, e));
+	scrub_part(f->s, &v, &month, &result);
+	assert_int_equal(result.damaged, 0);
+	assert_int_equal(result.passed, known - 1);
+	assert_int_equal(v.n, known - 1);
+	verified_done(&v);
+}
+
+static void test_out_of_time(void **state)
+{
+	static const struct scrub_bounds none = {.time_us = 1};
+	struct repo_fixture *f = *state;
+	struct scrub_result result;
+	struct verified v = {0};
+
+	scrub_part(f->s, &v, &none, &result);
+	assert_int_equal(result.due, test_count(f->s, "packs/") + test_count(f->s, "index/"));
+	assert_int_equal(v.n, 0);
+	verified_done(&v);
+}
+
+static void test_rate(void **state)
+{
+	struct repo_fixture *f = *state;
+	struct scrub_result result;
+	struct verified v = {0};
+	uint64_t start = clock_mono_us(), bytes;
+
+	scrub_part(f->s, &v, &(struct scrub_bounds){0}, &result);
+	bytes = result.bytes;
+	start = clock_mono_us();
+	/* Half a second for the packs, if not for all of it. */
+	scrub_part(f->s, &v, &(struct scrub_bounds){.bytes_per_s = 2 * bytes}, &result);
+	assert_true(clock_mono_us() - start >= 250000);
+	verified_done(&v);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fill, repo_fixture_down)
@@ -328,6 +432,10 @@ int main(void)
 		T(test_unreadable),
 		T(test_list_fails),
 		T(test_stopped),
+		T(test_a_part_at_a_time),
+		T(test_damage_is_never_passed_over),
+		T(test_out_of_time),
+		T(test_rate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
