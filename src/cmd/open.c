@@ -138,7 +138,10 @@ int cli_open_target(struct cli *c, bool create, struct err *e)
 	const char *target = target_url(c, e);
 
 	c->store = target ? store_open(target, create, e) : NULL;
-	return c->store ? 0 : -1;
+	if (!c->store)
+		return -1;
+	store_stop_with(c->store, &c->cancel);
+	return 0;
 }
 
 static struct repo *open_repo(struct cli *c, struct store *s, const struct credential *key,
@@ -168,6 +171,8 @@ int cli_open_other(struct cli *c, const char *target, const char *key_file, stru
 {
 	struct other o = {.store = store_open(target, false, e)};
 
+	if (o.store)
+		store_stop_with(o.store, &c->cancel);
 	if (o.store)
 		o.credential = key_file ? credential_load(key_file, e)
 					: ask_once("passphrase of the other repository", e);

@@ -26,6 +26,7 @@ struct s3 {
 	struct http *http;
 	atomic_llong clock_off; /* seconds that the service is ahead of this machine */
 	atomic_bool bare_etags;
+	const struct cancel *cancel; /* or NULL */
 };
 
 struct s3 *s3_open(const char *url, struct err *e)
@@ -38,6 +39,11 @@ struct s3 *s3_open(const char *url, struct err *e)
 	}
 	s->http = http_new(s->place.ca);
 	return s;
+}
+
+void s3_stop_with(struct s3 *s, const struct cancel *cancel)
+{
+	s->cancel = cancel;
 }
 
 void s3_free(struct s3 *s)
@@ -213,6 +219,14 @@ static void take_body(struct call *c)
 		buf_done(&c->reply.body);
 }
 
+/* -1 when it is asked to stop. */
+static int wait_before(struct s3 *s, unsigned ms, struct err *e)
+{
+	for (; ms && !cancel_asked(s->cancel); ms -= MIN(ms, 100U))
+		clock_sleep_ms(MIN(ms, 100U));
+	return cancel_check(s->cancel, e);
+}
+
 /* Try until the answer is one of `statuses` (which ends with 0). */
 static int perform(struct s3 *s, struct call *c, const int *statuses, struct err *e)
 {
@@ -239,7 +253,8 @@ static int perform(struct s3 *s, struct call *c, const int *statuses, struct err
 			return -1;
 		}
 		log_debug("trying again: %s", why.msg);
-		clock_sleep_ms(pause_ms(tries, c->reply.retry_after));
+		if (wait_before(s, pause_ms(tries, c->reply.retry_after), e) < 0)
+			return err_wrap(e, "%s", why.msg);
 	}
 }
 

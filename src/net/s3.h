@@ -19,6 +19,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/cancel.h"
 #include "base/err.h"
 #include "base/mem.h"
 
@@ -31,6 +32,8 @@ struct s3;
 /* `url` is what follows "s3:" (s3_place.h). Nothing is asked of the service. */
 struct s3 *s3_open(const char *url, struct err *e);
 void s3_free(struct s3 *s);
+/* Once the flag is up, nothing is tried a second time: then ERR_CANCELLED. */
+void s3_stop_with(struct s3 *s, const struct cancel *cancel);
 
 struct s3_info {
 	uint64_t size; /* of the whole object */

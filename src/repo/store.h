@@ -26,6 +26,7 @@
 #include <sys/types.h>
 
 #include "base/buf.h"
+#include "base/cancel.h"
 #include "base/err.h"
 #include "base/mem.h"
 
@@ -59,6 +60,8 @@ struct store_ops {
 					       size_t len, struct err *e);
 	/* End somebody's session so that it can never commit; that it is absent is no error. */
 	int (*session_revoke)(struct store *s, const char *id, struct err *e);
+	/* Once the flag is up, give up what would be tried again. NULL when nothing is. */
+	void (*stop_with)(struct store *s, const struct cancel *cancel);
 };
 
 struct store_session_ops {
@@ -143,6 +146,11 @@ static inline struct store_session *store_session_begin(struct store *s, const c
 static inline int store_session_revoke(struct store *s, const char *id, struct err *e)
 {
 	return s->ops->session_revoke(s, id, e);
+}
+static inline void store_stop_with(struct store *s, const struct cancel *cancel)
+{
+	if (s->ops->stop_with)
+		s->ops->stop_with(s, cancel);
 }
 
 /* Is it there? 1, 0, -1. */

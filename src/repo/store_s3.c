@@ -175,6 +175,11 @@ static int s3_store_list(struct store *s, const char *prefix, store_list_fn *fn,
 	return rc;
 }
 
+static void s3_store_stop_with(struct store *s, const struct cancel *cancel)
+{
+	s3_stop_with(s3_of(s)->s3, cancel);
+}
+
 static const struct store_ops s3_ops = {
 	.free = s3_store_free,
 	.get = s3_store_get,
@@ -184,6 +189,7 @@ static const struct store_ops s3_ops = {
 	.list = s3_store_list,
 	.session_begin = s3_session_begin,
 	.session_revoke = s3_session_revoke,
+	.stop_with = s3_store_stop_with,
 };
 
 struct store *store_s3_open(const char *url, struct err *e)

@@ -20,6 +20,7 @@ from chaos import Chaos, assert_tidy
 from fake_s3 import FakeS3
 from images import MIB
 from proxy import Fault, Proxy
+from waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -229,6 +230,19 @@ def test_a_wrong_clock_is_corrected(holdfast, folder, years):
     with FakeS3(ahead=years * 365 * 86400) as fake:
         repo = fake_repo(holdfast, folder, fake).init()
         assert repo.run("checkpoint", "cat", repo.protect_stdin("x", b"hello").id, "stdin").out == b"hello"
+
+
+def test_stopped_while_the_service_is_busy(holdfast, folder):
+    """Nobody waits for the end of the retries who does not want to."""
+    with FakeS3() as fake:
+        repo = fake_repo(holdfast, folder, fake).init()
+        fake.answer_all = 503, {}, b"<Error><Code>SlowDown</Code></Error>"
+        before = len(fake.requests)
+        run = repo.start("checkpoint", "list")
+        wait_until(lambda: len(fake.requests) > before + 2, 30, "it tries again")
+        run.signal(signal.SIGINT)
+        done = run.wait("cancelled", seconds=5)
+        assert "SlowDown" in done.error["message"]
 
 
 @pytest.mark.parametrize("answer, code, word", [
