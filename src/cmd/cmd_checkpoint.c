@@ -7,6 +7,7 @@
 #include "base/human.h"
 #include "cmd/cli.h"
 #include "mover/restore.h"
+#include "mover/structure.h"
 
 /* ---- list, show ---- */
 
@@ -224,7 +225,8 @@ struct verifying {
 	struct cli *c;
 	const struct point *point;
 	const struct point_resource *resource;
-	const char *what; /* disk or item */
+	const char *what;	      /* disk or item */
+	const struct pack_set *there; /* --structure: the packs; else NULL */
 	uint64_t damaged;
 	json_t *findings;
 };
@@ -250,16 +252,18 @@ static int on_damage(void *arg, uint64_t offset, uint64_t len, const struct err 
 
 static int verify_tree(struct verifying *v, const struct tree *t, struct err *e)
 {
+	struct structure s = {v->c->repo,    t,		v->there, &v->c->progress,
+			      &v->c->cancel, on_damage, v};
 	AUTO(sink) sink = sink_null_open();
 	struct restore r = {v->c->repo, t, sink, &v->c->progress, &v->c->cancel, on_damage, v};
 
-	return restore_run(&r, e);
+	return v->there ? structure_check(&s, e) : restore_run(&r, e);
 }
 
-static int verify_point(struct cli *c, const struct point *p, json_t *findings, uint64_t *damaged,
-			struct err *e)
+static int verify_point(struct cli *c, const struct point *p, const struct pack_set *there,
+			json_t *findings, uint64_t *damaged, struct err *e)
 {
-	struct verifying v = {.c = c, .point = p, .findings = findings};
+	struct verifying v = {.c = c, .point = p, .there = there, .findings = findings};
 	int rc = 0;
 
 	for (size_t i = 0; i < p->n_resources && rc == 0; i++) {
@@ -287,43 +291,65 @@ static void report(struct cli *c, size_t n, uint64_t damaged, uint64_t points, j
 				   "damaged_checkpoints", (json_int_t)points, "damaged_ranges",
 				   (json_int_t)damaged, "read_bytes", (json_int_t)bytes, "findings",
 				   findings));
+	else if (!damaged && !points && parsed_flag(&c->p, "structure"))
+		printf("%zu checkpoint%s verified: every block is in a pack that is there\n", n,
+		       n == 1 ? "" : "s");
 	else if (!damaged && !points)
 		printf("%zu checkpoint%s verified, %s read: every block is what was backed up\n", n,
 		       n == 1 ? "" : "s", human_bytes(bytes, read));
 }
 
-static int verify_all(struct cli *c, const struct point_list *l, json_t *findings, struct err *e)
-{
-	AUTO_FREE const struct point **v = NULL;
-	uint64_t damaged = 0, points = l->n_damaged, total = 0;
-	struct progress_bar *bar;
+struct chosen {
+	const struct point **v;
 	size_t n;
+	uint64_t damaged, hurt; /* ranges, and checkpoints with any */
+};
+
+static int verify_each(struct cli *c, struct chosen *ch, const struct pack_set *there,
+		       json_t *findings, struct err *e)
+{
+	struct progress_bar *bar;
+	uint64_t total = 0;
 	int rc = 0;
 
-	if (cli_choose_points(c, l, &v, &n, e) < 0)
-		return -1;
-	for (size_t i = 0; i < n; i++)
-		total += v[i]->stats.content;
+	for (size_t i = 0; i < ch->n; i++)
+		total += ch->v[i]->stats.content;
 	atomic_store(&c->progress.total, total);
 	bar = progress_begin(c, "verify", false);
-	for (size_t i = 0; i < n && rc == 0; i++) {
-		uint64_t before = damaged;
+	for (size_t i = 0; i < ch->n && rc == 0; i++) {
+		uint64_t before = ch->damaged;
 
-		rc = verify_point(c, v[i], findings, &damaged, e);
-		points += damaged > before;
+		rc = verify_point(c, ch->v[i], there, findings, &ch->damaged, e);
+		ch->hurt += ch->damaged > before;
 	}
 	progress_end(bar);
+	return rc;
+}
+
+static int verify_all(struct cli *c, const struct point_list *l, json_t *findings, struct err *e)
+{
+	bool structure = parsed_flag(&c->p, "structure");
+	struct pack_set there = {0};
+	struct chosen ch = {0};
+	int rc = cli_choose_points(c, l, &ch.v, &ch.n, e);
+
+	if (rc == 0 && structure)
+		rc = structure_packs(c->store, &there, e);
+	if (rc == 0)
+		rc = verify_each(c, &ch, structure ? &there : NULL, findings, e);
+	pack_set_done(&there);
+	free(ch.v);
 	if (rc < 0)
 		return -1;
-	if (!parsed_flag(&c->p, "all"))
-		points -= l->n_damaged;
-	report(c, n, damaged, points, findings);
-	if (points)
+	if (parsed_flag(&c->p, "all"))
+		ch.hurt += l->n_damaged;
+	report(c, ch.n, ch.damaged, ch.hurt, findings);
+	if (ch.hurt)
 		return err_set(
 			e, ERR_CORRUPT,
 			"%llu checkpoint%s cannot be restored completely: 'holdfast target "
 			"repair' mends what can be mended, from copies or from the next backup",
-			(unsigned long long)points, points == 1 ? "" : "s");
+			(unsigned long long)ch.hurt, ch.hurt == 1 ? "" : "s");
 	return 0;
 }
 

@@ -266,7 +266,7 @@ def test_verify_finds_damage(repo, folder):
     finding = done.json["findings"][0]
     assert (finding["checkpoint"], finding["resource"], finding["disk"]) == (bad.id, "bad", "disk")
     assert 0 <= finding["offset"] < 8 * MIB and finding["length"] <= 2 * 65536
-    assert "new checkpoint" in done.error["message"]
+    assert "target repair" in done.error["message"]
     repo.run("checkpoint", "verify", good.id)
     repo.run("checkpoint", "verify", bad.id, code="corrupt")
     message = repo.run("restore", "disk", bad.id, "disk", folder / "out", code="corrupt").error["message"]

@@ -110,6 +110,21 @@ def test_without_repair_nothing_is_stored_twice(repo):
     assert repo.verify()["damaged_checkpoints"] == 0
 
 
+def test_structure(repo):
+    """What is missing is found without a block being read; what is bent is not looked for."""
+    repo.protect_stdin("x", images.noise(MIB, 1))
+    structure = ["checkpoint", "verify", "--all", "--structure"]
+    assert "is in a pack that is there" in repo.holdfast.run(*structure, *repo.where).out.decode()
+    gone, = repo.packs()
+    second = repo.protect_stdin("y", images.noise(MIB, 2))
+    bent, = set(repo.packs()) - {gone}
+    repo.damage(bent, 0.3)
+    assert repo.run(*structure).json["damaged_ranges"] == 0
+    bent.rename(bent.with_name("kept"))
+    hurt = repo.run(*structure, code="corrupt").json
+    assert {f["checkpoint"] for f in hurt["findings"]} == {second.id}
+
+
 def test_nothing_to_repair(repo, other, folder):
     repo.protect_stdin("x", b"x")
     text = repo.holdfast.run("target", "repair", *repo.where).out.decode()
