@@ -127,24 +127,30 @@ stage_valgrind() {
 			--wrap "valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite"
 }
 
+fuzz_one() { # TARGET
+	local name seeds=() runs dir
+	name=$(basename "$1")
+	for dir in "test/fuzz/seeds/${name#fuzz_}" "$out/fuzz/test/fuzz/made-seeds/${name#fuzz_}"; do
+		[ -d "$dir" ] && seeds+=("$dir")
+	done
+	mkdir -p "$out/corpus/$name"
+	judge "$name" "$1" -max_total_time="$fuzz_seconds" -timeout=20 -rss_limit_mb=3000 -print_final_stats=1 \
+		-artifact_prefix="$results/$name-" "$out/corpus/$name" "${seeds[@]}"
+	runs=$(sed -n 's/stat::number_of_executed_units: *//p' "$results/$name.log")
+	printf '%-18s %12s inputs\n' "$name" "${runs:-0}"
+}
+
 stage_fuzz() {
-	say "Fuzzers, $fuzz_seconds s each"
+	say "Fuzzers, $fuzz_seconds s each, two at a time"
 	build fuzz clang -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false \
 		"-Dc_args=$ubsan -fsanitize=fuzzer-no-link" || return
-	local target name seeds runs
+	local target
 	for target in "$out"/fuzz/test/fuzz/fuzz_*; do
-		name=$(basename "$target")
-		[ -x "$target" ] && [ -f "$target" ] && [ "$name" != fuzz_seeds ] || continue
-		seeds=()
-		for dir in "test/fuzz/seeds/${name#fuzz_}" "$out/fuzz/test/fuzz/made-seeds/${name#fuzz_}"; do
-			[ -d "$dir" ] && seeds+=("$dir")
-		done
-		mkdir -p "$out/corpus/$name"
-		judge "$name" "$target" -max_total_time="$fuzz_seconds" -timeout=20 -rss_limit_mb=3000 -print_final_stats=1 \
-			-artifact_prefix="$results/$name-" "$out/corpus/$name" "${seeds[@]}"
-		runs=$(sed -n 's/stat::number_of_executed_units: *//p' "$results/$name.log")
-		printf '%-18s %12s inputs\n' "$name" "${runs:-0}"
+		[ -x "$target" ] && [ -f "$target" ] && [ "$(basename "$target")" != fuzz_seeds ] || continue
+		fuzz_one "$target" &
+		[ "$(jobs -rp | wc -l)" -lt 2 ] || wait -n
 	done
+	wait
 }
 
 stage_coverage() {
@@ -162,9 +168,20 @@ stage_reader() {
 	need_asan && pytests reader test/reader
 }
 
+# What has guests, and the rest, side by side: a guest waits more than it works.
 stage_it() {
 	say "Integration: a real libvirtd, a real guest (emulated), a real S3 service"
-	need_asan && pytests it test/it
+	local file machines=() others=()
+	for file in test/it/test_*.py; do
+		case $file in
+		*/test_domain_* | */test_restore_* | */test_tpm.py) machines+=("$file") ;;
+		*) others+=("$file") ;;
+		esac
+	done
+	need_asan || return
+	pytests it-machines "${machines[@]}" &
+	pytests it "${others[@]}"
+	wait
 }
 
 stage_quickstart() {
