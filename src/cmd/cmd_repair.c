@@ -122,8 +122,8 @@ static void show(struct repair *r, const struct mend_result *m)
 				   "damaged_objects", r->objects, "damaged_packs",
 				   (json_int_t)m->packs, "lost_blocks", (json_int_t)m->lost,
 				   "mended", r->mended, "left", r->left));
-	else if (!m->packs)
-		printf("%llu objects read, %s: no pack is damaged\n",
+	else if (!m->packs && !m->hurt)
+		printf("%llu objects read, %s: no checkpoint lacks anything\n",
 		       (unsigned long long)m->objects, human_bytes(m->bytes, bytes));
 	else
 		printf("%zu pack%s damaged or gone, %zu block%s lost; %zu checkpoint%s hurt, %zu "
@@ -138,7 +138,8 @@ static int run(struct repair *r, struct err *e)
 	struct mend_result m;
 	uint64_t left;
 
-	if (open_all(r, e) < 0 || mend(r, &m, e) < 0 || (m.packs && clear_away(r, e) < 0))
+	if (open_all(r, e) < 0 || mend(r, &m, e) < 0 ||
+	    ((m.packs || m.hurt) && clear_away(r, e) < 0))
 		return -1;
 	show(r, &m);
 	left = m.hurt - m.mended + r->points_lost;

@@ -113,8 +113,8 @@ static int mend_each(struct mending *g, struct patient *v, struct err *e)
 	return 0;
 }
 
-/* A block that is whole moves out of its damaged pack. Often a collector would do that; but where
- * the run that named it is lost as well, none would know. */
+/* A block that is whole moves out of a pack that is damaged, or condemned by a collector that died.
+ * Another would do that; but where the run that named it is lost as well, none would know. */
 static int rescue(struct mending *g, struct session *s, struct fetch *f, const struct block_id *id,
 		  struct err *e)
 {
@@ -197,10 +197,11 @@ int mend_run(const struct mend *m, struct mend_result *ret, struct err *e)
 	ret->objects = g.damage.scrub.objects;
 	ret->bytes = g.damage.scrub.bytes;
 	ret->packs = g.damage.packs.n;
-	/* Before anything is stored: what is lost must not be found in them. */
+	/* Before anything is stored: what is lost must not be found in them. And where nothing
+	 * seems to be damaged, a pack may be gone together with the run that named it. */
 	if (rc == 0 && ret->packs)
 		rc = condemn(&g, e);
-	if (rc == 0 && ret->packs)
+	if (rc == 0)
 		rc = mend_all(&g, e);
 	damage_done(&g.damage);
 	return rc;

@@ -112,13 +112,18 @@ static struct index_marks *marks_now(struct collector *c, struct err *e)
 	return m;
 }
 
-static struct index_marks *marks_healed(struct collector *c, struct err *e)
+static bool has_damaged_runs(struct collector *c)
 {
 	size_t runs, damaged;
 	uint64_t entries;
 
 	index_state(repo_index(c->repo), &runs, &entries, &damaged);
-	if (!damaged) {
+	return damaged;
+}
+
+static struct index_marks *marks_healed(struct collector *c, struct err *e)
+{
+	if (!has_damaged_runs(c)) {
 		struct index_marks *m = marks_now(c, e);
 
 		if (m || e->kind != ERR_CORRUPT)
@@ -492,7 +497,12 @@ static int end_epoch(void *arg, const char *key, uint64_t size, struct err *e)
 static int remove_all(struct collector *c, struct err *e)
 {
 	doing(c, "removing what is not");
-	if (remove_packs(c, e) < 0 || index_prune(repo_index(c->repo), e) < 0)
+	if (remove_packs(c, e) < 0)
+		return -1;
+	/* A damaged run may have been there only for a pack that could not be read either. */
+	if (has_damaged_runs(c) && session_heal_index(c->repo, e) < 0)
+		return -1;
+	if (index_prune(repo_index(c->repo), e) < 0)
 		return -1;
 	return store_list(repo_store(c->repo), "epochs/", end_epoch, c, e);
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "repo/epoch.h"
 #include "repo/session.h"
 
 #define TRIES 8 /* when runs are merged away while they are read */
@@ -17,6 +18,7 @@ struct finding {
 void damage_done(struct damage *d)
 {
 	pack_set_done(&d->packs);
+	pack_set_done(&d->shunned);
 	idset_done(&d->lost);
 	idset_done(&d->saved);
 	idset_done(&d->clean);
@@ -103,6 +105,18 @@ static int find_missing(struct finding *f, struct err *e)
 	return -1;
 }
 
+static int shun(struct finding *f, struct err *e)
+{
+	struct damage *d = f->d;
+
+	if (epoch_condemned(f->repo, &d->shunned, e) < 0)
+		return -1;
+	for (size_t i = 0; i < d->packs.n; i++)
+		pack_set_add(&d->shunned, d->packs.names[i]);
+	pack_set_sort(&d->shunned);
+	return 0;
+}
+
 static int heal_index(struct repo *r, struct err *e)
 {
 	size_t runs, damaged;
@@ -120,7 +134,10 @@ int damage_find(struct repo *r, const struct scrub *watch, struct damage *ret_d,
 	int rc;
 
 	*ret_d = (struct damage){0};
-	rc = heal_index(r, e) < 0 || read_packs(&f, e) < 0 || find_missing(&f, e) < 0 ? -1 : 0;
+	rc = heal_index(r, e) < 0 || read_packs(&f, e) < 0 || find_missing(&f, e) < 0 ||
+			     shun(&f, e) < 0
+		     ? -1
+		     : 0;
 	pack_set_done(&f.there);
 	return rc;
 }
@@ -141,7 +158,7 @@ static bool readable(struct looking *l, const struct location *at)
 	return fetch_payload(l->fetch, at, payload, &len, NULL) == 0;
 }
 
-/* It is where nothing is damaged; or else it may be read where something is. What nobody knows a
+/* It is in a pack that counts; or else it may be read from one that does not. What nobody knows a
  * place of is lost, too: with its pack went the run that named it. */
 static int is_lost(struct looking *l, const struct block_id *id, struct err *e)
 {
@@ -150,7 +167,7 @@ static int is_lost(struct looking *l, const struct block_id *id, struct err *e)
 	bool saved = false;
 	size_t n;
 
-	if (index_find(ix, id, &l->d->packs, true, places, &n, e) < 0)
+	if (index_find(ix, id, &l->d->shunned, true, places, &n, e) < 0)
 		return -1;
 	if (n || idset_has(&l->d->saved, id))
 		return 0;

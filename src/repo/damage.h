@@ -13,10 +13,11 @@
 #include "repo/scrub.h"
 
 struct damage {
-	struct pack_set packs; /* damaged, or named by the index and not there */
+	struct pack_set packs;	 /* damaged, or named by the index and not there */
+	struct pack_set shunned; /* these, and those that epochs name: nobody counts on them */
 	/* Filled by damage_hurts(): */
 	struct idset lost;  /* blocks and nodes that no place gives whole */
-	struct idset saved; /* that only a damaged pack gives, but whole */
+	struct idset saved; /* that only a shunned pack gives, but whole */
 	struct idset clean; /* nodes below which nothing was found lost */
 	struct scrub_result scrub;
 };

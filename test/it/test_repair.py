@@ -128,7 +128,7 @@ def test_structure(repo):
 def test_nothing_to_repair(repo, other, folder):
     repo.protect_stdin("x", b"x")
     text = repo.holdfast.run("target", "repair", *repo.where).out.decode()
-    assert "no pack is damaged" in text
+    assert "no checkpoint lacks anything" in text
     assert repair(repo, other).json["damaged_packs"] == 0
     assert "--from" in repo.run("target", "repair", "--from-key-file", other.key, code="invalid").error["message"]
     repo.run("target", "repair", "--from", f"dir:{folder}/none", "--from-key-file", other.key, code="not-found")

@@ -2,8 +2,8 @@
 /*
  * Random histories of a repository: disks are written, resized and backed up, as a whole or what
  * changed; checkpoints are deleted, space is collected, keys rotated, sessions aborted or
- * interleaved, processes begin anew. Whatever happens, every checkpoint that is there holds what
- * the disk held then.
+ * interleaved, processes begin anew; objects are damaged or lost, and mended from a second
+ * repository. Whatever happens, every checkpoint that is there holds what the disk held then.
  *
  * HF_SEED gives another seed, HF_HISTORIES how many histories.
  */
@@ -13,8 +13,10 @@
 #include <string.h>
 
 #include "fake_source.h"
+#include "mover/mend.h"
 #include "repo/collect.h"
 #include "repo/epoch.h"
+#include "repo/store_mem.h"
 #include "writer.h"
 
 enum { DISKS = 2, BLOCKS_MAX = 30, GRAIN = 20000, GRAINS = BLOCKS_MAX * 65536 / GRAIN + 1 };
@@ -52,6 +54,10 @@ struct history {
 	size_t n_kept;
 	struct once runs[RUNS];
 	unsigned late_runs;
+	struct store *second_store; /* of copies; made with the first of them */
+	struct repo *second;
+	struct progress progress;
+	unsigned copies, damages, mended;
 	unsigned backups, increments, aborts, deletions, rotations, collections;
 	uint64_t given_back;
 };
@@ -89,6 +95,8 @@ static void end(struct history *h)
 		buf_done(&h->runs[i].bytes);
 	repo_free(h->repo);
 	store_free(h->store);
+	repo_free(h->second);
+	store_free(h->second_store);
 }
 
 /* ---- what happens to disks ---- */
@@ -274,8 +282,6 @@ static void collect_both(struct history *h, struct attempt *a, struct attempt *b
 	struct collect_result result;
 
 	OK(collect_run(other, &o, &result, e));
-	if (result.dropped == 0)
-		return; /* it had nothing to do, and no reason to wait */
 	FAILS(ERR_CONFLICT, session_commit(a->s, a->p, e));
 	FAILS(ERR_CONFLICT, session_commit(b->s, b->p, e));
 	h->aborts += 2;
@@ -341,6 +347,110 @@ static void do_collect(struct history *h)
 	h->given_back += result.dropped_bytes;
 }
 
+static void do_reopen(struct history *h)
+{
+	repo_free(h->repo);
+	h->repo = open_repo(h);
+}
+
+/* ---- a second repository ---- */
+
+static void do_copy(struct history *h)
+{
+	struct point_list source, there;
+	struct copying job = {
+		.from = h->repo, .source = &source, .there = &there, .progress = &h->progress};
+
+	if (!h->second)
+		h->second = test_repo(&h->second_store);
+	job.to = h->second;
+	OK(point_list_load(h->repo, &source, e));
+	OK(point_list_load(h->second, &there, e));
+	for (size_t i = 0; i < source.n; i++) {
+		struct point *copy;
+
+		if (copy_find(&there, source.points[i]))
+			continue;
+		copy = OK_PTR(copy_point(&job, source.points[i], e));
+		point_list_add(&there, copy);
+		assert_point(h->second, &copy->id,
+			     &(struct disk){find(h, &source.points[i]->id)->data,
+					    find(h, &source.points[i]->id)->size});
+		h->copies++;
+	}
+	point_list_done(&source);
+	point_list_done(&there);
+}
+
+static void damage_something(struct history *h)
+{
+	const char *prefix = below(h, 3) ? "packs/" : "index/";
+	size_t n = test_count(h->store, prefix), len;
+	char key[STORE_KEY_MAX];
+
+	if (!n)
+		return;
+	test_nth(h->store, prefix, below(h, n), key);
+	if (below(h, 3)) {
+		uint8_t *bytes = store_mem_bytes(h->store, key, &len);
+
+		bytes[below(h, len)] ^= (uint8_t)(1 << below(h, 8));
+	} else {
+		OK(store_remove(h->store, key, e));
+	}
+	h->damages++;
+}
+
+static void ignore_bytes(void *arg, uint64_t bytes)
+{
+	(void)arg;
+	(void)bytes;
+}
+
+static void ignore_object(void *arg, const char *key, const struct err *why)
+{
+	(void)arg;
+	(void)key;
+	(void)why;
+}
+
+static void must_be_mended(void *arg, const struct point *p, bool mended, const char *why)
+{
+	(void)arg;
+	(void)p;
+	if (!mended)
+		fail_msg("not mended: %s", why);
+}
+
+/* Some objects are damaged or lost; all that was copied comes back. */
+static void do_damage(struct history *h)
+{
+	struct point_list points, there;
+	struct mend_result result;
+	struct mend job = {
+		.points = &points,
+		.there = &there,
+		.watch = {.total = ignore_bytes, .read = ignore_bytes, .bad = ignore_object},
+		.progress = &h->progress,
+		.tell = must_be_mended};
+
+	do_copy(h);
+	for (uint64_t i = 1 + below(h, 4); i; i--)
+		damage_something(h);
+	do_reopen(h);
+	job.repo = h->repo;
+	job.other = h->second;
+	OK(point_list_load(h->repo, &points, e));
+	OK(point_list_load(h->second, &there, e));
+	OK(mend_run(&job, &result, e));
+	h->mended += (unsigned)result.mended;
+	point_list_done(&points);
+	point_list_done(&there);
+	do_collect(h);
+}
+
+/* ---- keys, late requests ---- */
+
 /* In a store where requests arrive late: one that wrote a run, perhaps long gone, is carried out
  * again. */
 static void do_late_run(struct history *h)
@@ -372,12 +482,6 @@ static void do_rotate(struct history *h)
 	OK(keyring_rotate(repo_keys(h->repo), h->store, keep + other, 1, true, NULL, e));
 	h->key += other;
 	h->rotations++;
-}
-
-static void do_reopen(struct history *h)
-{
-	repo_free(h->repo);
-	h->repo = open_repo(h);
 }
 
 static void check_kept(struct history *h, const struct kept *k)
@@ -417,11 +521,11 @@ static void check_all(struct history *h)
 
 typedef void act(struct history *h);
 
-static act *const acts[] = {do_write,	do_write,    do_write,	     do_write,	 do_write,
-			    do_write,	do_resize,   do_backup,	     do_backup,	 do_backup,
-			    do_backup,	do_backup,   do_two_backups, do_delete,	 do_rotate,
-			    do_reopen,	do_check,    do_collect,     do_collect, do_delete,
-			    do_condemn, do_late_run, do_late_run,    do_late_run};
+static act *const acts[] = {
+	do_write,    do_write,	  do_write,    do_write,   do_write,   do_write,       do_resize,
+	do_backup,   do_backup,	  do_backup,   do_backup,  do_backup,  do_two_backups, do_delete,
+	do_rotate,   do_reopen,	  do_check,    do_collect, do_collect, do_delete,      do_condemn,
+	do_late_run, do_late_run, do_late_run, do_copy,	   do_damage};
 
 static uint64_t histories(void)
 {
@@ -459,6 +563,9 @@ static void test_histories(void **state)
 		sum.rotations += h.rotations;
 		sum.collections += h.collections;
 		sum.given_back += h.given_back;
+		sum.copies += h.copies;
+		sum.damages += h.damages;
+		sum.mended += h.mended;
 		end(&h);
 		seed = (seed * 6364136223846793005U + 1442695040888963407U) | 1;
 	}
@@ -466,6 +573,8 @@ static void test_histories(void **state)
 	       "%u collections, %llu MiB given back, %u late runs\n",
 	       sum.backups, sum.increments, sum.aborts, sum.deletions, sum.rotations,
 	       sum.collections, (unsigned long long)(sum.given_back >> 20), sum.late_runs);
+	printf("# %u copies, %u objects damaged, %u checkpoints mended\n", sum.copies, sum.damages,
+	       sum.mended);
 }
 
 int main(void)
