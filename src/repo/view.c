@@ -543,7 +543,7 @@ static int extent_with(struct reader *r, uint64_t off, uint64_t len, bool *ret_h
 	else
 		*ret_len = len;
 	if (rc <= 0 || *ret_hole)
-		return rc;
+		return rc < 0 ? -1 : 0;
 	for (; rc > 0 && p.offset <= end && end - off < len; rc = tree_walk_next(r->walk, &p, e))
 		end = p.offset + p.len;
 	*ret_len = MIN(end - off, len);

@@ -140,7 +140,7 @@ static void test_extents(void **state)
 		bool hole;
 
 		most = MIN(most, b.disk.size - off);
-		OK(view_extent(b.view, off, most, &hole, &len, e));
+		assert_int_equal(view_extent(b.view, off, most, &hole, &len, NULL), 0);
 		assert_true(len > 0 && len <= most);
 		for (uint64_t at = off; at < off + len; at += BLOCK - at % BLOCK) {
 			uint64_t block = at / BLOCK * BLOCK;
