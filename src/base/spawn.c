@@ -128,6 +128,25 @@ static void keep(struct spawn *s, const char *piece, size_t n)
 		s->said[s->n_said++] = piece[i] == '\n' ? ' ' : piece[i];
 }
 
+static void hand_on(struct spawn *s, const char *piece, size_t n)
+{
+	for (size_t i = 0; i < n && s->fn; i++) {
+		if (piece[i] != '\n' && s->n_line < sizeof(s->line) - 1)
+			s->line[s->n_line++] = piece[i];
+		if (piece[i] != '\n')
+			continue;
+		s->line[s->n_line] = 0;
+		s->n_line = 0;
+		s->fn(s->arg, s->line);
+	}
+}
+
+void spawn_listen(struct spawn *s, spawn_line_fn *fn, void *arg)
+{
+	s->fn = fn;
+	s->arg = arg;
+}
+
 /* Take what it has said by now, as much as a pipe holds, so that it never waits to be heard. */
 static void hear(struct spawn *s)
 {
@@ -140,6 +159,7 @@ static void hear(struct spawn *s)
 			return;
 		s->silent = n == 0;
 		keep(s, piece, (size_t)n);
+		hand_on(s, piece, (size_t)n);
 	}
 }
 

@@ -18,6 +18,9 @@
 #include "base/err.h"
 #include "base/mem.h"
 
+/* A line that a child said, without its end. */
+typedef void spawn_line_fn(void *arg, const char *line);
+
 struct spawn {
 	pid_t pid;
 	int err_fd; /* what the child writes on standard error */
@@ -25,6 +28,10 @@ struct spawn {
 	char said[256]; /* the end of that */
 	size_t n_said;
 	bool silent; /* it closed standard error */
+	spawn_line_fn *fn;
+	void *arg;
+	char line[512]; /* for `fn`, what is there of it by now */
+	size_t n_line;
 };
 
 /*
@@ -36,6 +43,8 @@ struct spawn *spawn_start(const char *const argv[], int in, int out, struct err 
 /* Has it ended? 1 yes (with its last words in `e` when it failed), 0 still running. Also hears what
  * it says: a program that nobody listens to waits when it has said some 64 KiB. */
 int spawn_ended(struct spawn *s, struct err *e);
+/* From now on hand on what it says, line by line, whenever it is heard; long lines are cut. */
+void spawn_listen(struct spawn *s, spawn_line_fn *fn, void *arg);
 /* Ask it to end (SIGTERM), after two seconds make it (SIGKILL). NULL is fine. */
 void spawn_stop(struct spawn *s);
 

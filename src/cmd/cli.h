@@ -116,6 +116,7 @@ int cmd_checkpoint_verify(struct cli *c, struct err *e);
 int cmd_checkpoint_delete(struct cli *c, struct err *e);
 int cmd_checkpoint_cat(struct cli *c, struct err *e);
 int cmd_checkpoint_copy(struct cli *c, struct err *e);
+int cmd_checkpoint_serve(struct cli *c, struct err *e);
 int cmd_restore_domain(struct cli *c, struct err *e);
 int cmd_restore_disk(struct cli *c, struct err *e);
 int cmd_resource_list(struct cli *c, struct err *e);

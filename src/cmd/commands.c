@@ -148,6 +148,17 @@ static const struct opt delete_opts[] = {
 	{0},
 };
 
+static const struct opt serve_opts[] = {
+	{"socket", 0, "PATH", "listen on this unix socket", .fallback = "one in a private folder"},
+	{"listen", 0, "[ADDRESS:]PORT",
+	 "listen on this TCP port instead, at 127.0.0.1 unless an address is given"},
+	{"overlay", 0, "FILE",
+	 "keep what is written in this qcow2 file, which is made if it is not there"},
+	{"cache", 0, "BYTES", "memory for what was read, for each disk that is open",
+	 .fallback = "64MiB"},
+	{0},
+};
+
 static const struct opt restore_domain_opts[] = {
 	{OPT_CONNECT},
 	{OPT_NAME("name of the restored domain")},
@@ -329,6 +340,24 @@ const struct command commands[] = {
 	 "holdfast checkpoint copy --all --to s3:offsite/holdfast --to-key-file /etc/offsite.key\n"
 	 "holdfast checkpoint copy web1@latest --to dir:/media/disk --to-key-file disk.key\n",
 	 copy_opts, cmd_checkpoint_copy},
+	{"checkpoint serve", "CHECKPOINT [DISK]", 1, 2, "give access to disks over NBD",
+	 "Serves the disks of a checkpoint, or one of them, until it is stopped (Ctrl-C): QEMU "
+	 "boots from them, nbdcopy and qemu-img read them, guestfish and guestmount find files in "
+	 "them. Nothing is restored first; blocks are fetched when they are read. The address of "
+	 "each disk is printed once it can be read; with -o json on one line.\n\n"
+	 "Disks are read-only. With --overlay one disk can be written to: what is written lies in "
+	 "the file, never in the repository, and what a client flushed is there after anything, "
+	 "also if everything was killed. Serve the same disk with the same file again to go on. "
+	 "The file is good for nothing without the checkpoint, so keep that. Its backing file is "
+	 "named for us alone: to check it while it is not served, use 'qemu-img check' on "
+	 "'json:{\"file.filename\":\"FILE\",\"driver\":\"qcow2\",\"backing\":null}'.\n\n"
+	 "Whoever reaches a TCP port reads the disk: here NBD has neither encryption nor "
+	 "passwords. Listen at an address of your own and tunnel it (ssh -L). For disks of several "
+	 "checkpoints at once there is the plugin itself: 'nbdkit holdfast --help'.",
+	 "holdfast checkpoint serve web1@latest\n"
+	 "holdfast checkpoint serve web1@latest vda --socket /run/web1.sock\n"
+	 "holdfast checkpoint serve 3f2a vda --overlay /var/tmp/web1.qcow2 --listen 10809\n",
+	 serve_opts, cmd_checkpoint_serve},
 	{"restore domain", "CHECKPOINT", 1, 1, "bring a virtual machine back",
 	 "Restores the disks and definition of a domain. Where the original is gone, it comes back "
 	 "as "

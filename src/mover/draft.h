@@ -4,7 +4,7 @@
  * nobody takes half a disk for a whole one, and one that is replaced stays until then.
  * If interrupted: PATH.part-PID.
  *
- * This header is for sinks. Threads: for its owner.
+ * For sinks and overlays. Threads: for its owner.
  */
 #ifndef HF_MOVER_DRAFT_H
 #define HF_MOVER_DRAFT_H

@@ -382,9 +382,35 @@ static void test_dies_with_the_thread_that_started_it(void **state)
 	close(in[1]);
 }
 
+static void take_line(void *arg, const char *line)
+{
+	char *all = arg;
+
+	snprintf(all + strlen(all), 1000 - strlen(all), "%.20s|", line);
+}
+
+/* Lines as they are ended; what is too long is cut. */
+static void test_listening(void **state)
+{
+	char all[1000] = "";
+	struct spawn *s;
+
+	(void)state;
+	s = OK_PTR(
+		spawn_start(SH("echo one >&2; echo >&2; head -c 5000 /dev/zero | tr '\\0' x >&2; "
+			       "echo >&2; printf rest >&2"),
+			    -1, -1, e));
+	spawn_listen(s, take_line, all);
+	while (!spawn_ended(s, NULL))
+		__real_clock_sleep_ms(1);
+	assert_string_equal(all, "one||xxxxxxxxxxxxxxxxxxxx|");
+	spawn_stop(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_listening),
 		cmocka_unit_test(test_gives_what_was_printed),
 		cmocka_unit_test(test_no_shell_is_in_the_way),
 		cmocka_unit_test(test_a_lot_of_output),
