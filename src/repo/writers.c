@@ -9,7 +9,8 @@
 #include "base/uuid.h"
 #include "repo/object.h"
 
-#define POLL_MS 200
+#define POLL_MS 200 /* at first; in a bucket each look costs money */
+#define POLL_MAX_MS 2000
 
 struct one {
 	char id[UUID_TEXT];
@@ -22,7 +23,8 @@ struct one {
 struct writers {
 	struct one *v;
 	size_t n;
-	bool add; /* the first listing */
+	bool add;	  /* the first listing */
+	unsigned poll_ms; /* until the next */
 };
 
 /* "sessions/UUID", or "sessions/UUID.revoked" where a revocation was interrupted: it is there until
@@ -90,12 +92,11 @@ static bool stirred(struct store *s, struct one *o)
 	return true;
 }
 
-/* A pause of this process must not count as silence of another: no more than a poll or two. 1: it
- * is dead, 0, -1. */
+/* 1: it is dead, 0, -1. */
 static int judge(struct store *s, struct one *o, uint64_t passed_us, uint64_t dead_after_us,
 		 struct err *e)
 {
-	o->silent_us = stirred(s, o) ? 0 : o->silent_us + MIN(passed_us, 2000ULL * POLL_MS);
+	o->silent_us = stirred(s, o) ? 0 : o->silent_us + passed_us;
 	if (o->silent_us < dead_after_us)
 		return 0;
 	return store_session_revoke(s, o->id, e) < 0 ? -1 : 1;
@@ -105,7 +106,10 @@ static int judge(struct store *s, struct one *o, uint64_t passed_us, uint64_t de
 static int judge_all(struct store *s, struct writers *w, uint64_t *last, uint64_t dead_after_us,
 		     const struct cancel *cancel, struct err *e)
 {
-	uint64_t now = clock_mono_us(), passed = now - *last;
+	uint64_t now = clock_mono_us();
+	/* A pause of this process must not count as silence of another: no more than a poll or two.
+	 */
+	uint64_t passed = MIN(now - *last, 2000ULL * w->poll_ms);
 	int revoked = 0;
 
 	if (cancel_check(cancel, e) < 0)
@@ -121,6 +125,13 @@ static int judge_all(struct store *s, struct writers *w, uint64_t *last, uint64_
 	return revoked;
 }
 
+static void pause_before_look(struct writers *w)
+{
+	if (w->n)
+		clock_sleep_ms(w->poll_ms);
+	w->poll_ms = MIN(w->poll_ms + w->poll_ms / 4, POLL_MAX_MS);
+}
+
 static int wait_for(struct store *s, struct writers *w, uint64_t dead_after_us,
 		    void (*waiting)(void *arg, size_t n), void *arg, const struct cancel *cancel,
 		    struct err *e)
@@ -133,15 +144,14 @@ static int wait_for(struct store *s, struct writers *w, uint64_t dead_after_us,
 			return -1;
 		if (waiting && w->n && w->n != told)
 			waiting(arg, told = w->n);
-		if (w->n)
-			clock_sleep_ms(POLL_MS);
+		pause_before_look(w);
 	}
 	return 0;
 }
 
 int writers_count(struct store *s, size_t *ret_n, struct err *e)
 {
-	struct writers w = {.add = true};
+	struct writers w = {.add = true, .poll_ms = POLL_MS};
 	int rc = store_list(s, "sessions/", note, &w, e);
 
 	*ret_n = w.n;
@@ -163,7 +173,7 @@ static void forget_living(struct writers *w)
 int writers_bury(struct store *s, uint64_t dead_after_us, const struct cancel *cancel,
 		 size_t *ret_n, struct err *e)
 {
-	struct writers w = {.add = true};
+	struct writers w = {.add = true, .poll_ms = POLL_MS};
 	uint64_t last = clock_mono_us();
 	int rc = store_list(s, "sessions/", note, &w, e);
 
@@ -174,8 +184,8 @@ int writers_bury(struct store *s, uint64_t dead_after_us, const struct cancel *c
 		*ret_n += rc > 0 ? (size_t)rc : 0;
 		rc = rc < 0 ? -1 : look(s, &w, e);
 		forget_living(&w);
-		if (rc == 0 && w.n)
-			clock_sleep_ms(POLL_MS);
+		if (rc == 0)
+			pause_before_look(&w);
 	}
 	free(w.v);
 	return rc;
@@ -184,7 +194,7 @@ int writers_bury(struct store *s, uint64_t dead_after_us, const struct cancel *c
 int writers_wait(struct store *s, uint64_t dead_after_us, void (*waiting)(void *arg, size_t n),
 		 void *arg, const struct cancel *cancel, struct err *e)
 {
-	struct writers w = {.add = true};
+	struct writers w = {.add = true, .poll_ms = POLL_MS};
 	int rc = store_list(s, "sessions/", note, &w, e);
 
 	w.add = false;
