@@ -5,7 +5,6 @@
 #include "base/human.h"
 #include "cmd/cli.h"
 #include "mover/mend.h"
-#include "repo/collect.h"
 
 struct repair {
 	struct cli *c;
@@ -92,26 +91,6 @@ static int mend(struct repair *r, struct mend_result *ret, struct err *e)
 	return rc;
 }
 
-/* What is whole of damaged packs is saved, and they go. What stays damaged may keep a collector
- * from knowing what is needed: then they stay for now. */
-static int clear_away(struct repair *r, struct err *e)
-{
-	struct collect_options o = {.dead_after_us = COLLECT_DEAD_AFTER_US,
-				    .cancel = &r->c->cancel};
-	struct collect_result result;
-	struct err why = {0};
-
-	if (collect_run(r->c->repo, &o, &result, &why) == 0)
-		return 0;
-	if (why.kind == ERR_CORRUPT) {
-		cli_note(r->c, LOG_LEVEL_WARN, why.msg);
-		return 0;
-	}
-	if (e)
-		*e = why;
-	return -1;
-}
-
 static void show(struct repair *r, const struct mend_result *m)
 {
 	char bytes[HUMAN_TEXT];
@@ -127,7 +106,8 @@ static void show(struct repair *r, const struct mend_result *m)
 		       (unsigned long long)m->objects, human_bytes(m->bytes, bytes));
 	else
 		printf("%zu pack%s damaged or gone, %zu block%s lost; %zu checkpoint%s hurt, %zu "
-		       "of them whole again\n",
+		       "of them whole again\n'holdfast target collect' removes what is left of "
+		       "damaged packs\n",
 		       m->packs, m->packs == 1 ? " is" : "s are", m->lost,
 		       m->lost == 1 ? " was" : "s were", m->hurt, m->hurt == 1 ? " was" : "s were",
 		       m->mended);
@@ -138,8 +118,7 @@ static int run(struct repair *r, struct err *e)
 	struct mend_result m;
 	uint64_t left;
 
-	if (open_all(r, e) < 0 || mend(r, &m, e) < 0 ||
-	    ((m.packs || m.hurt) && clear_away(r, e) < 0))
+	if (open_all(r, e) < 0 || mend(r, &m, e) < 0)
 		return -1;
 	show(r, &m);
 	left = m.hurt - m.mended + r->points_lost;

@@ -234,8 +234,9 @@ const struct command commands[] = {
 	 "backup that comes across what was lost stores it anew, and that mends every checkpoint "
 	 "that needs it. With --from, what is lost is fetched from copies in another target at "
 	 "once (see 'holdfast checkpoint copy'), and compared bit for bit.\n\n"
-	 "What is whole of damaged packs is saved, and they are removed, once nothing is needed "
-	 "of them. Backups and restores can go on meanwhile; it can be stopped and started again.",
+	 "What is whole of damaged packs is saved; the next 'holdfast target collect' removes them "
+	 "once nothing is needed of them. Backups and restores can go on meanwhile; it can be "
+	 "stopped and started again.",
 	 "holdfast target repair --from s3:offsite/holdfast --from-key-file /etc/offsite.key\n",
 	 repair_opts, cmd_target_repair},
 	{"target collect", "", 0, 0, "give back the space of deleted checkpoints",

@@ -73,6 +73,7 @@ def test_a_thousand_bytes(repo, other):
     assert set(done["mended"]) == set(made) - alive and done["left"] == []
     assert whole(repo, made) == set(made)
     assert repo.verify()["damaged_checkpoints"] == 0
+    repo.collect()
     assert_tidy(repo)
     assert repair(repo).json["damaged_packs"] == 0
 

@@ -314,6 +314,36 @@ static void test_the_next_backup_mends(void **state)
 	assert_whole(b);
 }
 
+static struct damage look(struct bench *b, struct repo *r)
+{
+	struct scrub watch = {NULL, &b->cancel, on_total, on_read, on_bad, b};
+	struct damage d;
+
+	OK(damage_find(r, &watch, &d, e));
+	assert_int_equal(d.packs.n, 0);
+	return d;
+}
+
+/* What a collector moves, or removes with its checkpoint, while somebody looks is not lost. */
+static void test_beside_a_collector(void **state)
+{
+	static const struct collect_options o = {.waste_percent = 1};
+	struct bench *b = *state;
+	AUTO(repo) mine = test_reopen(b->store);
+	AUTO(repo) its = test_reopen(b->store);
+	AUTO(point) zero = OK_PTR(point_load(mine, &b->ids[0], e));
+	AUTO(point) one = OK_PTR(point_load(mine, &b->ids[1], e));
+	struct damage d = look(b, mine);
+	struct collect_result result;
+
+	OK(point_delete(its, &b->ids[0], e));
+	OK(collect_run(its, &o, &result, e));
+	assert_true(result.copied > 0);
+	assert_int_equal(damage_hurts(&d, mine, zero, NULL), 0);
+	assert_int_equal(damage_hurts(&d, mine, one, NULL), 0);
+	damage_done(&d);
+}
+
 /* A copy that is not one, however it came about: nothing is believed of it. */
 static void test_a_wrong_copy(void **state)
 {
@@ -365,10 +395,15 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, up, down)
 	const struct CMUnitTest tests[] = {
-		T(test_nothing_is_damaged), T(test_whom_it_hurts),
-		T(test_mended_from_a_copy), T(test_nodes),
-		T(test_one_copy_for_all),   T(test_the_next_backup_mends),
-		T(test_a_wrong_copy),	    T(test_stopped),
+		T(test_nothing_is_damaged),
+		T(test_whom_it_hurts),
+		T(test_mended_from_a_copy),
+		T(test_nodes),
+		T(test_one_copy_for_all),
+		T(test_the_next_backup_mends),
+		T(test_beside_a_collector),
+		T(test_a_wrong_copy),
+		T(test_stopped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
