@@ -77,8 +77,12 @@ pytests() { # NAME FOLDER ARGUMENT…
 
 ubsan=-fno-sanitize-recover=undefined
 
-build_asan() { build asan gcc -Db_sanitize=address,undefined -Db_lundef=false -Dc_args=$ubsan; }
-need_asan() { [ -x "$out/asan/src/holdfast" ] || build_asan; }
+asan_is_built=
+build_asan() {
+	build asan gcc -Db_sanitize=address,undefined -Db_lundef=false -Dc_args=$ubsan && asan_is_built=yes
+}
+# Also when there is one already: it may be of yesterday's sources.
+need_asan() { [ -n "$asan_is_built" ] || build_asan; }
 
 stage_lint() {
 	say "Format, layers, sizes, banned calls"
