@@ -67,13 +67,15 @@ static struct secret *ask(const char *prompt, size_t *ret_n, struct err *e)
 	if (fd < 0)
 		return NULL;
 	s = secret_new(CREDENTIAL_MAX);
-	if (dprintf(fd, "%s: ", prompt) < 0 || tcgetattr(fd, &was) < 0) {
+	if (tcgetattr(fd, &was) < 0) {
 		err_sys(e, errno, "ask for a passphrase");
 		return NULL;
 	}
+	/* What was typed before is thrown away; so ask after that. */
 	quiet = was;
 	quiet.c_lflag &= ~(tcflag_t)ECHO;
 	tcsetattr(fd, TCSAFLUSH, &quiet);
+	dprintf(fd, "%s: ", prompt);
 	n = read_line(fd, s, e);
 	tcsetattr(fd, TCSAFLUSH, &was);
 	dprintf(fd, "\n");
