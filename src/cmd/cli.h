@@ -12,8 +12,8 @@
 
 #include "base/cancel.h"
 #include "base/log.h"
+#include "base/progress.h"
 #include "cmd/option.h"
-#include "mover/progress.h"
 #include "repo/credential.h"
 #include "repo/point.h"
 #include "repo/repo.h"
@@ -58,7 +58,8 @@ void other_done(struct other *o);
 
 /* Open the repository and load its points; damaged ones are told. */
 int cli_load_points(struct cli *c, struct point_list *ret_l, struct err *e);
-/* Those that the command's arguments name, or with --all every one; the caller frees the array. */
+/* Those that the command's arguments name, or with --all every one: each once, oldest first; the
+ * caller frees the array. */
 int cli_choose_points(struct cli *c, const struct point_list *l, const struct point ***ret_v,
 		      size_t *ret_n, struct err *e);
 

@@ -223,12 +223,15 @@ int cmd_checkpoint_diff(struct cli *c, struct err *e)
 
 struct verifying {
 	struct cli *c;
+	const struct point **v;
+	size_t n;
+	struct presence *packs; /* --structure; else NULL */
+	json_t *findings;
+	uint64_t damaged, hurt; /* ranges, and checkpoints with any */
+	/* what is looked at: */
 	const struct point *point;
 	const struct point_resource *resource;
-	const char *what;	      /* disk or item */
-	const struct pack_set *there; /* --structure: the packs; else NULL */
-	uint64_t damaged;
-	json_t *findings;
+	const char *what; /* disk or item */
 };
 
 static int on_damage(void *arg, uint64_t offset, uint64_t len, const struct err *why)
@@ -252,116 +255,103 @@ static int on_damage(void *arg, uint64_t offset, uint64_t len, const struct err 
 
 static int verify_tree(struct verifying *v, const struct tree *t, struct err *e)
 {
-	struct structure s = {v->c->repo,    t,		v->there, &v->c->progress,
+	struct structure s = {v->c->repo,    t,		v->packs, &v->c->progress,
 			      &v->c->cancel, on_damage, v};
 	AUTO(sink) sink = sink_null_open();
 	struct restore r = {v->c->repo, t, sink, &v->c->progress, &v->c->cancel, on_damage, v};
 
-	return v->there ? structure_check(&s, e) : restore_run(&r, e);
+	return v->packs ? structure_check(&s, e) : restore_run(&r, e);
 }
 
-static int verify_point(struct cli *c, const struct point *p, const struct pack_set *there,
-			json_t *findings, uint64_t *damaged, struct err *e)
+static int verify_point(struct verifying *v, const struct point *p, struct err *e)
 {
-	struct verifying v = {.c = c, .point = p, .there = there, .findings = findings};
 	int rc = 0;
 
+	v->point = p;
 	for (size_t i = 0; i < p->n_resources && rc == 0; i++) {
-		v.resource = &p->resources[i];
-		for (size_t k = 0; k < v.resource->n_items && rc == 0; k++) {
-			v.what = v.resource->items[k].name;
-			rc = verify_tree(&v, &v.resource->items[k].tree, e);
+		const struct point_resource *r = v->resource = &p->resources[i];
+
+		for (size_t k = 0; k < r->n_items && rc == 0; k++) {
+			v->what = r->items[k].name;
+			rc = verify_tree(v, &r->items[k].tree, e);
 		}
-		for (size_t k = 0; k < v.resource->n_disks && rc == 0; k++) {
-			v.what = v.resource->disks[k].name;
-			rc = verify_tree(&v, &v.resource->disks[k].tree, e);
+		for (size_t k = 0; k < r->n_disks && rc == 0; k++) {
+			v->what = r->disks[k].name;
+			rc = verify_tree(v, &r->disks[k].tree, e);
 		}
 	}
-	*damaged += v.damaged;
 	return rc;
 }
 
-static void report(struct cli *c, size_t n, uint64_t damaged, uint64_t points, json_t *findings)
-{
-	char read[HUMAN_TEXT];
-	uint64_t bytes = progress_get(&c->progress.read);
-
-	if (c->json)
-		cli_json(json_pack("{s:I,s:I,s:I,s:I,s:O}", "checkpoints", (json_int_t)n,
-				   "damaged_checkpoints", (json_int_t)points, "damaged_ranges",
-				   (json_int_t)damaged, "read_bytes", (json_int_t)bytes, "findings",
-				   findings));
-	else if (!damaged && !points && parsed_flag(&c->p, "structure"))
-		printf("%zu checkpoint%s verified: every block is in a pack that is there\n", n,
-		       n == 1 ? "" : "s");
-	else if (!damaged && !points)
-		printf("%zu checkpoint%s verified, %s read: every block is what was backed up\n", n,
-		       n == 1 ? "" : "s", human_bytes(bytes, read));
-}
-
-struct chosen {
-	const struct point **v;
-	size_t n;
-	uint64_t damaged, hurt; /* ranges, and checkpoints with any */
-};
-
-static int verify_each(struct cli *c, struct chosen *ch, const struct pack_set *there,
-		       json_t *findings, struct err *e)
+static int verify_each(struct verifying *v, struct err *e)
 {
 	struct progress_bar *bar;
 	uint64_t total = 0;
 	int rc = 0;
 
-	for (size_t i = 0; i < ch->n; i++)
-		total += ch->v[i]->stats.content;
-	atomic_store(&c->progress.total, total);
-	bar = progress_begin(c, "verify", false);
-	for (size_t i = 0; i < ch->n && rc == 0; i++) {
-		uint64_t before = ch->damaged;
+	for (size_t i = 0; i < v->n; i++)
+		total += v->v[i]->stats.content;
+	atomic_store(&v->c->progress.total, total);
+	bar = progress_begin(v->c, "verify", false);
+	for (size_t i = 0; i < v->n && rc == 0; i++) {
+		uint64_t before = v->damaged;
 
-		rc = verify_point(c, ch->v[i], there, findings, &ch->damaged, e);
-		ch->hurt += ch->damaged > before;
+		rc = verify_point(v, v->v[i], e);
+		v->hurt += v->damaged > before;
 	}
 	progress_end(bar);
 	return rc;
 }
 
-static int verify_all(struct cli *c, const struct point_list *l, json_t *findings, struct err *e)
+static void report(const struct verifying *v)
 {
-	bool structure = parsed_flag(&c->p, "structure");
-	struct pack_set there = {0};
-	struct chosen ch = {0};
-	int rc = cli_choose_points(c, l, &ch.v, &ch.n, e);
+	char read[HUMAN_TEXT];
+	uint64_t bytes = progress_get(&v->c->progress.read);
 
-	if (rc == 0 && structure)
-		rc = structure_packs(c->store, &there, e);
-	if (rc == 0)
-		rc = verify_each(c, &ch, structure ? &there : NULL, findings, e);
-	pack_set_done(&there);
-	free(ch.v);
-	if (rc < 0)
+	if (v->c->json)
+		cli_json(json_pack("{s:I,s:I,s:I,s:I,s:O}", "checkpoints", (json_int_t)v->n,
+				   "damaged_checkpoints", (json_int_t)v->hurt, "damaged_ranges",
+				   (json_int_t)v->damaged, "read_bytes", (json_int_t)bytes,
+				   "findings", v->findings));
+	else if (!v->hurt && v->packs)
+		printf("%zu checkpoint%s verified: every block is in a pack that is there\n", v->n,
+		       v->n == 1 ? "" : "s");
+	else if (!v->hurt)
+		printf("%zu checkpoint%s verified, %s read: every block is what was backed up\n",
+		       v->n, v->n == 1 ? "" : "s", human_bytes(bytes, read));
+}
+
+static int verify_chosen(struct verifying *v, const struct point_list *l, struct err *e)
+{
+	if (cli_choose_points(v->c, l, &v->v, &v->n, e) < 0)
 		return -1;
-	if (parsed_flag(&c->p, "all"))
-		ch.hurt += l->n_damaged;
-	report(c, ch.n, ch.damaged, ch.hurt, findings);
-	if (ch.hurt)
+	if (parsed_flag(&v->c->p, "structure"))
+		v->packs = presence_new(v->c->store);
+	if (verify_each(v, e) < 0)
+		return -1;
+	if (parsed_flag(&v->c->p, "all"))
+		v->hurt += l->n_damaged;
+	report(v);
+	if (v->hurt)
 		return err_set(
 			e, ERR_CORRUPT,
 			"%llu checkpoint%s cannot be restored completely: 'holdfast target "
 			"repair' mends what can be mended, from copies or from the next backup",
-			(unsigned long long)ch.hurt, ch.hurt == 1 ? "" : "s");
+			(unsigned long long)v->hurt, v->hurt == 1 ? "" : "s");
 	return 0;
 }
 
 int cmd_checkpoint_verify(struct cli *c, struct err *e)
 {
-	json_t *findings = json_array();
+	struct verifying v = {.c = c, .findings = json_array()};
 	struct point_list l = {0};
 	int rc = cli_load_points(c, &l, e);
 
 	if (rc == 0)
-		rc = verify_all(c, &l, findings, e);
-	json_decref(findings);
+		rc = verify_chosen(&v, &l, e);
+	presence_free(v.packs);
+	free(v.v);
+	json_decref(v.findings);
 	point_list_done(&l);
 	return rc;
 }

@@ -16,20 +16,6 @@ struct copy_run {
 	json_t *copied, *failed;
 };
 
-static bool is_chosen(const struct copy_run *r, const struct point *p)
-{
-	for (size_t i = 0; i < r->n_chosen; i++) {
-		if (r->chosen[i] == p)
-			return true;
-	}
-	return false;
-}
-
-static bool is_due(const struct copy_run *r, const struct point *p)
-{
-	return is_chosen(r, p) && !copy_find(&r->there, p);
-}
-
 static void told(struct copy_run *r, const struct point *p, const struct point *copy)
 {
 	char id[UUID_TEXT], from[UUID_TEXT], when[CLOCK_TEXT], read[HUMAN_TEXT], fresh[HUMAN_TEXT];
@@ -48,8 +34,7 @@ static void told(struct copy_run *r, const struct point *p, const struct point *
 	fflush(stdout);
 }
 
-/* What is damaged is told, and the others are copied. */
-static int failed(struct copy_run *r, const struct point *p, const struct err *why)
+static void failed(struct copy_run *r, const struct point *p, struct err *why)
 {
 	char id[UUID_TEXT];
 
@@ -58,28 +43,40 @@ static int failed(struct copy_run *r, const struct point *p, const struct err *w
 	json_array_append_new(r->failed,
 			      json_pack("{s:s,s:s}", "checkpoint", id, "message", why->msg));
 	id[8] = 0;
-	return err_wrap((struct err *)why, "checkpoint %s", id);
+	err_wrap(why, "checkpoint %s", id);
+	cli_note(r->c, LOG_LEVEL_ERROR, why->msg);
 }
 
+/* What is damaged is told, and the others are copied. */
 static int copy_one(struct copy_run *r, const struct copying *job, const struct point *p,
 		    struct err *e)
 {
 	struct err why = {0};
 	struct point *copy = copy_point(job, p, &why);
 
-	if (!copy && why.kind != ERR_CORRUPT) {
+	if (copy) {
+		told(r, p, copy);
+		point_list_add(&r->there, copy);
+	} else if (why.kind == ERR_CORRUPT) {
+		failed(r, p, &why);
+	} else {
 		if (e)
 			*e = why;
 		return -1;
 	}
-	if (!copy) {
-		failed(r, p, &why);
-		cli_note(r->c, LOG_LEVEL_ERROR, why.msg);
-		return 0;
-	}
-	told(r, p, copy);
-	point_list_add(&r->there, copy);
 	return 0;
+}
+
+static void leave_out_present(struct copy_run *r)
+{
+	size_t due = 0;
+
+	for (size_t i = 0; i < r->n_chosen; i++) {
+		if (!copy_find(&r->there, r->chosen[i]))
+			r->chosen[due++] = r->chosen[i];
+	}
+	r->n_present = r->n_chosen - due;
+	r->n_chosen = due;
 }
 
 static int copy_all(struct copy_run *r, struct err *e)
@@ -94,19 +91,14 @@ static int copy_all(struct copy_run *r, struct err *e)
 	uint64_t total = 0;
 	int rc = 0;
 
-	for (size_t i = 0; i < r->source.n; i++) {
-		const struct point *p = r->source.points[i];
-
-		total += is_due(r, p) ? copy_size(p) : 0;
-		r->n_present += is_chosen(r, p) && copy_find(&r->there, p);
-	}
+	leave_out_present(r);
+	for (size_t i = 0; i < r->n_chosen; i++)
+		total += copy_size(r->chosen[i]);
 	atomic_store(&r->c->progress.total, total);
 	bar = progress_begin(r->c, "copy", true);
 	/* Oldest first: each is the ground for the next. */
-	for (size_t i = 0; i < r->source.n && rc == 0; i++) {
-		if (is_due(r, r->source.points[i]))
-			rc = copy_one(r, &job, r->source.points[i], e);
-	}
+	for (size_t i = 0; i < r->n_chosen && rc == 0; i++)
+		rc = copy_one(r, &job, r->chosen[i], e);
 	progress_end(bar);
 	return rc;
 }

@@ -14,19 +14,6 @@ struct repair {
 	uint64_t points_lost; /* points whose own object is damaged */
 };
 
-static void on_total(void *arg, uint64_t bytes)
-{
-	atomic_store(&((struct repair *)arg)->c->progress.total, bytes);
-}
-
-static void on_read(void *arg, uint64_t bytes)
-{
-	struct repair *r = arg;
-
-	progress_add(&r->c->progress.read, bytes);
-	progress_add(&r->c->progress.passed, bytes);
-}
-
 static void on_bad(void *arg, const char *key, const struct err *why)
 {
 	struct repair *r = arg;
@@ -80,9 +67,9 @@ static int mend(struct repair *r, struct mend_result *ret, struct err *e)
 			 .other = r->other.repo,
 			 .points = &r->points,
 			 .there = r->other.repo ? &r->there : NULL,
-			 .watch = {NULL, &r->c->cancel, on_total, on_read, on_bad, r},
 			 .progress = &r->c->progress,
 			 .cancel = &r->c->cancel,
+			 .bad = on_bad,
 			 .tell = tell,
 			 .arg = r};
 	int rc = mend_run(&m, ret, e);
@@ -97,13 +84,13 @@ static void show(struct repair *r, const struct mend_result *m)
 
 	if (r->c->json)
 		cli_json(json_pack("{s:I,s:I,s:O,s:I,s:I,s:O,s:O}", "objects",
-				   (json_int_t)m->objects, "read_bytes", (json_int_t)m->bytes,
-				   "damaged_objects", r->objects, "damaged_packs",
-				   (json_int_t)m->packs, "lost_blocks", (json_int_t)m->lost,
-				   "mended", r->mended, "left", r->left));
+				   (json_int_t)m->scrub.objects, "read_bytes",
+				   (json_int_t)m->scrub.bytes, "damaged_objects", r->objects,
+				   "damaged_packs", (json_int_t)m->packs, "lost_blocks",
+				   (json_int_t)m->lost, "mended", r->mended, "left", r->left));
 	else if (!m->packs && !m->hurt)
 		printf("%llu objects read, %s: no checkpoint lacks anything\n",
-		       (unsigned long long)m->objects, human_bytes(m->bytes, bytes));
+		       (unsigned long long)m->scrub.objects, human_bytes(m->scrub.bytes, bytes));
 	else
 		printf("%zu pack%s damaged or gone, %zu block%s lost; %zu checkpoint%s hurt, %zu "
 		       "of them whole again\n'holdfast target collect' removes what is left of "

@@ -48,19 +48,16 @@ static struct sink *open_sink(struct cli *c, const char *to, uint64_t size, stru
 
 static const struct point_disk *find_disk(const struct point *p, const char *name, struct err *e)
 {
-	char all[256] = "";
+	char all[POINT_NAMES];
 
 	for (size_t i = 0; i < p->n_resources; i++) {
 		const struct point_disk *d = point_find_disk(&p->resources[i], name);
 
 		if (d)
 			return d;
-		for (size_t k = 0; k < p->resources[i].n_disks; k++)
-			snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s",
-				 all[0] ? ", " : "", p->resources[i].disks[k].name);
 	}
 	err_set(e, ERR_NOENT, "the checkpoint has no disk '%s': it has %s", name,
-		all[0] ? all : "none");
+		point_disk_names(p, all));
 	return NULL;
 }
 

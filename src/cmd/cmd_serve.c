@@ -32,7 +32,9 @@ struct serving {
 	char *address, *port;	 /* what --listen says */
 	char id[UUID_TEXT];	 /* of the checkpoint */
 	struct point *point;
-	const char *disk; /* the only one to be served, or NULL */
+	const char *disk;		 /* the only one to be served, or NULL */
+	const struct point_disk **disks; /* those that are served */
+	size_t n_disks;
 	struct nbd_server *nbdkit, *qemu;
 };
 
@@ -43,47 +45,39 @@ static bool servable(const struct serving *s, const struct point_disk *d)
 	return d->tree.type == TREE_MAP && (!s->disk || strcmp(d->name, s->disk) == 0);
 }
 
-/* The disks to be served, with NULL at the end; their number. */
-static size_t chosen(const struct serving *s, const struct point_disk ***ret_v)
+static void choose_disks(struct serving *s)
 {
-	const struct point_disk **v = NULL;
-	size_t n = 0;
-
 	for (size_t i = 0; i < s->point->n_resources; i++) {
 		const struct point_resource *r = &s->point->resources[i];
 
 		for (size_t k = 0; k < r->n_disks; k++) {
 			if (!servable(s, &r->disks[k]))
 				continue;
-			v = xreallocarray(v, n + 1, sizeof(struct point_disk *));
-			v[n++] = &r->disks[k];
+			s->disks = xreallocarray(s->disks, s->n_disks + 1,
+						 sizeof(struct point_disk *));
+			s->disks[s->n_disks++] = &r->disks[k];
 		}
 	}
-	*ret_v = v;
-	return n;
 }
 
-static int choose_disks(struct serving *s, struct err *e)
+static int check_disks(struct serving *s, struct err *e)
 {
-	AUTO_FREE const struct point_disk **v = NULL;
-	size_t n = chosen(s, &v);
-
-	if (n == 0 && s->disk)
+	if (s->n_disks == 0 && s->disk)
 		return err_set(e, ERR_NOENT,
 			       "the checkpoint has no disk '%s' that can be served: see 'holdfast "
 			       "checkpoint show'",
 			       s->disk);
-	if (n == 0)
+	if (s->n_disks == 0)
 		return err_set(e, ERR_NOENT,
 			       "the checkpoint has no disk that can be served: a stream is read "
 			       "with 'holdfast checkpoint cat'");
-	if (s->overlay && n > 1)
+	if (s->overlay && s->n_disks > 1)
 		return err_set(e, ERR_INVALID,
 			       "--overlay is for one disk, and the checkpoint has %zu: name one "
 			       "after the checkpoint",
-			       n);
+			       s->n_disks);
 	if (s->overlay)
-		s->disk = v[0]->name;
+		s->disk = s->disks[0]->name;
 	return 0;
 }
 
@@ -101,7 +95,8 @@ static int load_point(struct serving *s, struct err *e)
 	if (!s->point)
 		return -1;
 	uuid_text(&s->point->id, s->id);
-	return choose_disks(s, e);
+	choose_disks(s);
+	return check_disks(s, e);
 }
 
 /* ---- where ---- */
@@ -276,11 +271,9 @@ static int start_writing(struct serving *s, struct err *e)
 
 static int prepare_overlay(struct serving *s, struct err *e)
 {
-	AUTO_FREE const struct point_disk **v = NULL;
-	struct overlay_base base = {.checkpoint = s->id, .disk = s->disk};
+	struct overlay_base base = {
+		.checkpoint = s->id, .disk = s->disk, .size = s->disks[0]->tree.size};
 
-	chosen(s, &v);
-	base.size = v[0]->tree.size;
 	return overlay_prepare(s->overlay, &base, e);
 }
 
@@ -304,18 +297,17 @@ static char *uri_of(const struct serving *s, const char *disk)
 	return nbd_uri(&s->at, disk);
 }
 
-static int tell_json(const struct serving *s, const struct point_disk *const *v, size_t n,
-		     struct err *e)
+static int tell_json(const struct serving *s, struct err *e)
 {
 	json_t *list = json_array(), *j;
 	AUTO_FREE char *text = NULL;
 
-	for (size_t i = 0; i < n; i++) {
-		AUTO_FREE char *uri = uri_of(s, v[i]->name);
+	for (size_t i = 0; i < s->n_disks; i++) {
+		AUTO_FREE char *uri = uri_of(s, s->disks[i]->name);
 
-		json_array_append_new(list,
-				      json_pack("{s:s,s:I,s:s}", "disk", v[i]->name, "size_bytes",
-						(json_int_t)v[i]->tree.size, "uri", uri));
+		json_array_append_new(
+			list, json_pack("{s:s,s:I,s:s}", "disk", s->disks[i]->name, "size_bytes",
+					(json_int_t)s->disks[i]->tree.size, "uri", uri));
 	}
 	j = json_pack("{s:s,s:o,s:s?,s:b}", "checkpoint", s->id, "exports", list, "overlay",
 		      s->overlay, "writable", s->overlay != NULL);
@@ -327,10 +319,10 @@ static int tell_json(const struct serving *s, const struct point_disk *const *v,
 	return 0;
 }
 
-static void tell_people(const struct serving *s, const struct point_disk *const *v, size_t n)
+static void tell_people(const struct serving *s)
 {
 	static const char *const titles[] = {"disk", "size", "uri", NULL};
-	AUTO_FREE char *first = uri_of(s, v[0]->name);
+	AUTO_FREE char *first = uri_of(s, s->disks[0]->name);
 	struct table *t = table_new(titles, "lrl");
 	char when[CLOCK_TEXT], size[HUMAN_TEXT];
 
@@ -338,9 +330,10 @@ static void tell_people(const struct serving *s, const struct point_disk *const 
 	       clock_local(s->point->instant_us, when));
 	if (s->overlay)
 		printf("what is written is kept in %s\n", s->overlay);
-	for (size_t i = 0; i < n; i++) {
-		AUTO_FREE char *uri = uri_of(s, v[i]->name);
-		const char *const cells[] = {v[i]->name, human_bytes(v[i]->tree.size, size), uri};
+	for (size_t i = 0; i < s->n_disks; i++) {
+		AUTO_FREE char *uri = uri_of(s, s->disks[i]->name);
+		const char *const cells[] = {s->disks[i]->name,
+					     human_bytes(s->disks[i]->tree.size, size), uri};
 
 		table_row(t, cells);
 	}
@@ -354,13 +347,10 @@ static void tell_people(const struct serving *s, const struct point_disk *const 
 
 static int tell(const struct serving *s, struct err *e)
 {
-	AUTO_FREE const struct point_disk **v = NULL;
-	size_t n = chosen(s, &v);
-
-	if (s->c->json && tell_json(s, v, n, e) < 0)
+	if (s->c->json && tell_json(s, e) < 0)
 		return -1;
 	if (!s->c->json)
-		tell_people(s, v, n);
+		tell_people(s);
 	/* Whoever waits for this line connects then. */
 	return fflush(stdout) == 0 ? 0 : err_sys(e, errno, "write standard output");
 }
@@ -405,6 +395,7 @@ static void serving_done(struct serving *s)
 	nbd_server_free(s->nbdkit);
 	if (s->folder[0])
 		rmdir(s->folder);
+	free(s->disks);
 	point_free(s->point);
 	free(s->own_socket);
 	free(s->below);

@@ -19,21 +19,6 @@ struct scrub_report {
 	json_t *findings;
 };
 
-static void on_total(void *arg, uint64_t bytes)
-{
-	struct scrub_report *r = arg;
-
-	atomic_store(&r->c->progress.total, bytes);
-}
-
-static void on_read(void *arg, uint64_t bytes)
-{
-	struct scrub_report *r = arg;
-
-	progress_add(&r->c->progress.read, bytes);
-	progress_add(&r->c->progress.passed, bytes);
-}
-
 /* What to do about it, by what it is. */
 static const char *way_out(const char *key)
 {
@@ -157,8 +142,7 @@ static int verify_target(struct cli *c, struct scrub_report *r, struct err *e)
 	struct verified verified = {0};
 	struct scrub s = {.store = c->store,
 			  .cancel = &c->cancel,
-			  .total = on_total,
-			  .read = on_read,
+			  .progress = &c->progress,
 			  .bad = on_bad,
 			  .arg = r,
 			  .verified = &verified};

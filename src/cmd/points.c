@@ -11,24 +11,34 @@ int cli_load_points(struct cli *c, struct point_list *ret_l, struct err *e)
 	return 0;
 }
 
+static int note_chosen(struct cli *c, const struct point_list *l, bool *chosen, struct err *e)
+{
+	for (int i = 0; i < c->p.n_args; i++) {
+		const struct point *p = point_list_find(l, c->p.args[i], e);
+
+		if (!p)
+			return -1;
+		for (size_t k = 0; k < l->n; k++)
+			chosen[k] = chosen[k] || l->points[k] == p;
+	}
+	return 0;
+}
+
 int cli_choose_points(struct cli *c, const struct point_list *l, const struct point ***ret_v,
 		      size_t *ret_n, struct err *e)
 {
 	bool all = parsed_flag(&c->p, "all");
-	AUTO_FREE const struct point **v =
-		xcalloc(l->n + (size_t)c->p.n_args, sizeof(struct point *));
-	size_t n = 0;
+	AUTO_FREE bool *chosen = xcalloc(l->n, sizeof(bool));
 
 	if (!all && c->p.n_args == 0)
 		return err_set(e, ERR_INVALID, "name checkpoints, or give --all");
-	for (int i = 0; i < c->p.n_args && !all; i++) {
-		v[n] = point_list_find(l, c->p.args[i], e);
-		if (!v[n++])
-			return -1;
+	if (!all && note_chosen(c, l, chosen, e) < 0)
+		return -1;
+	*ret_v = xcalloc(l->n, sizeof(struct point *));
+	*ret_n = 0;
+	for (size_t i = 0; i < l->n; i++) {
+		if (all || chosen[i])
+			(*ret_v)[(*ret_n)++] = l->points[i];
 	}
-	for (size_t i = 0; i < l->n && all; i++)
-		v[n++] = l->points[i];
-	*ret_v = steal(&v);
-	*ret_n = n;
 	return 0;
 }

@@ -9,7 +9,7 @@
 #define HF_MOVER_BACKUP_H
 
 #include "base/cancel.h"
-#include "mover/progress.h"
+#include "base/progress.h"
 #include "mover/source.h"
 #include "repo/session.h"
 

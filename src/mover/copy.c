@@ -16,8 +16,6 @@
 #include "mover/backup.h"
 #include "mover/restore.h"
 
-#define ITEM_MAX ((size_t)64 << 20)
-
 const struct uuid *copy_origin(const struct point *p)
 {
 	return uuid_is_zero(&p->origin) ? &p->id : &p->origin;
@@ -226,7 +224,7 @@ static int copy_item(const struct copying *c, struct session *s, const struct po
 {
 	AUTO_BUF content = BUF_INIT;
 
-	if (restore_buffer(c->from, &it->tree, ITEM_MAX, &content, e) < 0)
+	if (restore_item(c->from, it, &content, e) < 0)
 		return err_wrap(e, "%s", it->name);
 	return session_put_item(s, content.data, content.len, &out->tree, e);
 }

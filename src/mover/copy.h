@@ -13,7 +13,7 @@
 #define HF_MOVER_COPY_H
 
 #include "base/cancel.h"
-#include "mover/progress.h"
+#include "base/progress.h"
 #include "repo/session.h"
 
 struct copying {

@@ -115,22 +115,15 @@ static int mend_each(struct mending *g, struct patient *v, struct err *e)
 
 /* A block that is whole moves out of a pack that is damaged, or condemned by a collector that died.
  * Another would do that; but where the run that named it is lost as well, none would know. */
-static int rescue(struct mending *g, struct session *s, struct fetch *f, const struct block_id *id,
-		  struct err *e)
+static int rescue(struct session *s, struct fetch *f, const struct block_id *id, struct err *e)
 {
-	struct location places[INDEX_PLACES];
-	size_t n, len;
+	AUTO_BUF payload = BUF_INIT;
+	struct location l;
+	int found = fetch_any_payload(f, id, NULL, &l, &payload, e);
 
-	if (index_find(repo_index(g->m->repo), id, NULL, true, places, &n, e) < 0)
-		return -1;
-	for (size_t i = 0; i < n; i++) {
-		const struct pack_entry *at = &places[i].at;
-		AUTO_FREE uint8_t *payload = xmalloc(at->stored);
-
-		if (fetch_payload(f, &places[i], payload, &len, NULL) == 0)
-			return session_put(s, at->kind, id, at->encoding, payload, len, NULL, e);
-	}
-	return 0;
+	if (found <= 0)
+		return found;
+	return session_put(s, l.at.kind, id, l.at.encoding, payload.data, payload.len, NULL, e);
 }
 
 static int rescue_all(struct mending *g, struct err *e)
@@ -142,8 +135,8 @@ static int rescue_all(struct mending *g, struct err *e)
 	if (!s)
 		return -1;
 	for (size_t i = 0; i < saved->cap; i++) {
-		if (cancel_check(g->m->cancel, e) < 0 || (!block_id_is_zero(&saved->slots[i]) &&
-							  rescue(g, s, f, &saved->slots[i], e) < 0))
+		if (cancel_check(g->m->cancel, e) < 0 ||
+		    (!block_id_is_zero(&saved->slots[i]) && rescue(s, f, &saved->slots[i], e) < 0))
 			return -1;
 	}
 	return session_publish(s, e);
@@ -188,14 +181,18 @@ static int condemn(struct mending *g, struct err *e)
 int mend_run(const struct mend *m, struct mend_result *ret, struct err *e)
 {
 	struct mending g = {.m = m, .result = ret};
+	struct scrub s = {.store = repo_store(m->repo),
+			  .cancel = m->cancel,
+			  .progress = m->progress,
+			  .bad = m->bad,
+			  .arg = m->arg};
 	int rc;
 
 	*ret = (struct mend_result){0};
 	rc = repo_check_writable(m->repo, e);
 	if (rc == 0)
-		rc = damage_find(m->repo, &m->watch, &g.damage, e);
-	ret->objects = g.damage.scrub.objects;
-	ret->bytes = g.damage.scrub.bytes;
+		rc = damage_find(m->repo, &s, &g.damage, e);
+	ret->scrub = g.damage.scrub;
 	ret->packs = g.damage.packs.n;
 	/* Before anything is stored: what is lost must not be found in them. And where nothing
 	 * seems to be damaged, a pack may be gone together with the run that named it. */

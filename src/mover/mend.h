@@ -22,19 +22,20 @@ struct mend {
 	struct repo *other;		 /* with copies, or NULL */
 	const struct point_list *points; /* of `repo` */
 	const struct point_list *there;	 /* of `other`, or NULL */
-	struct scrub watch;		 /* see damage_find() */
 	struct progress *progress;
 	const struct cancel *cancel;
+	/* An object that is damaged; one call at a time, from any thread. */
+	void (*bad)(void *arg, const char *key, const struct err *why);
 	/* A checkpoint that was hurt: is it whole now; else why not. */
 	void (*tell)(void *arg, const struct point *p, bool mended, const char *why);
 	void *arg;
 };
 
 struct mend_result {
-	uint64_t objects, bytes; /* read */
-	size_t packs;		 /* damaged or gone */
-	size_t lost;		 /* blocks and nodes that are needed and can be read from nowhere */
-	size_t hurt, mended;	 /* checkpoints */
+	struct scrub_result scrub; /* of all there is to read */
+	size_t packs;		   /* damaged or gone */
+	size_t lost;	     /* blocks and nodes that are needed and can be read from nowhere */
+	size_t hurt, mended; /* checkpoints */
 };
 
 /* Damage that cannot be mended is told, and no failure. */

@@ -16,8 +16,8 @@
 #define HF_MOVER_PIPELINE_H
 
 #include "base/cancel.h"
+#include "base/progress.h"
 #include "base/queue.h"
-#include "mover/progress.h"
 #include "mover/source.h"
 #include "repo/session.h"
 

@@ -19,9 +19,8 @@
 
 #define TASK_BYTES ((size_t)2 << 20) /* fewer and larger writes cost the kernel less */
 #define TASK_PIECES 64
-#define GAP_MAX                                                                                    \
-	((uint32_t)64 << 10) /* bytes of a pack that are read in vain rather than sought over */
-#define TASKS_MAX 40	     /* two buffers of TASK_BYTES each */
+#define TASKS_MAX 40 /* two buffers of TASK_BYTES each */
+#define ITEM_MAX ((size_t)64 << 20)
 
 struct piece {
 	uint64_t offset; /* in the content */
@@ -157,7 +156,7 @@ static bool joins(const struct task *t, const struct piece *x)
 
 	return t->n < TASK_PIECES && t->offset + t->len == x->offset &&
 	       t->len + x->len <= TASK_BYTES && memcmp(last->pack, x->at.pack, HASH_BYTES) == 0 &&
-	       x->at.at.offset >= t->to && x->at.at.offset - t->to <= GAP_MAX &&
+	       x->at.at.offset >= t->to && x->at.at.offset - t->to <= FETCH_GAP_MAX &&
 	       x->at.at.offset + x->at.at.stored - t->from <= TASK_BYTES;
 }
 
@@ -463,4 +462,9 @@ int restore_buffer(struct repo *repo, const struct tree *t, size_t max, struct b
 	*ret_b = b;
 	b = BUF_INIT;
 	return 0;
+}
+
+int restore_item(struct repo *repo, const struct point_item *it, struct buf *ret_b, struct err *e)
+{
+	return restore_buffer(repo, &it->tree, ITEM_MAX, ret_b, e);
 }

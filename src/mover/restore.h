@@ -10,8 +10,9 @@
 #define HF_MOVER_RESTORE_H
 
 #include "base/cancel.h"
-#include "mover/progress.h"
+#include "base/progress.h"
 #include "mover/sink.h"
+#include "repo/point.h"
 #include "repo/repo.h"
 #include "repo/tree.h"
 
@@ -38,5 +39,7 @@ int restore_run(const struct restore *r, struct err *e);
 /* Read all of a small tree into memory; ERR_LIMIT when it is longer than `max`. */
 int restore_buffer(struct repo *repo, const struct tree *t, size_t max, struct buf *ret_b,
 		   struct err *e);
+/* The same of an item, which is a definition or some state: none needs more than 64 MiB. */
+int restore_item(struct repo *repo, const struct point_item *it, struct buf *ret_b, struct err *e);
 
 #endif

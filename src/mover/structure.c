@@ -3,70 +3,56 @@
 
 #include "base/hex.h"
 
-static int note_pack(void *arg, const char *key, uint64_t size, struct err *e)
-{
-	uint8_t name[HASH_BYTES];
+struct asking {
+	const struct structure *s;
+	const struct block_id *id;
+	struct err *why; /* where there is none */
+};
 
-	(void)size;
-	(void)e;
-	if (pack_key_parse(key, name))
-		pack_set_add(arg, name);
-	return 0;
-}
-
-int structure_packs(struct store *s, struct pack_set *ret_there, struct err *e)
+static void say_why(const struct asking *a, const struct location *known)
 {
-	*ret_there = (struct pack_set){0};
-	if (store_list(s, "packs/", note_pack, ret_there, e) < 0)
-		return -1;
-	pack_set_sort(ret_there);
-	return 0;
-}
-
-/* 1, 0 with the reason in `why`, -1. */
-static int has_place(const struct structure *s, const struct block_id *id, struct err *why,
-		     struct err *e)
-{
-	struct location places[INDEX_PLACES];
 	char hex[HASH_TEXT], key[STORE_KEY_MAX];
-	size_t n;
 
-	if (index_find(repo_index(s->repo), id, NULL, true, places, &n, e) < 0)
+	hex_encode(a->id->b, 8, hex);
+	if (!known) {
+		err_set(a->why, ERR_CORRUPT,
+			"block %s is missing: no pack in the repository has it", hex);
+		return;
+	}
+	pack_key_name(known->pack, key);
+	err_set(a->why, ERR_CORRUPT, "block %s is missing: its pack %s/%s is gone", hex,
+		repo_store(a->s->repo)->url, key);
+}
+
+/* 1, 0 with the reason, -1. */
+static int has_place(void *arg, struct err *e)
+{
+	const struct asking *a = arg;
+	struct location places[INDEX_PLACES];
+	size_t n, data = 0;
+	int there;
+
+	if (index_find(repo_index(a->s->repo), a->id, NULL, true, places, &n, e) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
-		if (places[i].at.kind == BLOCK_DATA && pack_set_has(s->there, places[i].pack))
-			return 1;
+		if (places[i].at.kind == BLOCK_DATA)
+			places[data++] = places[i];
 	}
-	hex_encode(id->b, 8, hex);
-	if (n) {
-		pack_key_name(places[0].pack, key);
-		err_set(why, ERR_CORRUPT, "block %s is missing: its pack %s/%s is gone", hex,
-			repo_store(s->repo)->url, key);
-	} else {
-		err_set(why, ERR_CORRUPT, "block %s is missing: no pack in the repository has it",
-			hex);
-	}
-	return 0;
-}
-
-/* A run may be lost, or a collector have moved it since the index was read. */
-static int look_harder(const struct structure *s, const struct block_id *id, struct err *why,
-		       struct err *e)
-{
-	int rc = has_place(s, id, why, e);
-
-	if (rc == 0)
-		rc = index_refresh(repo_index(s->repo), e) < 0 ? -1 : has_place(s, id, why, e);
-	if (rc == 0)
-		rc = index_search_packs(repo_index(s->repo), e) < 0 ? -1 : has_place(s, id, why, e);
-	return rc;
+	there = presence_any(a->s->packs, places, data, e);
+	if (there == 0)
+		say_why(a, data ? &places[0] : NULL);
+	return there;
 }
 
 static int check_piece(const struct structure *s, const struct tree_piece *p, struct err *e)
 {
 	struct err why = {0};
-	int rc = look_harder(s, &p->id, &why, e);
+	struct asking a = {s, &p->id, &why};
+	int rc = has_place(&a, e);
 
+	/* A run may be lost, or a collector have moved the block since the index was read. */
+	if (rc == 0)
+		rc = index_look_harder(repo_index(s->repo), has_place, &a, e);
 	if (rc == 0)
 		return s->damage(s->arg, p->offset, p->len, &why);
 	return rc < 0 ? -1 : 0;

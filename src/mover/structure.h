@@ -4,20 +4,18 @@
  * checked, blocks are not: a fraction of the time that reading them takes, and it finds what is
  * missing, not what is bent.
  *
- * Threads: uses the caller's; a pack list may be shared.
+ * Threads: uses the caller's.
  */
 #ifndef HF_MOVER_STRUCTURE_H
 #define HF_MOVER_STRUCTURE_H
 
 #include "mover/restore.h"
-
-/* The names of all packs in a store. */
-int structure_packs(struct store *s, struct pack_set *ret_there, struct err *e);
+#include "repo/presence.h"
 
 struct structure {
 	struct repo *repo;
 	const struct tree *tree;
-	const struct pack_set *there;
+	struct presence *packs; /* of the repository's store */
 	struct progress *progress;
 	const struct cancel *cancel;
 	restore_damage_fn *damage;

@@ -72,15 +72,13 @@ static const struct point_disk *find_disk(const struct point *p, const char *nam
 					  const struct point_resource **ret_r, struct err *e)
 {
 	const struct point_disk *found = NULL;
-	char all[256] = "";
+	char all[POINT_NAMES];
 	size_t n = 0;
 
 	for (size_t i = 0; i < p->n_resources; i++) {
 		const struct point_resource *r = &p->resources[i];
 
 		for (size_t k = 0; k < r->n_disks; k++) {
-			snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s",
-				 all[0] ? ", " : "", r->disks[k].name);
 			if (!is_it(&r->disks[k], name) || (name && found))
 				continue;
 			found = &r->disks[k];
@@ -90,6 +88,7 @@ static const struct point_disk *find_disk(const struct point *p, const char *nam
 	}
 	if (n == 1)
 		return found;
+	point_disk_names(p, all);
 	if (name)
 		err_set(e, ERR_NOENT, "the checkpoint has no disk '%s'; it has: %s", name, all);
 	else if (n)

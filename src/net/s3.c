@@ -325,9 +325,9 @@ static const char *hash_of(const struct s3_put *put, char text[S3_SHA_TEXT])
 	return hex_encode(hash, sizeof(hash), text);
 }
 
-void s3_bare_etags(struct s3 *s, bool bare)
+void s3_flip_etags(struct s3 *s)
 {
-	atomic_store(&s->bare_etags, bare);
+	atomic_store(&s->bare_etags, !atomic_load(&s->bare_etags));
 }
 
 static void set_condition(struct s3 *s, const struct s3_put *put, struct call *c,

@@ -63,9 +63,9 @@ struct s3_put {
  * this call's own doing, if the answer to an earlier try was lost: look at the object.
  */
 int s3_put(struct s3 *s, const struct s3_put *put, char *ret_etag, struct err *e);
-/* From now on conditions name etags with their quotes, as they do at first, or without, against RFC
- * 9110: older gateways of Ceph compare them so. */
-void s3_bare_etags(struct s3 *s, bool bare);
+/* Conditions name etags with their quotes. From now on without, against RFC 9110, as older gateways
+ * of Ceph compare them; or with them again. */
+void s3_flip_etags(struct s3 *s);
 /* That it is absent is no error. */
 int s3_delete(struct s3 *s, const char *key, struct err *e);
 

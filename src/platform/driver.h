@@ -12,7 +12,7 @@
 
 #include "base/cancel.h"
 #include "base/log.h"
-#include "mover/progress.h"
+#include "base/progress.h"
 #include "repo/point.h"
 #include "repo/repo.h"
 

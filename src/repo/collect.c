@@ -112,18 +112,9 @@ static struct index_marks *marks_now(struct collector *c, struct err *e)
 	return m;
 }
 
-static bool has_damaged_runs(struct collector *c)
-{
-	size_t runs, damaged;
-	uint64_t entries;
-
-	index_state(repo_index(c->repo), &runs, &entries, &damaged);
-	return damaged;
-}
-
 static struct index_marks *marks_healed(struct collector *c, struct err *e)
 {
-	if (!has_damaged_runs(c)) {
+	if (!index_is_damaged(repo_index(c->repo))) {
 		struct index_marks *m = marks_now(c, e);
 
 		if (m || e->kind != ERR_CORRUPT)
@@ -304,19 +295,10 @@ static int by_place(const void *a, const void *b)
 static int safe_elsewhere(struct collector *c, struct fetch *f, const struct block_id *id,
 			  struct err *e)
 {
-	struct location places[INDEX_PLACES];
-	size_t n, len;
+	AUTO_BUF payload = BUF_INIT;
+	struct location l;
 
-	if (index_find(repo_index(c->repo), id, session_condemned(c->session), true, places, &n,
-		       e) < 0)
-		return -1;
-	for (size_t i = 0; i < n; i++) {
-		AUTO_FREE uint8_t *buf = xmalloc(places[i].at.stored);
-
-		if (fetch_payload(f, &places[i], buf, &len, NULL) == 0)
-			return 1;
-	}
-	return 0;
+	return fetch_any_payload(f, id, session_condemned(c->session), &l, &payload, e);
 }
 
 static int copy_one(struct collector *c, struct fetch *f, const struct location *l, uint8_t *buf,
@@ -500,7 +482,7 @@ static int remove_all(struct collector *c, struct err *e)
 	if (remove_packs(c, e) < 0)
 		return -1;
 	/* A damaged run may have been there only for a pack that could not be read either. */
-	if (has_damaged_runs(c) && session_heal_index(c->repo, e) < 0)
+	if (index_is_damaged(repo_index(c->repo)) && session_heal_index(c->repo, e) < 0)
 		return -1;
 	if (index_prune(repo_index(c->repo), e) < 0)
 		return -1;

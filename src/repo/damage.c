@@ -4,16 +4,8 @@
 #include <string.h>
 
 #include "repo/epoch.h"
+#include "repo/presence.h"
 #include "repo/session.h"
-
-#define TRIES 8 /* when runs are merged away while they are read */
-
-struct finding {
-	struct repo *repo;
-	const struct scrub *watch;
-	struct damage *d;
-	struct pack_set there, gone, condemned;
-};
 
 void damage_done(struct damage *d)
 {
@@ -26,123 +18,67 @@ void damage_done(struct damage *d)
 
 /* ---- packs ---- */
 
-static void on_total(void *arg, uint64_t bytes)
+/* Those that runs name and that are not there. */
+static int list_gone(struct repo *r, const struct cancel *cancel, struct pack_set *ret_gone,
+		     struct err *e)
 {
-	const struct scrub *w = ((struct finding *)arg)->watch;
+	AUTO(presence) packs = presence_new(repo_store(r));
+	struct pack_set named = {0};
+	int rc = index_refresh(repo_index(r), e);
 
-	w->total(w->arg, bytes);
-}
+	if (rc == 0)
+		index_packs(repo_index(r), &named);
+	for (size_t i = 0; i < named.n && rc == 0; i++) {
+		int there = presence_has(packs, named.names[i], e);
 
-static void on_read(void *arg, uint64_t bytes)
-{
-	const struct scrub *w = ((struct finding *)arg)->watch;
-
-	w->read(w->arg, bytes);
-}
-
-static void on_bad(void *arg, const char *key, const struct err *why)
-{
-	struct finding *f = arg;
-	uint8_t name[HASH_BYTES];
-
-	if (pack_key_parse(key, name))
-		pack_set_add(&f->d->packs, name);
-	f->watch->bad(f->watch->arg, key, why);
-}
-
-static int note_pack(void *arg, const char *key, uint64_t size, struct err *e)
-{
-	struct finding *f = arg;
-	uint8_t name[HASH_BYTES];
-
-	(void)size;
-	(void)e;
-	if (pack_key_parse(key, name))
-		pack_set_add(&f->there, name);
-	return 0;
-}
-
-static int read_packs(struct finding *f, struct err *e)
-{
-	struct scrub s = {repo_store(f->repo), f->watch->cancel, on_total, on_read, on_bad, f};
-
-	if (store_list(repo_store(f->repo), "packs/", note_pack, f, e) < 0 ||
-	    scrub_run(&s, &f->d->scrub, e) < 0)
-		return -1;
-	pack_set_sort(&f->there);
-	pack_set_sort(&f->d->packs);
-	return 0;
-}
-
-static void add_sorted(struct pack_set *set, const uint8_t name[HASH_BYTES])
-{
-	pack_set_add(set, name);
-	pack_set_sort(set);
-}
-
-static int note_gone(void *arg, const struct location *l, bool marked, struct err *e)
-{
-	struct finding *f = arg;
-	char key[STORE_KEY_MAX];
-	int there;
-
-	(void)marked;
-	if (pack_set_has(&f->there, l->pack) || pack_set_has(&f->gone, l->pack))
-		return cancel_check(f->watch->cancel, e);
-	pack_key_name(l->pack, key);
-	there = store_has(repo_store(f->repo), key, e);
-	if (there >= 0)
-		add_sorted(there ? &f->there : &f->gone, l->pack);
-	return there < 0 ? -1 : 0;
-}
-
-static int note_missing(void *arg, const struct location *l, bool marked, struct err *e)
-{
-	struct finding *f = arg;
-
-	(void)marked;
-	if (pack_set_has(&f->gone, l->pack) && !pack_set_has(&f->condemned, l->pack) &&
-	    !pack_set_has(&f->d->packs, l->pack))
-		add_sorted(&f->d->packs, l->pack);
-	return cancel_check(f->watch->cancel, e);
-}
-
-static int each_entry(struct finding *f, index_entry_fn *fn, struct err *e)
-{
-	struct err why = {0};
-
-	for (int tries = 0; tries < TRIES && index_refresh(repo_index(f->repo), &why) == 0;
-	     tries++) {
-		AUTO(index_marks) all = index_marks_new(repo_index(f->repo));
-
-		if (index_marks_each(all, fn, f, &why) == 0)
-			return 0;
-		if (why.kind != ERR_NOENT)
-			break;
+		if (there == 0)
+			pack_set_add(ret_gone, named.names[i]);
+		rc = there < 0 ? -1 : cancel_check(cancel, e);
 	}
-	if (e)
-		*e = why;
-	return -1;
+	pack_set_done(&named);
+	return rc;
 }
 
 /*
  * A collector removes a pack while its epoch is there, and the epoch while no run names the pack.
  * So one that is gone, then in no epoch, and then still named, is missing.
  */
-static int find_missing(struct finding *f, struct err *e)
+static int add_missing(struct repo *r, const struct pack_set *gone, struct pack_set *packs,
+		       struct err *e)
 {
-	if (each_entry(f, note_gone, e) < 0)
-		return -1;
-	if (!f->gone.n)
-		return 0;
-	return epoch_condemned(f->repo, &f->condemned, e) < 0 ? -1 : each_entry(f, note_missing, e);
+	struct pack_set condemned = {0}, named = {0};
+	int rc = epoch_condemned(r, &condemned, e);
+
+	if (rc == 0)
+		rc = index_refresh(repo_index(r), e);
+	if (rc == 0)
+		index_packs(repo_index(r), &named);
+	for (size_t i = 0; i < gone->n; i++) {
+		if (pack_set_has(&named, gone->names[i]) &&
+		    !pack_set_has(&condemned, gone->names[i]))
+			pack_set_add(packs, gone->names[i]);
+	}
+	pack_set_sort(packs);
+	pack_set_done(&condemned);
+	pack_set_done(&named);
+	return rc;
 }
 
-static int shun(struct finding *f, struct err *e)
+static int find_missing(struct repo *r, const struct cancel *cancel, struct pack_set *packs,
+			struct err *e)
 {
-	struct damage *d = f->d;
+	struct pack_set gone = {0};
+	int rc = list_gone(r, cancel, &gone, e);
 
-	if (epoch_condemned(f->repo, &d->shunned, e) < 0)
+	if (rc == 0 && gone.n)
+		rc = add_missing(r, &gone, packs, e);
+	pack_set_done(&gone);
+	return rc;
+}
+
+static int shun(struct repo *r, struct damage *d, struct err *e)
+{
+	if (epoch_condemned(r, &d->shunned, e) < 0)
 		return -1;
 	for (size_t i = 0; i < d->packs.n; i++)
 		pack_set_add(&d->shunned, d->packs.names[i]);
@@ -152,29 +88,22 @@ static int shun(struct finding *f, struct err *e)
 
 static int heal_index(struct repo *r, struct err *e)
 {
-	size_t runs, damaged;
-	uint64_t entries;
-
 	if (index_refresh(repo_index(r), e) < 0)
 		return -1;
-	index_state(repo_index(r), &runs, &entries, &damaged);
-	return damaged ? session_heal_index(r, e) : 0;
+	return index_is_damaged(repo_index(r)) ? session_heal_index(r, e) : 0;
 }
 
-int damage_find(struct repo *r, const struct scrub *watch, struct damage *ret_d, struct err *e)
+int damage_find(struct repo *r, const struct scrub *s, struct damage *ret_d, struct err *e)
 {
-	struct finding f = {.repo = r, .watch = watch, .d = ret_d};
-	int rc;
+	struct scrub job = *s;
 
 	*ret_d = (struct damage){0};
-	rc = heal_index(r, e) < 0 || read_packs(&f, e) < 0 || find_missing(&f, e) < 0 ||
-			     shun(&f, e) < 0
-		     ? -1
-		     : 0;
-	pack_set_done(&f.there);
-	pack_set_done(&f.gone);
-	pack_set_done(&f.condemned);
-	return rc;
+	job.bad_packs = &ret_d->packs;
+	return heal_index(r, e) < 0 || scrub_run(&job, &ret_d->scrub, e) < 0 ||
+			       find_missing(r, s->cancel, &ret_d->packs, e) < 0 ||
+			       shun(r, ret_d, e) < 0
+		       ? -1
+		       : 0;
 }
 
 /* ---- whom it hurts ---- */
@@ -185,55 +114,37 @@ struct looking {
 	struct fetch *fetch;
 };
 
-static bool readable(struct looking *l, const struct location *at)
-{
-	AUTO_FREE uint8_t *payload = xmalloc(at->at.stored);
-	size_t len;
-
-	return fetch_payload(l->fetch, at, payload, &len, NULL) == 0;
-}
+struct asking {
+	struct looking *l;
+	const struct block_id *id;
+};
 
 /* Is it in a pack that counts? 1, 0, -1. */
-static int has_place(struct looking *l, const struct block_id *id, struct err *e)
+static int has_place(void *arg, struct err *e)
 {
+	const struct asking *a = arg;
 	struct location places[INDEX_PLACES];
 	size_t n;
 
-	if (index_find(repo_index(l->repo), id, &l->d->shunned, true, places, &n, e) < 0)
+	if (index_find(repo_index(a->l->repo), a->id, &a->l->d->shunned, true, places, &n, e) < 0)
 		return -1;
 	return n > 0;
-}
-
-/* The same, by what a collector may have written since, and by packs whose run is lost. */
-static int has_place_by_now(struct looking *l, const struct block_id *id, struct err *e)
-{
-	struct index *ix = repo_index(l->repo);
-	int rc = index_refresh(ix, e) < 0 ? -1 : has_place(l, id, e);
-
-	if (rc == 0)
-		rc = index_search_packs(ix, e) < 0 ? -1 : has_place(l, id, e);
-	return rc;
 }
 
 /* Can it be read where nobody counts on it? What nobody knows a place of cannot: with its pack went
  * the run that named it. */
 static int is_saved(struct looking *l, const struct block_id *id, struct err *e)
 {
-	struct location places[INDEX_PLACES];
-	size_t n;
+	AUTO_BUF payload = BUF_INIT;
+	struct location at;
 
-	if (index_find(repo_index(l->repo), id, NULL, true, places, &n, e) < 0)
-		return -1;
-	for (size_t i = 0; i < n; i++) {
-		if (readable(l, &places[i]))
-			return 1;
-	}
-	return 0;
+	return fetch_any_payload(l->fetch, id, NULL, &at, &payload, e);
 }
 
 static int is_lost(struct looking *l, const struct block_id *id, struct err *e)
 {
-	int rc = has_place(l, id, e);
+	struct asking a = {l, id};
+	int rc = has_place(&a, e);
 
 	if (rc)
 		return rc < 0 ? -1 : 0;
@@ -241,7 +152,7 @@ static int is_lost(struct looking *l, const struct block_id *id, struct err *e)
 		return 0;
 	if (idset_has(&l->d->lost, id))
 		return 1;
-	rc = has_place_by_now(l, id, e);
+	rc = index_look_harder(repo_index(l->repo), has_place, &a, e);
 	if (rc)
 		return rc < 0 ? -1 : 0;
 	rc = is_saved(l, id, e);

@@ -16,17 +16,17 @@ struct damage {
 	struct pack_set packs;	 /* damaged, or named by the index and not there */
 	struct pack_set shunned; /* these, and those that epochs name: nobody counts on them */
 	/* Filled by damage_hurts(): */
-	struct idset lost;  /* blocks and nodes that no place gives whole */
-	struct idset saved; /* that only a shunned pack gives, but whole */
-	struct idset clean; /* nodes below which nothing was found lost */
-	struct scrub_result scrub;
+	struct idset lost;	   /* blocks and nodes that no place gives whole */
+	struct idset saved;	   /* that only a shunned pack gives, but whole */
+	struct idset clean;	   /* nodes below which nothing was found lost */
+	struct scrub_result scrub; /* of all there was to read */
 };
 
 /*
- * Read everything in the store. `watch` is told of progress and of every damaged object; its store
- * is set here. An index that is damaged is mended first, which writes.
+ * Read everything in the store, as `s` says, whose bad_packs are taken here. An index that is
+ * damaged is mended first, which writes.
  */
-int damage_find(struct repo *r, const struct scrub *watch, struct damage *ret_d, struct err *e);
+int damage_find(struct repo *r, const struct scrub *s, struct damage *ret_d, struct err *e);
 void damage_done(struct damage *d);
 
 /* Does the checkpoint need anything that is lost, or known nowhere, and was not stored anew since?

@@ -196,6 +196,25 @@ int fetch_payload(struct fetch *f, const struct location *l, void *out, size_t *
 	return 0;
 }
 
+int fetch_any_payload(struct fetch *f, const struct block_id *id, const struct pack_set *without,
+		      struct location *ret_l, struct buf *out, struct err *e)
+{
+	struct location places[INDEX_PLACES];
+	size_t n;
+
+	if (index_find(repo_index(f->repo), id, without, true, places, &n, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		out->len = 0;
+		if (fetch_payload(f, &places[i], buf_reserve(out, places[i].at.stored), &out->len,
+				  NULL) == 0) {
+			*ret_l = places[i];
+			return 1;
+		}
+	}
+	return 0;
+}
+
 static int fetch_from(struct fetch *f, const struct location *l, void *out, size_t cap,
 		      size_t *ret_len, struct err *e)
 {
@@ -272,28 +291,33 @@ int fetch_block(struct fetch *f, enum block_kind kind, const struct block_id *id
 	return -1;
 }
 
+struct locating {
+	struct fetch *f;
+	const struct block_id *id;
+	struct location *ret_l;
+};
+
 /* 1: found, 0: not known, -1. */
-static int locate(struct fetch *f, const struct block_id *id, struct location *ret_l, struct err *e)
+static int locate(void *arg, struct err *e)
 {
+	struct locating *l = arg;
 	struct location places[INDEX_PLACES];
 	size_t n;
 
-	if (index_find(repo_index(f->repo), id, NULL, false, places, &n, e) < 0)
+	if (index_find(repo_index(l->f->repo), l->id, NULL, false, places, &n, e) < 0)
 		return -1;
 	if (n)
-		*ret_l = places[0];
+		*l->ret_l = places[0];
 	return n > 0;
 }
 
 int fetch_locate(struct fetch *f, const struct block_id *id, struct location *ret_l, struct err *e)
 {
-	struct index *ix = repo_index(f->repo);
-	int rc = locate(f, id, ret_l, e);
+	struct locating l = {f, id, ret_l};
+	int rc = locate(&l, e);
 
 	if (rc == 0)
-		rc = index_refresh(ix, e) < 0 ? -1 : locate(f, id, ret_l, e);
-	if (rc == 0)
-		rc = index_search_packs(ix, e) < 0 ? -1 : locate(f, id, ret_l, e);
+		rc = index_look_harder(repo_index(f->repo), locate, &l, e);
 	if (rc == 0)
 		return unknown(id, e);
 	return rc < 0 ? -1 : 0;

@@ -195,6 +195,29 @@ void index_use(struct index *ix, struct index_run *const *runs, size_t n)
 	pthread_mutex_unlock(&ix->lock);
 }
 
+bool index_is_damaged(struct index *ix)
+{
+	size_t runs, damaged;
+	uint64_t entries;
+
+	index_state(ix, &runs, &entries, &damaged);
+	return damaged;
+}
+
+void index_packs(struct index *ix, struct pack_set *add_to)
+{
+	struct run_set *set = index_hold(ix);
+
+	for (size_t i = 0; i < set->n; i++) {
+		const struct run *r = set->runs[i]->run;
+
+		for (size_t k = 0; k < r->n_packs; k++)
+			pack_set_add(add_to, r->packs[k]);
+	}
+	index_release(ix, set);
+	pack_set_sort(add_to);
+}
+
 void index_state(struct index *ix, size_t *ret_runs, uint64_t *ret_entries, size_t *ret_damaged)
 {
 	struct run_set *set = index_hold(ix);

@@ -47,6 +47,14 @@ int index_renew(struct index *ix, struct err *e);
  * for as long as the packs stay the same. Helps where a run was lost.
  */
 int index_search_packs(struct index *ix, struct err *e);
+/* Something is not where the index says, or not known: what a new look at the store, and then what
+ * packs say that no run lists, make of it. `ask` tells by then: 1, 0 to go on, -1. */
+typedef int index_ask_fn(void *arg, struct err *e);
+int index_look_harder(struct index *ix, index_ask_fn *ask, void *arg, struct err *e);
+/* Was a run in force found damaged? */
+bool index_is_damaged(struct index *ix);
+/* Add the names of all packs that runs in force list; the set is sorted then. */
+void index_packs(struct index *ix, struct pack_set *add_to);
 /* How many runs are open, how many entries they have, and how many runs were found damaged. */
 void index_state(struct index *ix, size_t *ret_runs, uint64_t *ret_entries, size_t *ret_damaged);
 

@@ -229,6 +229,15 @@ int index_search_packs(struct index *ix, struct err *e)
 	return rc;
 }
 
+int index_look_harder(struct index *ix, index_ask_fn *ask, void *arg, struct err *e)
+{
+	int rc = index_refresh(ix, e) < 0 ? -1 : ask(arg, e);
+
+	if (rc == 0)
+		rc = index_search_packs(ix, e) < 0 ? -1 : ask(arg, e);
+	return rc;
+}
+
 int index_open_run(struct index *ix, const uint8_t name[HASH_BYTES], struct err *e)
 {
 	struct run_set *set;

@@ -321,6 +321,19 @@ static bool prefix_matches(const struct uuid *id, const char *ref)
 #define REF_MIN 4
 #define LATEST "latest"
 
+const char *point_disk_names(const struct point *p, char out[POINT_NAMES])
+{
+	size_t len = 0;
+
+	snprintf(out, POINT_NAMES, "none");
+	for (size_t i = 0; i < p->n_resources; i++) {
+		for (size_t k = 0; k < p->resources[i].n_disks && len < POINT_NAMES; k++)
+			len += (size_t)snprintf(out + len, POINT_NAMES - len, "%s%s",
+						len ? ", " : "", p->resources[i].disks[k].name);
+	}
+	return out;
+}
+
 struct point *point_list_find(const struct point_list *l, const char *ref, struct err *e)
 {
 	const char *at = strrchr(ref, '@');

@@ -93,6 +93,9 @@ void point_add_warning(struct point *p, const char *fmt, ...) __attribute__((for
 /* NULL when there is none. */
 struct point_disk *point_find_disk(const struct point_resource *r, const char *name);
 struct point_item *point_find_item(const struct point_resource *r, const char *name);
+/* The names of all disks for a message, "vda, vdb" or "none", cut to what fits. */
+#define POINT_NAMES 256
+const char *point_disk_names(const struct point *p, char out[POINT_NAMES]);
 
 /* The body of the object. */
 void point_encode(const struct point *p, struct buf *out);

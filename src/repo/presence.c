@@ -73,20 +73,26 @@ static int ask(struct presence *p, const struct block_id *name, struct err *e)
 	return there;
 }
 
+int presence_has(struct presence *p, const uint8_t pack[HASH_BYTES], struct err *e)
+{
+	struct block_id name;
+	int there = 0;
+
+	memcpy(name.b, pack, HASH_BYTES);
+	pthread_mutex_lock(&p->lock);
+	if (idset_has(&p->there, &name))
+		there = 1;
+	else if (!idset_has(&p->gone, &name))
+		there = ask(p, &name, e);
+	pthread_mutex_unlock(&p->lock);
+	return there;
+}
+
 int presence_any(struct presence *p, const struct location *places, size_t n, struct err *e)
 {
 	int there = 0;
 
-	pthread_mutex_lock(&p->lock);
-	for (size_t i = 0; i < n && there == 0; i++) {
-		struct block_id name;
-
-		memcpy(name.b, places[i].pack, HASH_BYTES);
-		if (idset_has(&p->there, &name))
-			there = 1;
-		else if (!idset_has(&p->gone, &name))
-			there = ask(p, &name, e);
-	}
-	pthread_mutex_unlock(&p->lock);
+	for (size_t i = 0; i < n && there == 0; i++)
+		there = presence_has(p, places[i].pack, e);
 	return there;
 }

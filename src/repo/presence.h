@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * presence.h: whether packs that the index names are there, for sessions in a store where requests
- * may arrive late (store.h: late; format section 11).
+ * presence.h: whether packs that the index names are there: for who looks for what is missing, and
+ * for sessions in a store where requests may arrive late (store.h: late; format section 11).
  *
  * There, an index run of a session that was revoked can turn up after the packs it names were
  * collected. A session therefore counts on a pack only once it has seen it, after it read the
@@ -21,6 +21,8 @@ struct presence;
 
 struct presence *presence_new(struct store *s);
 void presence_free(struct presence *p);
+/* Is the pack there? 1, 0, -1. */
+int presence_has(struct presence *p, const uint8_t pack[HASH_BYTES], struct err *e);
 /* Is one of the packs of these places there? 1, 0, -1. */
 int presence_any(struct presence *p, const struct location *places, size_t n, struct err *e);
 

@@ -49,6 +49,8 @@ int fetch_block(struct fetch *f, enum block_kind kind, const struct block_id *id
 		size_t cap, size_t *ret_len, struct err *e);
 /* Where a block lies; ERR_CORRUPT when nobody knows. */
 int fetch_locate(struct fetch *f, const struct block_id *id, struct location *ret_l, struct err *e);
+/* Bytes of a pack that are rather read in vain than sought over. */
+#define FETCH_GAP_MAX ((uint32_t)64 << 10)
 /* Bytes of a pack as they are stored, for records that lie near each other. */
 int fetch_range(struct fetch *f, const uint8_t pack[HASH_BYTES], uint32_t offset, void *out,
 		size_t len, struct err *e);
@@ -58,6 +60,10 @@ int fetch_decode(struct fetch *f, const struct location *l, void *sealed, void *
 /* A record's payload as it was packed, opened but not decoded; `out` takes l->at.stored bytes. */
 int fetch_payload(struct fetch *f, const struct location *l, void *out, size_t *ret_len,
 		  struct err *e);
+/* The same from the first place that gives it whole, of those that the index knows now and that are
+ * not in `without` (may be NULL); `out` is emptied first. 1, 0: from none, -1. */
+int fetch_any_payload(struct fetch *f, const struct block_id *id, const struct pack_set *without,
+		      struct location *ret_l, struct buf *out, struct err *e);
 
 DEFINE_AUTO(fetch, fetch_free);
 

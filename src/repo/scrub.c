@@ -7,6 +7,7 @@
 #include "repo/scrub.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,14 +25,12 @@
 #define WAITING 64
 
 /* How an object says what it should be. */
-enum proof { PROOF_NONE, PROOF_HEADER, PROOF_NAME, PROOF_END };
+enum proof { PROOF_NONE, PROOF_NAME, PROOF_END };
 
 static enum proof proof_of(const char *key, uint8_t ret_name[HASH_BYTES])
 {
 	struct uuid id;
 
-	if (strcmp(key, HEADER_KEY) == 0)
-		return PROOF_HEADER;
 	if (pack_key_parse(key, ret_name) || run_key_parse(key, ret_name))
 		return PROOF_NAME;
 	if (point_key_parse(key, &id) || epoch_key_parse(key) || keyring_key_parse(key))
@@ -44,20 +43,25 @@ static enum proof proof_of(const char *key, uint8_t ret_name[HASH_BYTES])
 /* A pack or a run. */
 struct named {
 	uint8_t name[HASH_BYTES];
-	bool run;
+	bool run, bad;
 	uint64_t size, when_us; /* of its last verification */
+};
+
+/* An object to be looked at. */
+struct job {
+	char key[STORE_KEY_MAX];
+	struct named *named; /* NULL: a small one */
 };
 
 struct scrubbing {
 	const struct scrub *s;
 	struct crew *crew;
-	struct queue *keys;
+	struct queue *jobs;
 	uint64_t start_us;    /* monotonic */
-	pthread_mutex_t lock; /* of the four below, and of s->bad */
+	pthread_mutex_t lock; /* of the two below, and of s->bad */
 	struct scrub_result result;
-	uint64_t free_us;	    /* until then what was read keeps to the rate */
-	struct verified found, bad; /* of packs and runs, by this run */
-	/* of the thread that lists: */
+	uint64_t free_us; /* until then what was read keeps to the rate */
+	/* of the thread that lists; one that is read, of the worker that reads it: */
 	struct named *named;
 	size_t n_named, cap_named, n_chosen; /* the first of them are read */
 	uint64_t listed_bytes, now_us;
@@ -90,6 +94,12 @@ static bool out_of_time(const struct scrubbing *sc)
 	return most && clock_mono_us() - sc->start_us >= most;
 }
 
+static void was_read(struct scrubbing *sc, uint64_t bytes)
+{
+	progress_add(&sc->s->progress->read, bytes);
+	progress_add(&sc->s->progress->passed, bytes);
+}
+
 static int damaged(struct scrubbing *sc, const char *key, struct err *e)
 {
 	return err_set(e, ERR_CORRUPT, "%s/%s: its bytes are not those that were written",
@@ -111,7 +121,7 @@ static int check_name(struct scrubbing *sc, const char *key, const uint8_t name[
 			return -1;
 		digest_add(d, piece, (size_t)n);
 		*ret_len += (size_t)n;
-		sc->s->read(sc->s->arg, (uint64_t)n);
+		was_read(sc, (uint64_t)n);
 		if (keep_to_rate(sc, (size_t)n, e) < 0)
 			return -1;
 	} while ((size_t)n == PIECE);
@@ -119,8 +129,7 @@ static int check_name(struct scrubbing *sc, const char *key, const uint8_t name[
 	return memcmp(hash, name, HASH_BYTES) == 0 ? 0 : damaged(sc, key, e);
 }
 
-static int check_small(struct scrubbing *sc, const char *key, enum proof proof, uint64_t *ret_len,
-		       struct err *e)
+static int check_small(struct scrubbing *sc, const char *key, uint64_t *ret_len, struct err *e)
 {
 	AUTO_BUF bytes = BUF_INIT;
 	uint8_t hash[HASH_BYTES];
@@ -129,8 +138,8 @@ static int check_small(struct scrubbing *sc, const char *key, enum proof proof, 
 	if (store_slurp(sc->s->store, key, OBJECT_MAX, &bytes, e) < 0)
 		return -1;
 	*ret_len = bytes.len;
-	sc->s->read(sc->s->arg, bytes.len);
-	if (proof == PROOF_HEADER)
+	was_read(sc, bytes.len);
+	if (strcmp(key, HEADER_KEY) == 0)
 		return header_decode(bytes.data, bytes.len, &h, e) < 0
 			       ? err_wrap(e, "%s/%s", sc->s->store->url, key)
 			       : 0;
@@ -144,11 +153,7 @@ static int check_small(struct scrubbing *sc, const char *key, enum proof proof, 
 
 static void count(struct scrubbing *sc, const char *key, uint64_t len, const struct err *why)
 {
-	uint8_t name[HASH_BYTES];
-
 	pthread_mutex_lock(&sc->lock);
-	if (proof_of(key, name) == PROOF_NAME)
-		verified_add(why ? &sc->bad : &sc->found, name, sc->now_us);
 	sc->result.objects++;
 	sc->result.bytes += len;
 	if (why) {
@@ -158,23 +163,23 @@ static void count(struct scrubbing *sc, const char *key, uint64_t len, const str
 	pthread_mutex_unlock(&sc->lock);
 }
 
-/* Whatever is wrong with an object, the others are looked at; only a stop stops. */
-static int check(struct scrubbing *sc, const char *key, uint8_t *piece, struct err *e)
+/* What is damaged is never young enough to be passed over. */
+static void judge(struct scrubbing *sc, const struct job *j, uint64_t len, const struct err *why)
 {
-	uint8_t name[HASH_BYTES];
-	enum proof proof = proof_of(key, name);
+	if (j->named) {
+		j->named->bad = why != NULL;
+		j->named->when_us = why ? 0 : sc->now_us;
+	}
+	count(sc, j->key, len, why);
+}
+
+/* Whatever is wrong with an object, the others are looked at; only a stop stops. */
+static int check(struct scrubbing *sc, const struct job *j, uint8_t *piece, struct err *e)
+{
 	struct err why = {0};
 	uint64_t len = 0;
-	int rc;
-
-	if (proof == PROOF_NAME && out_of_time(sc)) {
-		pthread_mutex_lock(&sc->lock);
-		sc->result.due++;
-		pthread_mutex_unlock(&sc->lock);
-		return 0;
-	}
-	rc = proof == PROOF_NAME ? check_name(sc, key, name, piece, &len, &why)
-				 : check_small(sc, key, proof, &len, &why);
+	int rc = j->named ? check_name(sc, j->key, j->named->name, piece, &len, &why)
+			  : check_small(sc, j->key, &len, &why);
 
 	if (rc < 0 && why.kind == ERR_CANCELLED) {
 		if (e)
@@ -183,22 +188,32 @@ static int check(struct scrubbing *sc, const char *key, uint8_t *piece, struct e
 	}
 	/* A newer version's header is no damage, but none of ours to judge. */
 	if (rc == 0 || why.kind == ERR_VERSION)
-		count(sc, key, len, NULL);
+		judge(sc, j, len, NULL);
 	else if (why.kind != ERR_NOENT)
-		count(sc, key, len, &why);
+		judge(sc, j, len, &why);
 	return 0;
+}
+
+static void leave(struct scrubbing *sc)
+{
+	pthread_mutex_lock(&sc->lock);
+	sc->result.due++;
+	pthread_mutex_unlock(&sc->lock);
 }
 
 static int worker(void *arg, struct err *e)
 {
 	struct scrubbing *sc = arg;
 	AUTO_FREE uint8_t *piece = xmalloc_pages(PIECE);
-	char *key;
+	struct job *j;
 	int rc = 0;
 
-	while (rc == 0 && (key = queue_take(sc->keys)) != NULL) {
-		rc = check(sc, key, piece, e);
-		free(key);
+	while (rc == 0 && (j = queue_take(sc->jobs)) != NULL) {
+		if (j->named && out_of_time(sc))
+			leave(sc);
+		else
+			rc = check(sc, j, piece, e);
+		free(j);
 	}
 	return rc;
 }
@@ -238,16 +253,18 @@ static int measure(void *arg, const char *key, uint64_t size, struct err *e)
 	return 0;
 }
 
-static int hand_over(struct scrubbing *sc, const char *key, struct err *e)
+static int hand_over(struct scrubbing *sc, const char *key, struct named *named, struct err *e)
 {
-	char *copy;
+	struct job *j;
 
 	if (cancel_check(sc->s->cancel, e) < 0)
 		return -1;
-	copy = xstrdup(key);
-	if (queue_give(sc->keys, copy))
+	j = xcalloc(1, sizeof(*j));
+	snprintf(j->key, sizeof(j->key), "%s", key);
+	j->named = named;
+	if (queue_give(sc->jobs, j))
 		return 0;
-	free(copy);
+	free(j);
 	return err_set(e, ERR_CANCELLED, "stopped"); /* a worker failed: its reason is shown */
 }
 
@@ -256,7 +273,7 @@ static int hand_out(void *arg, const char *key, uint64_t size, struct err *e)
 	uint8_t name[HASH_BYTES];
 
 	(void)size;
-	return proof_of(key, name) == PROOF_END ? hand_over(arg, key, e) : 0;
+	return proof_of(key, name) == PROOF_END ? hand_over(arg, key, NULL, e) : 0;
 }
 
 static int by_age(const void *a, const void *b)
@@ -265,6 +282,13 @@ static int by_age(const void *a, const void *b)
 
 	return x->when_us != y->when_us ? (x->when_us > y->when_us) - (x->when_us < y->when_us)
 					: memcmp(x->name, y->name, HASH_BYTES);
+}
+
+static bool is_young(const struct scrubbing *sc, const struct named *n)
+{
+	uint64_t most = sc->s->bounds.max_age_us;
+
+	return most && n->when_us && sc->now_us - n->when_us < most;
 }
 
 /* In order of age; those that are young enough, and those beyond the bound, are cut off. */
@@ -279,19 +303,16 @@ static void choose(struct scrubbing *sc)
 	while (n < sc->n_named) {
 		const struct named *x = &sc->named[n];
 
-		if (b->max_age_us && x->when_us && sc->now_us - x->when_us < b->max_age_us)
-			break;
-		if (b->bytes && n && bytes + x->size > b->bytes)
+		if (is_young(sc, x) || (b->bytes && n && bytes + x->size > b->bytes))
 			break;
 		bytes += x->size;
 		n++;
 	}
 	for (size_t i = n; i < sc->n_named; i++) {
-		bool young = b->max_age_us && sc->named[i].when_us &&
-			     sc->now_us - sc->named[i].when_us < b->max_age_us;
-
-		sc->result.passed += young;
-		sc->result.due += !young;
+		if (is_young(sc, &sc->named[i]))
+			sc->result.passed++;
+		else
+			sc->result.due++;
 	}
 	sc->listed_bytes += bytes;
 	sc->n_chosen = n;
@@ -302,11 +323,13 @@ static int hand_out_named(struct scrubbing *sc, struct err *e)
 	char key[STORE_KEY_MAX];
 
 	for (size_t i = 0; i < sc->n_chosen; i++) {
-		if (sc->named[i].run)
-			run_key_name(sc->named[i].name, key);
+		struct named *n = &sc->named[i];
+
+		if (n->run)
+			run_key_name(n->name, key);
 		else
-			pack_key_name(sc->named[i].name, key);
-		if (hand_over(sc, key, e) < 0)
+			pack_key_name(n->name, key);
+		if (hand_over(sc, key, n, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -344,7 +367,7 @@ static int look(struct scrubbing *sc, struct err *e)
 		count(sc, HEADER_KEY, 0, &missing);
 	}
 	sc->has_header = there;
-	sc->s->total(sc->s->arg, sc->listed_bytes + size);
+	atomic_store(&sc->s->progress->total, sc->listed_bytes + size);
 	return 0;
 }
 
@@ -352,7 +375,7 @@ static void stop(void *arg)
 {
 	struct scrubbing *sc = arg;
 
-	queue_close(sc->keys);
+	queue_close(sc->jobs);
 }
 
 static int read_all(struct scrubbing *sc, struct err *e)
@@ -361,49 +384,43 @@ static int read_all(struct scrubbing *sc, struct err *e)
 		if (crew_add(sc->crew, worker, sc, e) < 0)
 			return -1;
 	}
-	if (sc->has_header && hand_over(sc, HEADER_KEY, e) < 0)
+	if (sc->has_header && hand_over(sc, HEADER_KEY, NULL, e) < 0)
 		return -1;
 	return list_all(sc, hand_out, e) < 0 ? -1 : hand_out_named(sc, e);
 }
 
-/* What is known afterwards of all that is there: for whoever asked to remember, and how old the
- * oldest of it is. */
+/* What is known afterwards of all that is there, for who asked; and how old the oldest of it is. */
 static void remember(struct scrubbing *sc)
 {
 	struct verified *v = sc->s->verified;
-	size_t n = 0;
+	struct pack_set *bad = sc->s->bad_packs;
 
-	verified_sort(&sc->found);
-	verified_sort(&sc->bad);
+	if (v)
+		v->n = 0;
 	for (size_t i = 0; i < sc->n_named; i++) {
-		struct named *x = &sc->named[i];
-		uint64_t now = verified_when(&sc->found, x->name, sc->now_us);
+		const struct named *x = &sc->named[i];
 
-		x->when_us = MAX(x->when_us, now);
-		/* What is damaged is never old enough to be passed over. */
-		if (verified_when(&sc->bad, x->name, sc->now_us))
-			x->when_us = 0;
 		if (i == 0 || x->when_us < sc->result.oldest_us)
 			sc->result.oldest_us = x->when_us;
+		if (v && x->when_us)
+			verified_add(v, x->name, x->when_us);
+		if (bad && x->bad && !x->run)
+			pack_set_add(bad, x->name);
 	}
-	if (!v)
-		return;
-	v->n = 0;
-	for (; n < sc->n_named; n++) {
-		if (sc->named[n].when_us)
-			verified_add(v, sc->named[n].name, sc->named[n].when_us);
-	}
-	verified_sort(v);
+	if (v)
+		verified_sort(v);
+	if (bad)
+		pack_set_sort(bad);
 }
 
 int scrub_run(const struct scrub *s, struct scrub_result *ret, struct err *e)
 {
 	struct scrubbing sc = {.s = s,
-			       .keys = queue_new(WAITING),
+			       .jobs = queue_new(WAITING),
 			       .start_us = clock_mono_us(),
 			       .now_us = clock_wall_us()};
 	struct err why = {0};
-	char *key;
+	struct job *j;
 	int rc;
 
 	pthread_mutex_init(&sc.lock, NULL);
@@ -413,16 +430,14 @@ int scrub_run(const struct scrub *s, struct scrub_result *ret, struct err *e)
 		rc = read_all(&sc, &why);
 	if (rc < 0)
 		crew_fail(sc.crew, &why);
-	queue_close(sc.keys);
+	queue_close(sc.jobs);
 	rc = crew_join(sc.crew, e);
-	while ((key = queue_try(sc.keys)) != NULL)
-		free(key);
+	while ((j = queue_try(sc.jobs)) != NULL)
+		free(j);
 	crew_free(sc.crew);
-	queue_free(sc.keys);
+	queue_free(sc.jobs);
 	pthread_mutex_destroy(&sc.lock);
 	remember(&sc);
-	verified_done(&sc.found);
-	verified_done(&sc.bad);
 	free(sc.named);
 	*ret = sc.result;
 	return rc;

@@ -11,6 +11,8 @@
 #define HF_REPO_SCRUB_H
 
 #include "base/cancel.h"
+#include "base/progress.h"
+#include "repo/index.h"
 #include "repo/store.h"
 #include "repo/verified.h"
 
@@ -25,9 +27,7 @@ struct scrub_bounds {
 struct scrub {
 	struct store *store;
 	const struct cancel *cancel; /* may be NULL */
-	/* How many bytes there are to read; then, from any thread, how many were read. */
-	void (*total)(void *arg, uint64_t bytes);
-	void (*read)(void *arg, uint64_t bytes);
+	struct progress *progress;
 	/* An object that is damaged or cannot be read; one call at a time. */
 	void (*bad)(void *arg, const char *key, const struct err *why);
 	void *arg;
@@ -35,6 +35,7 @@ struct scrub {
 	/* What was verified when; takes what is found whole now, and forgets what is gone. NULL:
 	 * nothing is known. */
 	struct verified *verified;
+	struct pack_set *bad_packs; /* takes the names of packs that are bad, sorted; or NULL */
 };
 
 struct scrub_result {

@@ -311,8 +311,7 @@ int session_knows(struct session *s, const struct block_id *id, struct err *e)
 	pthread_rwlock_unlock(&s->ids_lock);
 	if (pending)
 		return 1;
-	/* Where packs have to be looked at, the newest place may be of no use, and an older one be.
-	 */
+	/* Where packs have to be looked at, an older place may be of use, and the newest not. */
 	if (index_find(repo_index(s->repo), id, &s->condemned, s->presence != NULL, places, &n, e) <
 	    0)
 		return -1;

@@ -26,7 +26,6 @@ struct s3_store {
 	struct s3 *s3;
 	pthread_mutex_t lock;
 	bool probed; /* conditions are known to be kept */
-	bool bare;   /* ... with etags without their quotes */
 };
 
 static inline struct s3_store *s3_of(struct store *s)

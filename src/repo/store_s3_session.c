@@ -96,8 +96,7 @@ static int must_match(struct s3_store *d, const char *key, const char *etag, cha
 		return 0;
 	if (only(ERR_CONFLICT, &why, e) < 0)
 		return -1;
-	d->bare = !d->bare;
-	s3_bare_etags(d->s3, d->bare);
+	s3_flip_etags(d->s3);
 	return probe_put(d, key, false, etag, ret_etag, e);
 }
 

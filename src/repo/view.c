@@ -17,7 +17,6 @@
 #define WINDOW 32   /* blocks handled at once */
 #define STREAMS 8   /* of reads, each going on where it was */
 #define AHEAD_MIN 4 /* blocks; doubles from read to read, up to WINDOW */
-#define GAP_MAX ((uint32_t)64 << 10)
 
 enum page_state { PAGE_FREE, PAGE_LOADING, PAGE_READY };
 
@@ -329,7 +328,7 @@ static size_t near(const struct window *w, size_t i, uint32_t *ret_end)
 		const struct location *x = &w->claims[i + n].at;
 
 		if (memcmp(x->pack, l->pack, HASH_BYTES) != 0 || x->at.offset < end ||
-		    x->at.offset - end > GAP_MAX)
+		    x->at.offset - end > FETCH_GAP_MAX)
 			break;
 		end = x->at.offset + x->at.stored;
 	}

@@ -74,6 +74,17 @@ static int look(struct store *s, struct writers *w, struct err *e)
 	return 0;
 }
 
+/* All that are there now. */
+static int list_now(struct store *s, struct writers *ret_w, struct err *e)
+{
+	int rc;
+
+	*ret_w = (struct writers){.add = true, .poll_ms = POLL_MS};
+	rc = store_list(s, "sessions/", note, ret_w, e);
+	ret_w->add = false;
+	return rc;
+}
+
 /* Did its owner write its object anew? What cannot be read did not change. */
 static bool stirred(struct store *s, struct one *o)
 {
@@ -151,8 +162,8 @@ static int wait_for(struct store *s, struct writers *w, uint64_t dead_after_us,
 
 int writers_count(struct store *s, size_t *ret_n, struct err *e)
 {
-	struct writers w = {.add = true, .poll_ms = POLL_MS};
-	int rc = store_list(s, "sessions/", note, &w, e);
+	struct writers w;
+	int rc = list_now(s, &w, e);
 
 	*ret_n = w.n;
 	free(w.v);
@@ -173,11 +184,10 @@ static void forget_living(struct writers *w)
 int writers_bury(struct store *s, uint64_t dead_after_us, const struct cancel *cancel,
 		 size_t *ret_n, struct err *e)
 {
-	struct writers w = {.add = true, .poll_ms = POLL_MS};
+	struct writers w;
 	uint64_t last = clock_mono_us();
-	int rc = store_list(s, "sessions/", note, &w, e);
+	int rc = list_now(s, &w, e);
 
-	w.add = false;
 	*ret_n = 0;
 	while (rc == 0 && w.n) {
 		rc = judge_all(s, &w, &last, dead_after_us, cancel, e);
@@ -194,10 +204,9 @@ int writers_bury(struct store *s, uint64_t dead_after_us, const struct cancel *c
 int writers_wait(struct store *s, uint64_t dead_after_us, void (*waiting)(void *arg, size_t n),
 		 void *arg, const struct cancel *cancel, struct err *e)
 {
-	struct writers w = {.add = true, .poll_ms = POLL_MS};
-	int rc = store_list(s, "sessions/", note, &w, e);
+	struct writers w;
+	int rc = list_now(s, &w, e);
 
-	w.add = false;
 	if (rc == 0)
 		rc = wait_for(s, &w, dead_after_us, waiting, arg, cancel, e);
 	free(w.v);

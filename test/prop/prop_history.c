@@ -401,12 +401,6 @@ static void damage_something(struct history *h)
 	h->damages++;
 }
 
-static void ignore_bytes(void *arg, uint64_t bytes)
-{
-	(void)arg;
-	(void)bytes;
-}
-
 static void ignore_object(void *arg, const char *key, const struct err *why)
 {
 	(void)arg;
@@ -427,12 +421,11 @@ static void do_damage(struct history *h)
 {
 	struct point_list points, there;
 	struct mend_result result;
-	struct mend job = {
-		.points = &points,
-		.there = &there,
-		.watch = {.total = ignore_bytes, .read = ignore_bytes, .bad = ignore_object},
-		.progress = &h->progress,
-		.tell = must_be_mended};
+	struct mend job = {.points = &points,
+			   .there = &there,
+			   .progress = &h->progress,
+			   .bad = ignore_object,
+			   .tell = must_be_mended};
 
 	do_copy(h);
 	for (uint64_t i = 1 + below(h, 4); i; i--)

@@ -21,7 +21,6 @@ struct bench {
 	struct uuid ids[3];
 	struct progress progress;
 	struct cancel cancel;
-	uint64_t total, read;
 	unsigned bad, told, told_mended;
 };
 
@@ -128,16 +127,6 @@ static void drop_pack(struct bench *b, int disk, uint64_t at)
 	OK(store_remove(b->store, key, e));
 }
 
-static void on_total(void *arg, uint64_t bytes)
-{
-	((struct bench *)arg)->total += bytes;
-}
-
-static void on_read(void *arg, uint64_t bytes)
-{
-	atomic_fetch_add(&((struct bench *)arg)->progress.read, bytes);
-}
-
 static void on_bad(void *arg, const char *key, const struct err *why)
 {
 	assert_true(key[0] && why->msg[0]);
@@ -162,9 +151,9 @@ static struct mend_result mend(struct bench *b, bool with_other)
 			 .other = with_other ? b->other : NULL,
 			 .points = &points,
 			 .there = with_other ? &there : NULL,
-			 .watch = {NULL, &b->cancel, on_total, on_read, on_bad, b},
 			 .progress = &b->progress,
 			 .cancel = &b->cancel,
+			 .bad = on_bad,
 			 .tell = tell,
 			 .arg = b};
 
@@ -212,7 +201,7 @@ static void test_nothing_is_damaged(void **state)
 	struct mend_result result = mend(b, true);
 
 	assert_int_equal(result.packs + result.lost + result.hurt + b->bad, 0);
-	assert_true(result.objects > 10 && result.bytes > 3 * 40 * BLOCK);
+	assert_true(result.scrub.objects > 10 && result.scrub.bytes > 3 * 40 * BLOCK);
 	assert_int_equal(test_count(b->store, "epochs/"), 0);
 	assert_whole(b);
 }
@@ -316,10 +305,14 @@ static void test_the_next_backup_mends(void **state)
 
 static struct damage look(struct bench *b, struct repo *r)
 {
-	struct scrub watch = {NULL, &b->cancel, on_total, on_read, on_bad, b};
+	struct scrub s = {.store = b->store,
+			  .cancel = &b->cancel,
+			  .progress = &b->progress,
+			  .bad = on_bad,
+			  .arg = b};
 	struct damage d;
 
-	OK(damage_find(r, &watch, &d, e));
+	OK(damage_find(r, &s, &d, e));
 	assert_int_equal(d.packs.n, 0);
 	return d;
 }
@@ -377,9 +370,9 @@ static void test_stopped(void **state)
 	struct mend_result result;
 	struct mend m = {.repo = fresh,
 			 .points = &points,
-			 .watch = {NULL, &b->cancel, on_total, on_read, on_bad, b},
 			 .progress = &b->progress,
 			 .cancel = &b->cancel,
+			 .bad = on_bad,
 			 .tell = tell,
 			 .arg = b};
 

@@ -5,7 +5,6 @@
  */
 #include "repo/scrub.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -17,25 +16,11 @@
 static const char *const prefixes[] = {"keys/", "points/", "epochs/", "index/", "packs/"};
 
 struct seen {
-	atomic_uint_fast64_t total, read;
+	struct progress progress;
 	unsigned bad; /* the calls are one at a time */
 	char key[STORE_KEY_MAX];
 	struct err why;
 };
-
-static void on_total(void *arg, uint64_t bytes)
-{
-	struct seen *seen = arg;
-
-	atomic_store(&seen->total, bytes);
-}
-
-static void on_read(void *arg, uint64_t bytes)
-{
-	struct seen *seen = arg;
-
-	atomic_fetch_add(&seen->read, bytes);
-}
 
 static void on_bad(void *arg, const char *key, const struct err *why)
 {
@@ -49,7 +34,7 @@ static void on_bad(void *arg, const char *key, const struct err *why)
 static int scrub(struct store *s, const struct cancel *cancel, struct seen *seen,
 		 struct scrub_result *ret, struct err *e)
 {
-	struct scrub job = {s, cancel, on_total, on_read, on_bad, seen};
+	struct scrub job = {s, cancel, &seen->progress, on_bad, seen};
 
 	*seen = (struct seen){0};
 	return scrub_run(&job, ret, e);
@@ -114,8 +99,8 @@ static void test_all_is_read(void **state)
 	assert_int_equal(result.bytes, bytes);
 	assert_int_equal(result.damaged + result.strange, 0);
 	assert_int_equal(seen.bad, 0);
-	assert_int_equal(seen.total, bytes);
-	assert_int_equal(seen.read, bytes);
+	assert_int_equal(progress_get(&seen.progress.total), bytes);
+	assert_int_equal(progress_get(&seen.progress.read), bytes);
 }
 
 /* One byte of one object is wrong: that object is named, once, and no other. */
@@ -322,7 +307,7 @@ static void scrub_part(struct store *s, struct verified *v, const struct scrub_b
 		       struct scrub_result *ret)
 {
 	struct seen seen = {0};
-	struct scrub job = {s, NULL, on_total, on_read, on_bad, &seen, *bounds, v};
+	struct scrub job = {s, NULL, &seen.progress, on_bad, &seen, *bounds, v};
 
 	OK(scrub_run(&job, ret, e));
 	assert_int_equal(seen.bad, ret->damaged);

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "repo/collect.h"
 #include "repo/store_mem.h"
 #include "writer.h"
 
@@ -61,19 +62,22 @@ static int on_damage(void *arg, uint64_t offset, uint64_t len, const struct err 
 	return 0;
 }
 
-static int check(struct bench *b, struct err *why)
+static int check_tree(struct bench *b, struct repo *r, struct presence *packs, const struct tree *t,
+		      struct err *why)
 {
-	AUTO(repo) fresh = test_reopen(b->store);
-	struct pack_set there;
-	struct structure s = {fresh, &b->tree, &there, &b->progress, &b->cancel, on_damage, b};
-	int rc;
+	struct structure s = {r, t, packs, &b->progress, &b->cancel, on_damage, b};
 
 	b->n_damaged = b->damaged_bytes = 0;
 	memset(&b->progress, 0, sizeof(b->progress));
-	OK(structure_packs(b->store, &there, e));
-	rc = structure_check(&s, why);
-	pack_set_done(&there);
-	return rc;
+	return structure_check(&s, why);
+}
+
+static int check(struct bench *b, struct err *why)
+{
+	AUTO(repo) fresh = test_reopen(b->store);
+	AUTO(presence) packs = presence_new(b->store);
+
+	return check_tree(b, fresh, packs, &b->tree, why);
 }
 
 static struct location place_of(struct bench *b, uint64_t block)
@@ -159,6 +163,35 @@ static void test_a_node_is_lost(void **state)
 	assert_int_equal(b->damaged_bytes, b->disk.size);
 }
 
+/* Blocks move into packs that were not there when the check began. */
+static void test_beside_a_collector(void **state)
+{
+	static const struct collect_options o = {.waste_percent = 1};
+	struct session_options small = {.pack_bytes = 10 * BLOCK};
+	struct bench *b = *state;
+	struct random rnd = {random_seed()};
+	AUTO(repo) mine = test_reopen(b->store);
+	AUTO(presence) packs = presence_new(b->store);
+	AUTO(point) p = NULL;
+	struct collect_result result;
+	struct uuid goes, stays;
+	struct disk d;
+
+	disk_make(&d, &rnd, 3 * BLOCKS);
+	OK(protect(b->r, &small, &d, &goes, NULL, e));
+	for (size_t i = 0; i < 3 * BLOCKS; i += 2)
+		disk_write(&d, &rnd, i, 1);
+	OK(protect(b->r, &small, &d, &stays, NULL, e));
+	p = OK_PTR(point_load(mine, &stays, e));
+	OK(check_tree(b, mine, packs, &p->resources[0].disks[0].tree, e));
+	OK(point_delete(b->r, &goes, e));
+	OK(collect_run(b->r, &o, &result, e));
+	assert_true(result.copied > 0 && result.dropped > 0);
+	OK(check_tree(b, mine, packs, &p->resources[0].disks[0].tree, e));
+	assert_int_equal(b->n_damaged, 0);
+	disk_done(&d);
+}
+
 static void test_stopped(void **state)
 {
 	struct bench *b = *state;
@@ -171,8 +204,8 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, up, down)
 	const struct CMUnitTest tests[] = {
-		T(test_all_is_there),	T(test_a_pack_is_gone), T(test_the_index_is_lost),
-		T(test_a_node_is_lost), T(test_stopped),
+		T(test_all_is_there),	T(test_a_pack_is_gone),	    T(test_the_index_is_lost),
+		T(test_a_node_is_lost), T(test_beside_a_collector), T(test_stopped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

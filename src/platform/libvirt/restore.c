@@ -20,7 +20,6 @@
 #include "mover/restore.h"
 #include "platform/libvirt/restore_priv.h"
 
-#define ITEM_MAX ((size_t)64 << 20)
 #define STOP_WAIT_S 120
 
 struct restoring {
@@ -42,7 +41,7 @@ static int item_bytes(const struct restoring *r, const char *name, struct buf *r
 
 	if (!it)
 		return err_set(e, ERR_NOENT, "the checkpoint has no item '%s'", name);
-	return restore_buffer(r->job->repo, &it->tree, ITEM_MAX, ret_b, e);
+	return restore_item(r->job->repo, it, ret_b, e);
 }
 
 static int load_definition(struct restoring *r, struct err *e)

@@ -3,8 +3,8 @@
  * progress.h: counters of an operation, for whoever watches it. Thread-safe: any thread adds, any
  * thread reads; numbers read together may be of slightly different moments.
  */
-#ifndef HF_MOVER_PROGRESS_H
-#define HF_MOVER_PROGRESS_H
+#ifndef HF_BASE_PROGRESS_H
+#define HF_BASE_PROGRESS_H
 
 #include <stdatomic.h>
 #include <stdint.h>
