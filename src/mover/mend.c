@@ -113,17 +113,34 @@ static int mend_each(struct mending *g, struct patient *v, struct err *e)
 	return 0;
 }
 
-/* A block that is whole moves out of a pack that is damaged, or condemned by a collector that died.
- * Another would do that; but where the run that named it is lost as well, none would know. */
-static int rescue(struct session *s, struct fetch *f, const struct block_id *id, struct err *e)
-{
-	AUTO_BUF payload = BUF_INIT;
-	struct location l;
-	int found = fetch_any_payload(f, id, NULL, &l, &payload, e);
+struct rescue {
+	struct repo *repo;
+	struct session *session;
+	struct fetch *fetch;
+	struct codec *codec;
+	uint8_t *content, *payload; /* BLOCK_MAX bytes each */
+};
 
-	if (found <= 0)
-		return found;
-	return session_put(s, l.at.kind, id, l.at.encoding, payload.data, payload.len, NULL, e);
+/*
+ * A block that is whole moves out of a pack that is damaged, or condemned by a collector that died.
+ * Another would do that; but where the run that named it is lost as well, none would know. It is
+ * stored as a whole: what it was a delta of may be in such a pack, too.
+ */
+static int rescue(struct rescue *r, const struct block_id *id, struct err *e)
+{
+	struct location places[INDEX_PLACES];
+	enum block_encoding encoding;
+	enum block_kind kind;
+	size_t n, len;
+
+	if (index_find(repo_index(r->repo), id, NULL, false, places, &n, e) < 0)
+		return -1;
+	kind = n ? places[0].at.kind : BLOCK_DATA;
+	if (n == 0 || fetch_block(r->fetch, kind, id, r->content, BLOCK_MAX, &len, NULL) < 0)
+		return 0;
+	len = codec_encode(r->codec, r->content, len, r->payload, &encoding);
+	return session_put(r->session, kind, id, encoding,
+			   encoding == BLOCK_RAW ? r->content : r->payload, len, NULL, e);
 }
 
 static int rescue_all(struct mending *g, struct err *e)
@@ -131,12 +148,16 @@ static int rescue_all(struct mending *g, struct err *e)
 	const struct idset *saved = &g->damage.saved;
 	AUTO(session) s = session_begin(g->m->repo, NULL, e);
 	AUTO(fetch) f = fetch_new(g->m->repo);
+	AUTO(codec) c = codec_new(repo_keys(g->m->repo), CODEC_LEVEL);
+	AUTO_FREE uint8_t *content = xmalloc(BLOCK_MAX);
+	AUTO_FREE uint8_t *payload = xmalloc(BLOCK_MAX);
+	struct rescue r = {g->m->repo, s, f, c, content, payload};
 
 	if (!s)
 		return -1;
 	for (size_t i = 0; i < saved->cap; i++) {
 		if (cancel_check(g->m->cancel, e) < 0 ||
-		    (!block_id_is_zero(&saved->slots[i]) && rescue(s, f, &saved->slots[i], e) < 0))
+		    (!block_id_is_zero(&saved->slots[i]) && rescue(&r, &saved->slots[i], e) < 0))
 			return -1;
 	}
 	return session_publish(s, e);

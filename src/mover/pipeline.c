@@ -2,6 +2,7 @@
 #include "mover/pipeline.h"
 
 #include "base/crew.h"
+#include "repo/encoder.h"
 
 #define SLOTS_MAX 192 /* 96 MiB */
 
@@ -64,7 +65,7 @@ static int reader(void *arg, struct err *e)
 
 struct worker {
 	struct pipeline *p;
-	struct codec *codec;
+	struct encoder *encoder;
 	uint8_t *out;
 	bool careful; /* a parent's block is not known for that: a collector may drop it */
 };
@@ -82,7 +83,7 @@ static int work_item(struct worker *w, const struct pipe_slot *slot, struct pipe
 		it->state = ITEM_ZERO;
 		return 0;
 	}
-	codec_id(w->codec, BLOCK_DATA, data, it->len, &it->id);
+	codec_id(encoder_codec(w->encoder), BLOCK_DATA, data, it->len, &it->id);
 	it->state = ITEM_KNOWN;
 	if (slot->kind == SLOT_AUDIT || (block_id_equal(&it->id, &it->parent) && !w->careful))
 		return 0;
@@ -90,7 +91,8 @@ static int work_item(struct worker *w, const struct pipe_slot *slot, struct pipe
 	if (known)
 		return known < 0 ? -1 : 0;
 	it->state = ITEM_NEW;
-	it->payload = (uint32_t)codec_encode(w->codec, data, it->len, w->out, &it->encoding);
+	it->payload = (uint32_t)encoder_encode(w->encoder, &it->parent, data, it->len, w->out,
+					       &it->encoding);
 	if (it->encoding != BLOCK_RAW)
 		memcpy(data, w->out, it->payload);
 	return 0;
@@ -115,11 +117,10 @@ static int worker(void *arg, struct err *e)
 {
 	struct pipeline *p = arg;
 	struct session *s = p->job->session;
-	struct worker w = {p, codec_new(repo_keys(session_repo(s)), session_level(s)),
-			   xmalloc(SLOT_BYTES), session_condemned(s)->n > 0};
+	struct worker w = {p, encoder_new(s), xmalloc(SLOT_BYTES), session_condemned(s)->n > 0};
 	int rc = work_loop(&w, e);
 
-	codec_free(w.codec);
+	encoder_free(w.encoder);
 	free(w.out);
 	/* The last one tells the packer that no more will come. */
 	if (atomic_fetch_sub(&p->working, 1) == 1)

@@ -20,28 +20,26 @@ static void say_why(const struct asking *a, const struct location *known)
 		return;
 	}
 	pack_key_name(known->pack, key);
-	err_set(a->why, ERR_CORRUPT, "block %s is missing: its pack %s/%s is gone", hex,
-		repo_store(a->s->repo)->url, key);
+	err_set(a->why, ERR_CORRUPT, "block %s is missing: its pack %s/%s%s is gone", hex,
+		repo_store(a->s->repo)->url, key,
+		known->at.encoding == BLOCK_DELTA ? ", or that of its base," : "");
 }
 
 /* 1, 0 with the reason, -1. */
 static int has_place(void *arg, struct err *e)
 {
 	const struct asking *a = arg;
-	struct location places[INDEX_PLACES];
-	size_t n, data = 0;
-	int there;
+	struct index *ix = repo_index(a->s->repo);
+	struct location place;
+	size_t n;
+	int there = index_counts(ix, a->id, NULL, a->s->packs, false, &place, e);
 
-	if (index_find(repo_index(a->s->repo), a->id, NULL, true, places, &n, e) < 0)
+	if (there)
+		return there;
+	if (index_find(ix, a->id, NULL, false, &place, &n, e) < 0)
 		return -1;
-	for (size_t i = 0; i < n; i++) {
-		if (places[i].at.kind == BLOCK_DATA)
-			places[data++] = places[i];
-	}
-	there = presence_any(a->s->packs, places, data, e);
-	if (there == 0)
-		say_why(a, data ? &places[0] : NULL);
-	return there;
+	say_why(a, n ? &place : NULL);
+	return 0;
 }
 
 static int check_piece(const struct structure *s, const struct tree_piece *p, struct err *e)

@@ -96,6 +96,20 @@ size_t codec_encode(struct codec *c, const void *data, size_t n, void *out,
 	return len;
 }
 
+size_t codec_delta(struct codec *c, const struct block_id *base_id, const void *base,
+		   size_t base_len, const void *data, size_t n, void *out, size_t room)
+{
+	size_t len;
+
+	if (room <= HASH_BYTES)
+		return 0;
+	memcpy(out, base_id->b, HASH_BYTES);
+	/* Holds for the next frame only. */
+	ZSTD_CCtx_refPrefix(c->cctx, base, base_len);
+	len = ZSTD_compress2(c->cctx, (uint8_t *)out + HASH_BYTES, room - HASH_BYTES, data, n);
+	return ZSTD_isError(len) ? 0 : HASH_BYTES + len;
+}
+
 static int unzstd(struct codec *c, const void *payload, size_t n, const void *base, size_t base_len,
 		  void *out, size_t cap, size_t *ret_len, struct err *e)
 {

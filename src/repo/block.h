@@ -64,6 +64,12 @@ void codec_id(struct codec *c, enum block_kind kind, const void *data, size_t n,
 size_t codec_encode(struct codec *c, const void *data, size_t n, void *out,
 		    enum block_encoding *ret_encoding);
 /*
+ * Make a payload that holds only what `base`, whose id is `base_id`, has not, into `out`. Returns
+ * its length, or 0 when it would be more than `room`.
+ */
+size_t codec_delta(struct codec *c, const struct block_id *base_id, const void *base,
+		   size_t base_len, const void *data, size_t n, void *out, size_t room);
+/*
  * The content of a payload, at most `cap` bytes, into `out`. BLOCK_DELTA: the payload behind the id
  * of its base, and `base`, the content of that one (else NULL and 0). ERR_CORRUPT, ERR_LIMIT
  * (longer than cap), ERR_VERSION (unknown encoding).

@@ -25,7 +25,7 @@
 #include "repo/writers.h"
 
 #define WASTE_PERCENT 25
-#define COPIES_MAX ((size_t)1 << 20) /* blocks in one run: 48 MiB of memory */
+#define COPIES_MAX ((size_t)1 << 19) /* blocks in one run: 56 MiB of memory */
 #define TRIES 8			     /* when runs are merged away while they are read */
 
 struct pack_fact {
@@ -161,9 +161,9 @@ static int weigh(void *arg, const struct location *l, bool marked, struct err *e
 	struct collector *c = arg;
 	struct pack_fact *f = fact_of(c, l->pack);
 
-	if (l->at.encoding == BLOCK_DELTA)
+	if (l->at.encoding == BLOCK_DELTA && l->at.kind != BLOCK_DATA)
 		return err_set(e, ERR_VERSION,
-			       "the repository holds blocks that need others, which this version "
+			       "the repository holds nodes that need others, which this version "
 			       "cannot collect: use a newer version of holdfast");
 	if (!f)
 		return 0; /* it is gone, or came after the list */
@@ -281,30 +281,66 @@ static int note_copy(void *arg, const struct location *l, bool marked, struct er
 	return 0;
 }
 
-/* As they lie: so they are read in long ranges, and keep their order. */
+/* As they lie: so they are read in long ranges, and keep their order. But what is whole comes
+ * before deltas: of a block that is both, the whole one may be the base of others. */
 static int by_place(const void *a, const void *b)
 {
 	const struct location *x = a, *y = b;
-	int rc = memcmp(x->pack, y->pack, HASH_BYTES);
+	int rc = (x->at.encoding == BLOCK_DELTA) - (y->at.encoding == BLOCK_DELTA);
 
+	if (rc == 0)
+		rc = memcmp(x->pack, y->pack, HASH_BYTES);
 	return rc ? rc : (x->at.offset > y->at.offset) - (x->at.offset < y->at.offset);
 }
 
-/* Has it a place elsewhere, from which it can be read? The index is not enough: what goes may be
- * the last copy that is whole. 1, 0, -1. */
 static int safe_elsewhere(struct collector *c, struct fetch *f, const struct block_id *id,
-			  struct err *e)
-{
-	AUTO_BUF payload = BUF_INIT;
-	struct location l;
+			  bool full, struct err *e);
 
-	return fetch_any_payload(f, id, session_condemned(c->session), &l, &payload, e);
+static int is_safe_place(struct collector *c, struct fetch *f, const struct location *l, bool full,
+			 struct err *e)
+{
+	bool delta = l->at.encoding == BLOCK_DELTA;
+	AUTO_FREE uint8_t *buf = NULL;
+	size_t len;
+
+	if (delta && full)
+		return 0;
+	buf = xmalloc(l->at.stored);
+	if (fetch_payload(f, l, buf, &len, NULL) < 0)
+		return 0;
+	return delta ? safe_elsewhere(c, f, &l->at.base, true, e) : 1;
+}
+
+/*
+ * Has it a place elsewhere, from which it can be read, and is it whole there if it is to be `full`?
+ * The index is not enough: what goes may be the last copy that is whole. 1, 0, -1.
+ */
+static int safe_elsewhere(struct collector *c, struct fetch *f, const struct block_id *id,
+			  bool full, struct err *e)
+{
+	struct location places[INDEX_PLACES];
+	int safe = 0;
+	size_t n;
+
+	if (index_find(repo_index(c->repo), id, session_condemned(c->session), true, places, &n,
+		       e) < 0)
+		return -1;
+	for (size_t i = 0; i < n && safe == 0; i++)
+		safe = is_safe_place(c, f, &places[i], full, e);
+	return safe;
+}
+
+/* As good a place as this one. */
+static int safe_without(struct collector *c, struct fetch *f, const struct location *l,
+			struct err *e)
+{
+	return safe_elsewhere(c, f, &l->at.id, l->at.encoding != BLOCK_DELTA, e);
 }
 
 static int copy_one(struct collector *c, struct fetch *f, const struct location *l, uint8_t *buf,
 		    struct err *e)
 {
-	int safe = safe_elsewhere(c, f, &l->at.id, e);
+	int safe = safe_without(c, f, l, e);
 	struct err why = {0};
 	size_t n, stored;
 
@@ -361,7 +397,7 @@ static int keep_unread(struct collector *c, struct err *e)
 	if (c->n_failed && index_refresh(repo_index(c->repo), e) < 0)
 		return -1;
 	for (size_t i = 0; i < c->n_failed; i++) {
-		int safe = safe_elsewhere(c, f, &c->failed[i].at.id, e);
+		int safe = safe_without(c, f, &c->failed[i], e);
 
 		if (safe < 0)
 			return -1;

@@ -112,6 +112,7 @@ struct looking {
 	struct damage *d;
 	struct repo *repo;
 	struct fetch *fetch;
+	uint8_t *block; /* BLOCK_MAX bytes */
 };
 
 struct asking {
@@ -123,22 +124,23 @@ struct asking {
 static int has_place(void *arg, struct err *e)
 {
 	const struct asking *a = arg;
-	struct location places[INDEX_PLACES];
-	size_t n;
+	struct location place;
 
-	if (index_find(repo_index(a->l->repo), a->id, &a->l->d->shunned, true, places, &n, e) < 0)
-		return -1;
-	return n > 0;
+	return index_counts(repo_index(a->l->repo), a->id, &a->l->d->shunned, NULL, false, &place,
+			    e);
 }
 
 /* Can it be read where nobody counts on it? What nobody knows a place of cannot: with its pack went
  * the run that named it. */
 static int is_saved(struct looking *l, const struct block_id *id, struct err *e)
 {
-	AUTO_BUF payload = BUF_INIT;
-	struct location at;
+	struct location places[INDEX_PLACES];
+	size_t n, len;
 
-	return fetch_any_payload(l->fetch, id, NULL, &at, &payload, e);
+	if (index_find(repo_index(l->repo), id, NULL, false, places, &n, e) < 0)
+		return -1;
+	return n &&
+	       fetch_block(l->fetch, places[0].at.kind, id, l->block, BLOCK_MAX, &len, NULL) == 0;
 }
 
 static int is_lost(struct looking *l, const struct block_id *id, struct err *e)
@@ -241,7 +243,8 @@ static int look_at_point(struct looking *l, const struct point *p, struct err *e
 int damage_hurts(struct damage *d, struct repo *r, const struct point *p, struct err *e)
 {
 	AUTO(fetch) fetch = fetch_new(r);
-	struct looking l = {d, r, fetch};
+	AUTO_FREE uint8_t *block = xmalloc(BLOCK_MAX);
+	struct looking l = {d, r, fetch, block};
 	char key[STORE_KEY_MAX];
 	int hurt = look_at_point(&l, p, e);
 

@@ -196,25 +196,6 @@ int fetch_payload(struct fetch *f, const struct location *l, void *out, size_t *
 	return 0;
 }
 
-int fetch_any_payload(struct fetch *f, const struct block_id *id, const struct pack_set *without,
-		      struct location *ret_l, struct buf *out, struct err *e)
-{
-	struct location places[INDEX_PLACES];
-	size_t n;
-
-	if (index_find(repo_index(f->repo), id, without, true, places, &n, e) < 0)
-		return -1;
-	for (size_t i = 0; i < n; i++) {
-		out->len = 0;
-		if (fetch_payload(f, &places[i], buf_reserve(out, places[i].at.stored), &out->len,
-				  NULL) == 0) {
-			*ret_l = places[i];
-			return 1;
-		}
-	}
-	return 0;
-}
-
 static int fetch_from(struct fetch *f, const struct location *l, void *out, size_t cap,
 		      size_t *ret_len, struct err *e)
 {

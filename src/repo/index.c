@@ -9,6 +9,8 @@
 
 #include <stdlib.h>
 
+#include "repo/presence.h"
+
 /* ---- sets of names ---- */
 
 static int by_name(const void *a, const void *b)
@@ -81,7 +83,7 @@ bool run_names_any(const struct run *run, const struct pack_set *packs)
 
 struct location entry_location(const struct run_entry *r, const uint8_t pack[HASH_BYTES])
 {
-	struct location l = {.at = {r->id, r->offset, r->stored, r->kind, r->encoding}};
+	struct location l = {.at = {r->id, r->offset, r->stored, r->kind, r->encoding, r->base}};
 
 	memcpy(l.pack, pack, HASH_BYTES);
 	return l;
@@ -121,7 +123,7 @@ static void free_cache(struct index *ix)
 {
 	for (int i = 0; i < CACHE_SETS; i++) {
 		for (int j = 0; j < CACHE_WAYS; j++)
-			free(ix->cache[i].ways[j].entries);
+			run_group_done(&ix->cache[i].ways[j].g);
 		pthread_mutex_destroy(&ix->cache[i].lock);
 	}
 }
@@ -262,19 +264,19 @@ static void hit_place(struct search *s, const struct index_run *ir, uint64_t ent
 	found((struct place_search *)s, r, ir->run->packs[r->pack]);
 }
 
-/* All entries for the id in group `g`. */
-static void search_group(struct search *s, const struct index_run *ir, uint64_t g,
-			 const uint8_t *entries, size_t n)
+/* All entries for the id in a group. */
+static void search_group(struct search *s, const struct index_run *ir, uint64_t number,
+			 const struct run_group *g)
 {
 	const struct run *run = ir->run;
 	struct run_entry r;
 
-	for (size_t i = run_lower_bound(entries, n, s->id); i < n; i++) {
-		run_entry_decode(entries + i * RUN_ENTRY, &r);
+	for (size_t i = run_lower_bound(g, s->id); i < g->n; i++) {
+		run_group_entry(g, i, &r);
 		if (!block_id_equal(&r.id, s->id))
 			return;
 		if (r.pack < run->n_packs)
-			s->hit(s, ir, g * run->group + i, &r);
+			s->hit(s, ir, number * run->group + i, &r);
 	}
 }
 
@@ -291,9 +293,9 @@ static struct cached_group *cached(struct cache_set *set, uint64_t serial, uint6
 	return NULL;
 }
 
-/* Take over `entries` as the cached group. Called with the set's lock held. */
-static void keep_group(struct cache_set *set, uint64_t serial, uint64_t g, uint8_t *entries,
-		       size_t n)
+/* Take over the group into the cache. Called with the set's lock held. */
+static void keep_group(struct cache_set *set, uint64_t serial, uint64_t number,
+		       const struct run_group *g)
 {
 	struct cached_group *old = &set->ways[0];
 
@@ -301,36 +303,35 @@ static void keep_group(struct cache_set *set, uint64_t serial, uint64_t g, uint8
 		if (set->ways[i].used < old->used)
 			old = &set->ways[i];
 	}
-	free(old->entries);
-	*old = (struct cached_group){serial, g, ++set->tick, n, entries};
+	run_group_done(&old->g);
+	*old = (struct cached_group){serial, number, ++set->tick, *g};
 }
 
-static int search_one(struct index *ix, const struct index_run *ir, uint64_t g, struct search *s,
-		      struct err *e)
+static int search_one(struct index *ix, const struct index_run *ir, uint64_t number,
+		      struct search *s, struct err *e)
 {
-	struct cache_set *set = &ix->cache[(ir->serial * 0x9e3779b97f4a7c15U + g) % CACHE_SETS];
+	struct cache_set *set =
+		&ix->cache[(ir->serial * 0x9e3779b97f4a7c15U + number) % CACHE_SETS];
+	struct run_group g = {0};
 	struct cached_group *c;
-	uint8_t *entries;
-	size_t n;
 
 	pthread_mutex_lock(&set->lock);
-	c = cached(set, ir->serial, g);
+	c = cached(set, ir->serial, number);
 	if (c)
-		search_group(s, ir, g, c->entries, c->n);
+		search_group(s, ir, number, &c->g);
 	pthread_mutex_unlock(&set->lock);
 	if (c)
 		return 0;
-	entries = xmalloc((size_t)ir->run->group * RUN_ENTRY);
-	if (run_read_group(ir->run, g, entries, &n, e) < 0) {
-		free(entries);
+	if (run_read_group(ir->run, number, &g, e) < 0) {
+		run_group_done(&g);
 		return -1;
 	}
-	search_group(s, ir, g, entries, n);
+	search_group(s, ir, number, &g);
 	pthread_mutex_lock(&set->lock);
-	if (cached(set, ir->serial, g))
-		free(entries); /* another thread was faster */
+	if (cached(set, ir->serial, number))
+		run_group_done(&g); /* another thread was faster */
 	else
-		keep_group(set, ir->serial, g, entries, n);
+		keep_group(set, ir->serial, number, &g);
 	pthread_mutex_unlock(&set->lock);
 	return 0;
 }
@@ -418,5 +419,54 @@ int index_find(struct index *ix, const struct block_id *id, const struct pack_se
 		}
 	}
 	*ret_n = s.n;
+	return 0;
+}
+
+/* ---- counting on a block ---- */
+
+struct asked {
+	struct index *ix;
+	const struct pack_set *without;
+	struct presence *packs;
+	bool full;
+};
+
+static int place_counts(const struct asked *a, const struct location *l, struct err *e)
+{
+	bool delta = l->at.encoding == BLOCK_DELTA;
+	struct location base;
+	int there = 1;
+
+	if (delta && a->full)
+		return 0;
+	if (a->packs)
+		there = presence_has(a->packs, l->pack, e);
+	return there > 0 && delta
+		       ? index_counts(a->ix, &l->at.base, a->without, a->packs, true, &base, e)
+		       : there;
+}
+
+int index_counts(struct index *ix, const struct block_id *id, const struct pack_set *without,
+		 struct presence *packs, bool full, struct location *ret_l, struct err *e)
+{
+	const struct asked a = {ix, without, packs, full};
+	struct location places[INDEX_PLACES];
+	size_t n;
+
+	/* Mostly the first place will do; and mostly there is none at all. */
+	for (int all = 0; all < 2; all++) {
+		if (index_find(ix, id, without, all, places, &n, e) < 0)
+			return -1;
+		for (size_t i = 0; i < n; i++) {
+			int rc = place_counts(&a, &places[i], e);
+
+			if (rc > 0)
+				*ret_l = places[i];
+			if (rc)
+				return rc;
+		}
+		if (n == 0)
+			return 0;
+	}
 	return 0;
 }

@@ -16,6 +16,7 @@
 #include "repo/run.h"
 
 struct index;
+struct presence;
 
 /* A place of a block. */
 struct location {
@@ -67,6 +68,14 @@ void index_state(struct index *ix, size_t *ret_runs, uint64_t *ret_entries, size
 int index_find(struct index *ix, const struct block_id *id, const struct pack_set *without,
 	       bool all, struct location *ret_places, size_t *ret_n, struct err *e);
 
+/*
+ * Can it be counted on? *ret_l is a place outside `without`; if that holds a delta, its base has
+ * one, too, as a whole. `full` refuses deltas. With `packs` (may be NULL), only packs that are
+ * there count. 1, 0, -1.
+ */
+int index_counts(struct index *ix, const struct block_id *id, const struct pack_set *without,
+		 struct presence *packs, bool full, struct location *ret_l, struct err *e);
+
 /* Write entries (which are sorted in place) as a run of this session and use it from now on. */
 int index_add(struct index *ix, struct store_session *ss, struct run_entry *entries, size_t n,
 	      const uint8_t (*packs)[HASH_BYTES], size_t n_packs, struct err *e);
@@ -94,10 +103,17 @@ struct index_marks;
 
 struct index_marks *index_marks_new(struct index *ix);
 void index_marks_free(struct index_marks *m);
-/* Mark all places of a block. *ret_first: none of them was marked before; *ret_places: how many
- * there are. ERR_NOENT: a run was merged away meanwhile, begin again after a refresh. */
-int index_mark(struct index_marks *m, const struct block_id *id, bool *ret_first,
-	       size_t *ret_places, struct err *e);
+/* What marking a block found. */
+struct index_marked {
+	bool first;	/* no place was marked before */
+	size_t places;	/* that hold all of it */
+	size_t n_bases; /* of deltas that were not marked before: no more than there is room for */
+	struct block_id bases[INDEX_PLACES];
+};
+/* Mark all places of a block, with `full` only those that are no deltas. ERR_NOENT: a run was
+ * merged away meanwhile, begin again after a refresh. */
+int index_mark(struct index_marks *m, const struct block_id *id, bool full,
+	       struct index_marked *ret, struct err *e);
 /* Tell of every entry; -1 stops. */
 typedef int index_entry_fn(void *arg, const struct location *l, bool marked, struct err *e);
 int index_marks_each(const struct index_marks *m, index_entry_fn *fn, void *arg, struct err *e);

@@ -38,8 +38,20 @@ void index_marks_free(struct index_marks *m)
 struct mark_search {
 	struct search s;
 	uint8_t *bits;
-	size_t places, marked;
+	bool full;
+	bool marked;
+	struct index_marked *ret;
 };
+
+static void note_base(struct index_marked *ret, const struct block_id *base)
+{
+	for (size_t i = 0; i < ret->n_bases; i++) {
+		if (block_id_equal(&ret->bases[i], base))
+			return;
+	}
+	if (ret->n_bases < INDEX_PLACES)
+		ret->bases[ret->n_bases++] = *base;
+}
 
 static void hit_mark(struct search *s, const struct index_run *ir, uint64_t entry,
 		     const struct run_entry *r)
@@ -48,24 +60,29 @@ static void hit_mark(struct search *s, const struct index_run *ir, uint64_t entr
 	uint8_t bit = (uint8_t)(1U << entry % 8);
 
 	(void)ir;
-	(void)r;
-	ms->places++;
-	ms->marked += (ms->bits[entry / 8] & bit) != 0;
+	if (r->encoding != BLOCK_DELTA)
+		ms->ret->places++;
+	else if (ms->full)
+		return;
+	if (ms->bits[entry / 8] & bit)
+		ms->marked = true;
+	else if (r->encoding == BLOCK_DELTA)
+		note_base(ms->ret, &r->base);
 	ms->bits[entry / 8] |= bit;
 }
 
-int index_mark(struct index_marks *m, const struct block_id *id, bool *ret_first,
-	       size_t *ret_places, struct err *e)
+int index_mark(struct index_marks *m, const struct block_id *id, bool full,
+	       struct index_marked *ret, struct err *e)
 {
-	struct mark_search ms = {.s = {id, hit_mark}};
+	struct mark_search ms = {.s = {id, hit_mark}, .full = full, .ret = ret};
 
+	*ret = (struct index_marked){0};
 	for (size_t i = 0; i < m->set->n; i++) {
 		ms.bits = m->bits[i];
 		if (index_search_run(m->ix, m->set->runs[i], &ms.s, e) < 0)
 			return -1;
 	}
-	*ret_first = ms.places && !ms.marked;
-	*ret_places = ms.places;
+	ret->first = !ms.marked;
 	return 0;
 }
 

@@ -11,14 +11,13 @@
 #include "repo/index.h"
 
 #define CACHE_SETS 256
-#define CACHE_WAYS 4 /* times RUN_GROUP * RUN_ENTRY: 22 MiB in all */
+#define CACHE_WAYS 4 /* times RUN_GROUP * RUN_ENTRY: 22 MiB in all, with bases 39 at most */
 
 struct cached_group {
 	uint64_t serial; /* of the run; 0: empty */
 	uint64_t group;
 	uint64_t used;
-	size_t n;
-	uint8_t *entries;
+	struct run_group g;
 };
 
 struct cache_set {

@@ -11,7 +11,7 @@
 #include "repo/object.h"
 
 #define FILTERS_MAX ((uint64_t)32 << 20) /* memory for the filters of all runs */
-#define RECOVERED_MAX ((size_t)2 << 20)	 /* entries: 96 MiB */
+#define RECOVERED_MAX ((size_t)5 << 18)	 /* entries: 100 MiB */
 
 /* ---- listing ---- */
 
@@ -293,8 +293,8 @@ static void recover_entry(struct recovered *out, const struct pack_entry *at, ui
 		out->cap = out->cap ? out->cap * 2 : 1024;
 		out->entries = xreallocarray(out->entries, out->cap, sizeof(*out->entries));
 	}
-	out->entries[out->n++] =
-		(struct run_entry){at->id, pack, at->offset, at->stored, at->kind, at->encoding};
+	out->entries[out->n++] = (struct run_entry){at->id,   pack,	    at->offset, at->stored,
+						    at->kind, at->encoding, at->base};
 }
 
 static int scan_pack(void *arg, const char *key, uint64_t size, struct err *e)

@@ -13,16 +13,27 @@ struct marker {
 	const struct cancel *cancel;
 };
 
+/* With a delta its base is needed, as a whole. */
 static int mark_id(struct marker *m, const struct block_id *id, bool *ret_first, struct err *e)
 {
+	struct index_marked block, base;
 	char hex[HASH_TEXT];
-	size_t places;
+	size_t whole;
 
-	if (index_mark(m->marks, id, ret_first, &places, e) < 0)
+	if (index_mark(m->marks, id, false, &block, e) < 0)
 		return -1;
-	return places ? 0
-		      : err_set(e, ERR_CORRUPT, "block %s is missing: no index run knows it",
-				hex_encode(id->b, 8, hex));
+	*ret_first = block.first;
+	whole = block.places;
+	for (size_t i = 0; i < block.n_bases; i++) {
+		if (index_mark(m->marks, &block.bases[i], true, &base, e) < 0)
+			return -1;
+		whole += base.places;
+	}
+	return whole || !block.first
+		       ? 0
+		       : err_set(e, ERR_CORRUPT, "block %s is missing: no index run knows %s",
+				 hex_encode(id->b, 8, hex),
+				 block.n_bases ? "what it was stored as a change of" : "it");
 }
 
 static int mark_node(struct marker *m, const struct tree *t, unsigned level,

@@ -10,6 +10,7 @@
 
 #define LAYOUT 1
 #define RECORD_AAD (2 + HASH_BYTES)
+#define BASES 1 /* tag of what comes behind the entries */
 
 void pack_key_name(const uint8_t name[HASH_BYTES], char out[STORE_KEY_MAX])
 {
@@ -50,6 +51,7 @@ struct pack_writer {
 	struct buf nodes; /* payloads of nodes, one after the other */
 	struct pack_entry *node_entries;
 	size_t node_n, node_cap;
+	size_t deltas;
 };
 
 static void start_head(struct pack_writer *p, const struct keyring *k)
@@ -101,6 +103,13 @@ void pack_writer_free(struct pack_writer *p)
 	free(p);
 }
 
+static size_t directory_size(const struct pack_writer *p)
+{
+	size_t bases = p->deltas ? RECORD_HEAD + PACK_BASE * p->deltas : 0;
+
+	return PACK_ENTRY * (p->n + p->node_n) + bases + SEAL_TAG;
+}
+
 static void remember(struct pack_entry **list, size_t *n, size_t *cap, const struct pack_entry *at)
 {
 	if (*n == *cap) {
@@ -141,21 +150,26 @@ static int seal_record(struct pack_writer *p, struct pack_entry *at, const void 
 
 uint64_t pack_writer_size(const struct pack_writer *p)
 {
-	return p->offset + p->nodes.len + p->node_n * SEAL_TAG + PACK_ENTRY * (p->n + p->node_n) +
-	       SEAL_TAG + PACK_TRAILER;
+	return p->offset + p->nodes.len + p->node_n * SEAL_TAG + directory_size(p) + PACK_TRAILER;
 }
 
 int pack_add(struct pack_writer *p, enum block_kind kind, enum block_encoding encoding,
 	     const struct block_id *id, const void *payload, size_t n, struct err *e)
 {
 	struct pack_entry at = {.id = *id, .kind = (uint8_t)kind, .encoding = (uint8_t)encoding};
+	size_t entry = PACK_ENTRY;
 
 	if (n + SEAL_TAG > RECORD_STORED_MAX)
 		return err_set(e, ERR_LIMIT, "a block of %zu bytes is too large", n);
 	/* What is more than this, no reader takes. */
-	if (pack_writer_size(p) + n + SEAL_TAG + PACK_ENTRY > PACK_MAX ||
-	    (p->n + p->node_n + 1) * PACK_ENTRY + SEAL_TAG > PACK_DIRECTORY_MAX)
+	if (encoding == BLOCK_DELTA) {
+		memcpy(at.base.b, payload, MIN(n, (size_t)HASH_BYTES));
+		entry += RECORD_HEAD + PACK_BASE;
+	}
+	if (pack_writer_size(p) + n + SEAL_TAG + entry > PACK_MAX ||
+	    directory_size(p) + entry > PACK_DIRECTORY_MAX)
 		return err_set(e, ERR_LIMIT, "a pack would be too large");
+	p->deltas += encoding == BLOCK_DELTA;
 	if (kind == BLOCK_DATA)
 		return seal_record(p, &at, payload, n, e);
 	at.stored = (uint32_t)(n + SEAL_TAG);
@@ -178,14 +192,30 @@ static int write_nodes(struct pack_writer *p, struct err *e)
 	return 0;
 }
 
+static void add_bases(const struct pack_writer *p, struct buf *dir)
+{
+	size_t open;
+
+	if (!p->deltas)
+		return;
+	open = record_open(dir, BASES);
+	for (size_t i = 0; i < p->n; i++) {
+		if (p->entries[i].encoding != BLOCK_DELTA)
+			continue;
+		buf_u32(dir, (uint32_t)i);
+		buf_add(dir, p->entries[i].base.b, HASH_BYTES);
+	}
+	record_close(dir, open);
+}
+
 /* The sealed directory and the trailer. */
 static int write_end(struct pack_writer *p, struct err *e)
 {
 	uint8_t aad[PACK_HEAD + PACK_TRAILER] = {0}, *trailer = aad + PACK_HEAD;
-	size_t len = p->n * PACK_ENTRY;
 	AUTO_BUF dir = BUF_INIT;
+	size_t len;
 
-	buf_reserve(&dir, len + SEAL_TAG + PACK_TRAILER);
+	buf_reserve(&dir, directory_size(p) + PACK_TRAILER);
 	for (size_t i = 0; i < p->n; i++) {
 		buf_add(&dir, p->entries[i].id.b, HASH_BYTES);
 		buf_u8(&dir, p->entries[i].kind);
@@ -193,6 +223,9 @@ static int write_end(struct pack_writer *p, struct err *e)
 		buf_u16(&dir, 0);
 		buf_u32(&dir, p->entries[i].stored);
 	}
+	add_bases(p, &dir);
+	len = dir.len;
+	buf_reserve(&dir, SEAL_TAG + PACK_TRAILER);
 	memcpy(trailer, "HFPE", 4);
 	put_le32(trailer + 4, (uint32_t)p->n);
 	put_le64(trailer + 8, p->offset);
@@ -293,15 +326,28 @@ static int read_trailer(struct store *s, const char *key, struct trailer *t, str
 	return 0;
 }
 
-/* What comes behind the entries. A delta names its base itself, so the bases here say nothing new.
- */
-static int check_records(struct cur list, struct err *e)
+static int read_bases(struct cur list, struct pack_entry *entries, uint32_t n, struct err *e)
+{
+	while (list.left) {
+		uint32_t i = cur_u32(&list);
+		const uint8_t *base = cur_bytes(&list, HASH_BYTES);
+
+		if (!base || i >= n || entries[i].encoding != BLOCK_DELTA)
+			return err_set(e, ERR_CORRUPT, "a base in the pack's directory is wrong");
+		memcpy(entries[i].base.b, base, HASH_BYTES);
+	}
+	return 0;
+}
+
+/* What comes behind the entries. */
+static int read_records(struct cur list, struct pack_entry *entries, uint32_t n, struct err *e)
 {
 	struct record r;
 	int rc;
 
 	while ((rc = record_next(&list, &r, e)) > 0) {
-		if (record_unknown(&r, "a pack's directory", e) < 0)
+		if (r.tag == BASES ? read_bases(r.value, entries, n, e) < 0
+				   : record_unknown(&r, "a pack's directory", e) < 0)
 			return -1;
 	}
 	return rc;
@@ -326,7 +372,7 @@ static int parse_entries(const struct buf *dir, const struct trailer *t, struct 
 	}
 	if (!cur_ok(&c) || offset != t->offset)
 		return err_set(e, ERR_CORRUPT, "the pack's directory does not fill the pack");
-	return check_records(c, e);
+	return read_records(c, out, t->count, e);
 }
 
 static int read_directory(struct store *s, const struct keyring *k, const char *key,

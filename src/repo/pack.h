@@ -20,6 +20,7 @@
 #define PACK_HEAD 64
 #define PACK_TRAILER 32
 #define PACK_ENTRY 40
+#define PACK_BASE 36
 #define PACK_MAX ((uint64_t)1 << 30)
 #define PACK_DIRECTORY_MAX ((size_t)64 << 20)
 
@@ -29,6 +30,7 @@ struct pack_entry {
 	uint32_t offset;
 	uint32_t stored; /* with the tag */
 	uint8_t kind, encoding;
+	struct block_id base; /* of a delta; else zero */
 };
 
 struct pack_writer;
@@ -37,6 +39,7 @@ struct pack_writer *pack_writer_new(const struct keyring *k, struct store_sessio
 				    struct err *e);
 /* Throw the pack away. NULL is fine. */
 void pack_writer_free(struct pack_writer *p);
+/* A delta's payload names its base. */
 int pack_add(struct pack_writer *p, enum block_kind kind, enum block_encoding encoding,
 	     const struct block_id *id, const void *payload, size_t n, struct err *e);
 /* Bytes that the pack will have at least. */

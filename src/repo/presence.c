@@ -87,12 +87,3 @@ int presence_has(struct presence *p, const uint8_t pack[HASH_BYTES], struct err 
 	pthread_mutex_unlock(&p->lock);
 	return there;
 }
-
-int presence_any(struct presence *p, const struct location *places, size_t n, struct err *e)
-{
-	int there = 0;
-
-	for (size_t i = 0; i < n && there == 0; i++)
-		there = presence_has(p, places[i].pack, e);
-	return there;
-}

@@ -23,8 +23,6 @@ struct presence *presence_new(struct store *s);
 void presence_free(struct presence *p);
 /* Is the pack there? 1, 0, -1. */
 int presence_has(struct presence *p, const uint8_t pack[HASH_BYTES], struct err *e);
-/* Is one of the packs of these places there? 1, 0, -1. */
-int presence_any(struct presence *p, const struct location *places, size_t n, struct err *e);
 
 DEFINE_AUTO(presence, presence_free);
 

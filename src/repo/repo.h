@@ -60,10 +60,6 @@ int fetch_decode(struct fetch *f, const struct location *l, void *sealed, void *
 /* A record's payload as it was packed, opened but not decoded; `out` takes l->at.stored bytes. */
 int fetch_payload(struct fetch *f, const struct location *l, void *out, size_t *ret_len,
 		  struct err *e);
-/* The same from the first place that gives it whole, of those that the index knows now and that are
- * not in `without` (may be NULL); `out` is emptied first. 1, 0: from none, -1. */
-int fetch_any_payload(struct fetch *f, const struct block_id *id, const struct pack_set *without,
-		      struct location *ret_l, struct buf *out, struct err *e);
 
 DEFINE_AUTO(fetch, fetch_free);
 

@@ -3,8 +3,8 @@
  * run.h: index runs, immutable sorted tables from block ids to places (format section 8).
  *
  * An open run keeps its fences, pack names and, if asked, its filter in memory; entries are read
- * group by group. Writing merges any number of sorted inputs in three passes (to count, to make
- * fences and filter, to write), so that no run ever has to fit in memory.
+ * group by group. Writing merges any number of sorted inputs in passes (to count, to make fences
+ * and filter, to write entries and then bases), so that no run ever has to fit in memory.
  *
  * Threads: an open run is read-only and may be used by many threads. Inputs belong to one thread.
  */
@@ -16,15 +16,17 @@
 #include "repo/store.h"
 
 #define RUN_ENTRY 44
+#define RUN_BASE 34
 #define RUN_GROUP 512 /* entries in a group, as we write them */
 
-/* An entry as it is stored, without the number of its pack. */
+/* An entry; the base of a delta is stored apart from it. */
 struct run_entry {
 	struct block_id id;
 	uint32_t pack;
 	uint32_t offset;
 	uint32_t stored;
 	uint8_t kind, encoding;
+	struct block_id base; /* of a delta; else zero */
 };
 
 void run_entry_encode(const struct run_entry *r, uint8_t out[RUN_ENTRY]);
@@ -37,13 +39,14 @@ struct run {
 	uint32_t group;	   /* entries in a group */
 	uint64_t n_groups; /* also the number of fences */
 	uint64_t *fences;
+	uint64_t n_bases, *bases_before; /* of each group; NULL: there are none at all */
 	size_t n_packs, n_superseded;
 	uint8_t (*packs)[HASH_BYTES];
 	uint8_t (*superseded)[HASH_BYTES];
 	uint8_t *filter; /* NULL: ask the entries */
 	uint64_t filter_bytes;
-	uint64_t entries_at; /* in the body */
-	uint64_t bytes;	     /* memory held */
+	uint64_t entries_at, bases_at; /* in the body */
+	uint64_t bytes;		       /* memory held */
 	struct box_reader *box;
 };
 
@@ -62,10 +65,17 @@ bool run_may_hold(const struct run *r, const struct block_id *id);
 /* The groups, from *ret_first to before *ret_end, in which the id lies if it is there at all. */
 void run_groups_of(const struct run *r, const struct block_id *id, uint64_t *ret_first,
 		   uint64_t *ret_end);
-/* Read a group into `out` (r->group * RUN_ENTRY bytes); *ret_n entries. */
-int run_read_group(const struct run *r, uint64_t g, uint8_t *out, size_t *ret_n, struct err *e);
-/* The position of the first entry with an id not below `id` in `n` stored entries. */
-size_t run_lower_bound(const uint8_t *entries, size_t n, const struct block_id *id);
+/* Entries that lie together, and the bases of those that are deltas, as they are stored. */
+struct run_group {
+	uint8_t *entries, *bases;
+	size_t n, n_bases;
+};
+/* Read a group, in place of what `g` held. */
+int run_read_group(const struct run *r, uint64_t number, struct run_group *g, struct err *e);
+void run_group_done(struct run_group *g);
+void run_group_entry(const struct run_group *g, size_t i, struct run_entry *ret_r);
+/* The position of the first entry with an id not below `id`. */
+size_t run_lower_bound(const struct run_group *g, const struct block_id *id);
 
 /* A sorted stream of entries whose pack numbers refer to `packs`. */
 struct run_input {

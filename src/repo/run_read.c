@@ -48,6 +48,7 @@ void run_entry_decode(const uint8_t p[RUN_ENTRY], struct run_entry *ret_r)
 	ret_r->stored = last & 0xffffff;
 	ret_r->encoding = last >> 24 & 15;
 	ret_r->kind = (uint8_t)(last >> 28);
+	memset(&ret_r->base, 0, sizeof(ret_r->base));
 }
 
 void run_free(struct run *r)
@@ -58,6 +59,7 @@ void run_free(struct run *r)
 		secret_wipe(r->box->key, SEAL_KEY);
 	free(r->box);
 	free(r->fences);
+	free(r->bases_before);
 	free(r->packs);
 	free(r->superseded);
 	free(r->filter);
@@ -93,6 +95,29 @@ static int read_fences(struct run *r, uint64_t *at, struct err *e)
 	return 0;
 }
 
+/* How many bases there are before each group's. */
+static int read_bases_before(struct run *r, uint64_t *at, struct err *e)
+{
+	uint64_t last = 0;
+	uint8_t *raw;
+
+	if (r->n_bases == 0)
+		return 0;
+	raw = read_list(r, at, r->n_groups, 8, e);
+	if (!raw)
+		return -1;
+	r->bases_before = xcalloc(r->n_groups, sizeof(*r->bases_before));
+	for (uint64_t i = 0; i < r->n_groups; i++) {
+		r->bases_before[i] = get_le64(raw + 8 * i);
+		if (r->bases_before[i] < last || r->bases_before[i] > r->n_bases)
+			last = UINT64_MAX;
+		last = MAX(last, r->bases_before[i]);
+	}
+	free(raw);
+	return last == UINT64_MAX ? err_set(e, ERR_CORRUPT, "the bases of an index run are damaged")
+				  : 0;
+}
+
 /* The fixed head of the body, checked against the body's length before anything is allocated. */
 static int read_head(struct run *r, struct err *e)
 {
@@ -112,17 +137,17 @@ static int read_head(struct run *r, struct err *e)
 	r->n_packs = get_le32(head + 16);
 	r->n_superseded = get_le32(head + 20);
 	r->filter_bytes = get_le64(head + 24);
+	r->n_bases = get_le64(head + 32);
 	if (r->group == 0 || r->group > GROUP_MAX || r->n > ENTRIES_MAX || r->n > len / RUN_ENTRY ||
 	    r->n_packs > len / HASH_BYTES || r->n_superseded > len / HASH_BYTES ||
-	    r->filter_bytes > len || r->filter_bytes % 32)
+	    r->filter_bytes > len || r->filter_bytes % 32 || r->n_bases > len / RUN_BASE)
 		return err_set(e, ERR_CORRUPT, "the head of an index run is damaged");
 	return 0;
 }
 
 #define CHUNK ((size_t)64 << 10)
 
-/* What comes behind the entries, from `at` on. A delta names its base itself, so the bases here say
- * nothing new. */
+/* What comes behind all that, from `at` on. */
 static int check_records(const struct run *r, uint64_t at, struct err *e)
 {
 	const uint64_t end = r->box->head.body_len;
@@ -158,12 +183,13 @@ static int read_body(struct run *r, uint64_t filter_max, struct err *e)
 		return -1;
 	r->superseded = read_list(r, &at, r->n_superseded, HASH_BYTES, e);
 	r->packs = r->superseded ? read_list(r, &at, r->n_packs, HASH_BYTES, e) : NULL;
-	if (!r->packs || read_fences(r, &at, e) < 0)
+	if (!r->packs || read_fences(r, &at, e) < 0 || read_bases_before(r, &at, e) < 0)
 		return -1;
 	r->entries_at = at + r->filter_bytes;
-	if (r->entries_at + r->n * RUN_ENTRY > r->box->head.body_len)
+	r->bases_at = r->entries_at + r->n * RUN_ENTRY;
+	if (r->bases_at + r->n_bases * RUN_BASE > r->box->head.body_len)
 		return err_set(e, ERR_CORRUPT, "an index run is cut short");
-	if (check_records(r, r->entries_at + r->n * RUN_ENTRY, e) < 0)
+	if (check_records(r, r->bases_at + r->n_bases * RUN_BASE, e) < 0)
 		return -1;
 	if (r->filter_bytes && r->filter_bytes <= filter_max) {
 		r->filter = read_list(r, &at, r->filter_bytes, 1, e);
@@ -228,25 +254,92 @@ void run_groups_of(const struct run *r, const struct block_id *id, uint64_t *ret
 	*ret_end = lo;
 }
 
-int run_read_group(const struct run *r, uint64_t g, uint8_t *out, size_t *ret_n, struct err *e)
+static bool is_delta(const uint8_t *entry)
 {
-	uint64_t first = g * r->group;
-	size_t n = (size_t)MIN((uint64_t)r->group, r->n - first);
+	return (get_le32(entry + 40) >> 24 & 15) == BLOCK_DELTA;
+}
 
-	if (box_read(r->box, r->entries_at + first * RUN_ENTRY, out, n * RUN_ENTRY, e) < 0)
+/* Every delta has its base, and nothing else has one. */
+static bool bases_fit(const struct run_group *g)
+{
+	size_t k = 0;
+
+	for (size_t i = 0; i < g->n; i++) {
+		if (!is_delta(g->entries + i * RUN_ENTRY))
+			continue;
+		if (k == g->n_bases || get_le16(g->bases + k * RUN_BASE) != i)
+			return false;
+		k++;
+	}
+	return k == g->n_bases;
+}
+
+static int read_bases(const struct run *r, uint64_t number, struct run_group *g, struct err *e)
+{
+	uint64_t from, to;
+
+	g->n_bases = 0;
+	if (r->bases_before) {
+		from = r->bases_before[number];
+		to = number + 1 < r->n_groups ? r->bases_before[number + 1] : r->n_bases;
+		g->n_bases = (size_t)MIN(to - from, (uint64_t)g->n);
+		g->bases = xreallocarray(g->bases, g->n_bases + 1, RUN_BASE);
+		if (box_read(r->box, r->bases_at + from * RUN_BASE, g->bases, g->n_bases * RUN_BASE,
+			     e) < 0)
+			return -1;
+	}
+	return bases_fit(g) ? 0 : err_set(e, ERR_CORRUPT, "the bases of an index run are damaged");
+}
+
+int run_read_group(const struct run *r, uint64_t number, struct run_group *g, struct err *e)
+{
+	uint64_t first = number * r->group;
+
+	if (!g->entries)
+		g->entries = xcalloc(r->group, RUN_ENTRY);
+	g->n = (size_t)MIN((uint64_t)r->group, r->n - first);
+	if (box_read(r->box, r->entries_at + first * RUN_ENTRY, g->entries, g->n * RUN_ENTRY, e) <
+		    0 ||
+	    read_bases(r, number, g, e) < 0) {
+		g->n = 0;
 		return -1;
-	*ret_n = n;
+	}
 	return 0;
 }
 
-size_t run_lower_bound(const uint8_t *entries, size_t n, const struct block_id *id)
+void run_group_done(struct run_group *g)
 {
-	size_t lo = 0, hi = n;
+	free(g->entries);
+	free(g->bases);
+	*g = (struct run_group){0};
+}
+
+void run_group_entry(const struct run_group *g, size_t i, struct run_entry *ret_r)
+{
+	size_t lo = 0, hi = g->n_bases;
+
+	run_entry_decode(g->entries + i * RUN_ENTRY, ret_r);
+	if (ret_r->encoding != BLOCK_DELTA)
+		return;
+	while (lo + 1 < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (get_le16(g->bases + mid * RUN_BASE) <= i)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	memcpy(ret_r->base.b, g->bases + lo * RUN_BASE + 2, HASH_BYTES);
+}
+
+size_t run_lower_bound(const struct run_group *g, const struct block_id *id)
+{
+	size_t lo = 0, hi = g->n;
 
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
-		if (memcmp(entries + mid * RUN_ENTRY, id->b, HASH_BYTES) < 0)
+		if (memcmp(g->entries + mid * RUN_ENTRY, id->b, HASH_BYTES) < 0)
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -259,8 +352,8 @@ size_t run_lower_bound(const uint8_t *entries, size_t n, const struct block_id *
 struct run_stream {
 	struct run_input in;
 	const struct run *run;
-	uint8_t *group;
-	size_t at, n;
+	struct run_group group;
+	size_t at;
 	uint64_t next_group;
 };
 
@@ -268,15 +361,15 @@ static int stream_next(struct run_input *in, struct run_entry *ret_r, struct err
 {
 	struct run_stream *st = (struct run_stream *)in;
 
-	while (st->at == st->n) {
+	while (st->at == st->group.n) {
 		if (st->next_group == st->run->n_groups)
 			return 0;
-		if (run_read_group(st->run, st->next_group, st->group, &st->n, e) < 0)
+		if (run_read_group(st->run, st->next_group, &st->group, e) < 0)
 			return -1;
 		st->next_group++;
 		st->at = 0;
 	}
-	run_entry_decode(st->group + st->at++ * RUN_ENTRY, ret_r);
+	run_group_entry(&st->group, st->at++, ret_r);
 	if (ret_r->pack >= st->run->n_packs)
 		return err_set(e, ERR_CORRUPT, "an index run names a pack that it does not list");
 	return 1;
@@ -286,13 +379,13 @@ static void stream_rewind(struct run_input *in)
 {
 	struct run_stream *st = (struct run_stream *)in;
 
-	st->at = st->n = 0;
+	st->at = st->group.n = 0;
 	st->next_group = 0;
 }
 
 static void stream_free(struct run_input *in)
 {
-	free(((struct run_stream *)in)->group);
+	run_group_done(&((struct run_stream *)in)->group);
 	free(in);
 }
 
@@ -303,6 +396,5 @@ struct run_input *run_input_run(const struct run *r)
 	st->in = (struct run_input){(const uint8_t(*)[HASH_BYTES])r->packs, r->n_packs, stream_next,
 				    stream_rewind, stream_free};
 	st->run = r;
-	st->group = xcalloc(r->group, RUN_ENTRY);
 	return &st->in;
 }

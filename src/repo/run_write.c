@@ -229,8 +229,8 @@ static int put_body(struct box_writer *w, const void *data, size_t n, struct err
 }
 
 struct shape {
-	uint64_t n, groups, filter_bytes;
-	uint8_t *fences, *filter;
+	uint64_t n, n_bases, groups, filter_bytes;
+	uint8_t *fences, *bases_before, *filter;
 };
 
 /* Pass one: how many entries, where groups start, which ids. */
@@ -246,14 +246,18 @@ static int measure(struct merge *m, struct shape *s, struct err *e)
 	s->groups = DIV_UP(s->n, (uint64_t)RUN_GROUP);
 	s->filter_bytes = run_filter_bytes(s->n);
 	s->fences = xcalloc(s->groups, 8);
+	s->bases_before = xcalloc(s->groups, 8);
 	s->filter = xcalloc(s->filter_bytes, 1);
 	if (rc < 0 || start_pass(m, e) < 0)
 		return -1;
 	for (uint64_t i = 0; i < s->n; i++) {
 		if (merge_next(m, &r, e) <= 0)
 			return -1;
-		if (i % RUN_GROUP == 0)
+		if (i % RUN_GROUP == 0) {
 			memcpy(s->fences + i / RUN_GROUP * 8, r.id.b, 8);
+			put_le64(s->bases_before + i / RUN_GROUP * 8, s->n_bases);
+		}
+		s->n_bases += r.encoding == BLOCK_DELTA;
 		if (s->filter_bytes)
 			run_filter_add(s->filter, s->filter_bytes, &r.id);
 	}
@@ -271,10 +275,12 @@ static int write_lists(struct box_writer *w, const struct merge *m, const struct
 	put_le32(head + 16, (uint32_t)m->n_packs);
 	put_le32(head + 20, (uint32_t)n_superseded);
 	put_le64(head + 24, s->filter_bytes);
+	put_le64(head + 32, s->n_bases);
 	if (put_body(w, head, HEAD, e) < 0 ||
 	    put_body(w, superseded, n_superseded * HASH_BYTES, e) < 0 ||
 	    put_body(w, m->packs, m->n_packs * HASH_BYTES, e) < 0 ||
-	    put_body(w, s->fences, s->groups * 8, e) < 0)
+	    put_body(w, s->fences, s->groups * 8, e) < 0 ||
+	    put_body(w, s->bases_before, s->n_bases ? s->groups * 8 : 0, e) < 0)
 		return -1;
 	return put_body(w, s->filter, s->filter_bytes, e);
 }
@@ -292,9 +298,26 @@ static int write_entries(struct box_writer *w, struct merge *m, struct err *e)
 		if (put_body(w, raw, RUN_ENTRY, e) < 0)
 			return -1;
 	}
-	if (rc < 0)
+	return rc;
+}
+
+static int write_bases(struct box_writer *w, struct merge *m, struct err *e)
+{
+	uint8_t raw[RUN_BASE];
+	struct run_entry r;
+	int rc;
+
+	if (start_pass(m, e) < 0)
 		return -1;
-	return w->used ? put_segment(w, e) : 0;
+	for (uint64_t i = 0; (rc = merge_next(m, &r, e)) > 0; i++) {
+		if (r.encoding != BLOCK_DELTA)
+			continue;
+		put_le16(raw, (uint16_t)(i % RUN_GROUP));
+		memcpy(raw + 2, r.base.b, HASH_BYTES);
+		if (put_body(w, raw, RUN_BASE, e) < 0)
+			return -1;
+	}
+	return rc;
 }
 
 static void start_box(struct box_writer *w, const struct keyring *k, uint64_t body_len)
@@ -317,7 +340,8 @@ static int write_box(struct box_writer *w, struct merge *m, const struct shape *
 	char key[STORE_KEY_MAX];
 
 	if (put_bytes(w, w->head.raw, BOX_HEAD, e) < 0 ||
-	    write_lists(w, m, s, superseded, n_superseded, e) < 0 || write_entries(w, m, e) < 0)
+	    write_lists(w, m, s, superseded, n_superseded, e) < 0 || write_entries(w, m, e) < 0 ||
+	    (s->n_bases && write_bases(w, m, e) < 0) || (w->used && put_segment(w, e) < 0))
 		return -1;
 	digest_take(w->digest, ret_name);
 	run_key_name(ret_name, key);
@@ -330,7 +354,8 @@ static int write_run(const struct keyring *k, struct store_session *ss, struct m
 		     size_t n_superseded, uint8_t ret_name[HASH_BYTES], struct err *e)
 {
 	uint64_t body_len = HEAD + HASH_BYTES * (n_superseded + m->n_packs) + 8 * s->groups +
-			    s->filter_bytes + RUN_ENTRY * s->n;
+			    s->filter_bytes + RUN_ENTRY * s->n + RUN_BASE * s->n_bases +
+			    (s->n_bases ? 8 * s->groups : 0);
 	struct box_writer w = {0};
 	int rc;
 
@@ -367,6 +392,7 @@ int run_write(const struct keyring *k, struct store_session *ss, struct run_inpu
 	free(m.lanes);
 	free(m.packs);
 	free(s.fences);
+	free(s.bases_before);
 	free(s.filter);
 	return rc;
 }

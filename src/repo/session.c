@@ -288,6 +288,12 @@ int session_level(const struct session *s)
 	return s->o.level;
 }
 
+bool session_deltas(const struct session *s)
+{
+	return s->o.deltas == DELTAS_ON ||
+	       (s->o.deltas == DELTAS_AUTO && !repo_store(s->repo)->distant);
+}
+
 const struct pack_set *session_condemned(const struct session *s)
 {
 	return &s->condemned;
@@ -302,20 +308,27 @@ uint64_t session_stored(const struct session *s)
 
 int session_knows(struct session *s, const struct block_id *id, struct err *e)
 {
-	struct location places[INDEX_PLACES];
+	struct location place;
 	bool pending;
-	size_t n;
 
 	pthread_rwlock_rdlock(&s->ids_lock);
 	pending = idset_has(&s->ids, id);
 	pthread_rwlock_unlock(&s->ids_lock);
 	if (pending)
 		return 1;
-	/* Where packs have to be looked at, an older place may be of use, and the newest not. */
-	if (index_find(repo_index(s->repo), id, &s->condemned, s->presence != NULL, places, &n, e) <
-	    0)
-		return -1;
-	return n && s->presence ? presence_any(s->presence, places, n, e) : n > 0;
+	return index_counts(repo_index(s->repo), id, &s->condemned, s->presence, false, &place, e);
+}
+
+int session_base(struct session *s, const struct block_id *id, struct block_id *ret_base,
+		 struct err *e)
+{
+	struct location place;
+	int rc =
+		index_counts(repo_index(s->repo), id, &s->condemned, s->presence, false, &place, e);
+
+	if (rc > 0)
+		*ret_base = place.at.encoding == BLOCK_DELTA ? place.at.base : *id;
+	return rc;
 }
 
 static void add_places(struct session *s, const struct pack_done *d)
@@ -331,7 +344,7 @@ static void add_places(struct session *s, const struct pack_done *d)
 		}
 		s->places[s->n_places++] =
 			(struct run_entry){at->id,   (uint32_t)s->n_packs, at->offset, at->stored,
-					   at->kind, at->encoding};
+					   at->kind, at->encoding,	   at->base};
 	}
 	s->n_packs++;
 }

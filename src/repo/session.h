@@ -7,7 +7,7 @@
  * What was packed is made durable in the background, and published in index runs from time to time,
  * so that a session that dies half-way has not worked in vain: the next one finds its blocks.
  *
- * Threads: session_knows() may be called by many threads; everything else by one thread at a time.
+ * Threads: what says so may be called by many threads; everything else by one thread at a time.
  * After a failure only session_free() makes sense.
  */
 #ifndef HF_REPO_SESSION_H
@@ -19,12 +19,16 @@
 
 struct session;
 
+/* Whether changed blocks are stored as deltas: where the store gives single blocks at once. */
+enum session_deltas { DELTAS_AUTO, DELTAS_ON, DELTAS_OFF };
+
 /* How a session packs; zero members mean the defaults. */
 struct session_options {
 	uint64_t pack_bytes; /* a pack is closed when it has so many: 60 MiB */
 	size_t run_entries;  /* an index run is published after so many blocks: 256 Ki */
 	unsigned publish_ms; /* and when the last one is so old: 20 s */
 	int level;	     /* zstd: 1 */
+	enum session_deltas deltas;
 };
 
 /* NULL options: the defaults. */
@@ -35,12 +39,17 @@ void session_free(struct session *s);
 const struct uuid *session_id(const struct session *s);
 struct repo *session_repo(const struct session *s);
 int session_level(const struct session *s);
+bool session_deltas(const struct session *s);
 /* Packs named in the epochs that were there when it began: no block is taken from them. */
 const struct pack_set *session_condemned(const struct session *s);
 
 /* Does the repository have this block, or will it once this session is durable? 1, 0, -1.
  * Thread-safe. */
 int session_knows(struct session *s, const struct block_id *id, struct err *e);
+/* What a delta against this block can name as its base: the block itself, or where that is a delta,
+ * what it is a delta of. 1; 0: nothing; -1. Thread-safe. */
+int session_base(struct session *s, const struct block_id *id, struct block_id *ret_base,
+		 struct err *e);
 /* Store a block; `payload` and `encoding` come from codec_encode. One that is known by now is
  * passed over; *ret_stored (may be NULL) is how many bytes it took, 0 if it was known. */
 int session_put(struct session *s, enum block_kind kind, const struct block_id *id,

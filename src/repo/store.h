@@ -89,6 +89,7 @@ struct store {
 	char *url; /* as people write it: "dir:/srv/backup"; owned by the driver */
 	/* What a revoked session had under way may still arrive, long after: see presence.h. */
 	bool late;
+	bool distant; /* every read takes long: few large ones are better than many small ones */
 };
 
 struct store_session {

@@ -219,6 +219,7 @@ struct store *store_hook_new(struct store *inner, hook_fn *fn, void *arg, bool o
 	h->s.ops = &hook_ops;
 	h->s.url = xasprintf("hook:%s", inner->url);
 	h->s.late = inner->late;
+	h->s.distant = inner->distant;
 	h->inner = inner;
 	h->fn = fn;
 	h->arg = arg;

@@ -203,7 +203,7 @@ struct store *store_s3_open(const char *url, struct err *e)
 	d->s3 = s3;
 	d->s.ops = &s3_ops;
 	d->s.url = xasprintf("s3:%.*s", (int)strcspn(url, "?"), url);
-	d->s.late = true;
+	d->s.late = d->s.distant = true;
 	pthread_mutex_init(&d->lock, NULL);
 	return &d->s;
 }

@@ -8,10 +8,14 @@
 
 #define CONTENT_BLOCKS 4
 
-/* Checkpoints share most of their blocks; one is a hole. */
+/* Checkpoints share most of their blocks; one is a hole. The others are worth a delta. */
 static void make_content(struct disk *d, uint32_t number)
 {
+	struct random rnd = {1};
+
 	disk_make_small(d, 0, CONTENT_BLOCKS);
+	for (size_t i = 0; i < CONTENT_BLOCKS; i++)
+		random_fill(&rnd, d->data + i * BLOCK, 200, true);
 	memset(d->data + BLOCK, 0, BLOCK);
 	for (size_t i = 0; i < CONTENT_BLOCKS; i += 3)
 		put_le32(d->data + i * BLOCK, number);
@@ -36,9 +40,20 @@ static int step_create(struct store *s, struct ledger *l, struct err *e)
 	return 0;
 }
 
+/* The newest that should be there; NULL: none. */
+static const struct uuid *newest(const struct ledger *l)
+{
+	for (size_t i = l->n; i-- > 0;) {
+		if (l->points[i].committed && !l->points[i].deleting)
+			return &l->points[i].id;
+	}
+	return NULL;
+}
+
 static int backup(struct store *s, struct ledger *l, const struct session_options *o, struct err *e)
 {
 	AUTO(repo) r = open_repo(s, e);
+	const struct uuid *before = newest(l);
 	struct ledger_point *p = &l->points[l->n];
 	struct disk d;
 	int rc;
@@ -48,7 +63,8 @@ static int backup(struct store *s, struct ledger *l, const struct session_option
 	p->content = (uint32_t)l->n + 1;
 	make_content(&d, p->content);
 	l->n++;
-	rc = protect(r, o, &d, &p->id, NULL, e);
+	rc = before ? protect_after(r, o, &d, before, &p->id, e)
+		    : protect(r, o, &d, &p->id, NULL, e);
 	p->committed = rc == 0;
 	disk_done(&d);
 	return rc;
@@ -62,7 +78,7 @@ static int step_backup(struct store *s, struct ledger *l, struct err *e)
 /* Many small packs and runs. */
 static int step_backup_in_pieces(struct store *s, struct ledger *l, struct err *e)
 {
-	static const struct session_options o = {.pack_bytes = 100, .run_entries = 1};
+	static const struct session_options o = {.pack_bytes = 300, .run_entries = 1};
 
 	return backup(s, l, &o, e);
 }

@@ -13,23 +13,23 @@
 
 static void use(const struct run *r)
 {
-	AUTO_FREE uint8_t *group = xcalloc(r->group, RUN_ENTRY);
+	struct run_group group = {0};
 	struct run_input *in = run_input_run(r);
 	struct block_id id = {{0x80}};
 	struct run_entry entry;
 	struct err e = {0};
 	uint64_t g, end;
-	size_t n;
 
 	run_may_hold(r, &id);
 	run_groups_of(r, &id, &g, &end);
 	for (; g < end; g++) {
-		if (run_read_group(r, g, group, &n, &e) == 0)
-			run_lower_bound(group, n, &id);
+		if (run_read_group(r, g, &group, &e) == 0)
+			run_lower_bound(&group, &id);
 	}
 	while (in->next(in, &entry, &e) > 0)
 		;
 	in->free(in);
+	run_group_done(&group);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

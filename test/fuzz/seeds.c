@@ -90,6 +90,33 @@ static void seed_box(const char *dir)
 	put(dir, "box", "point", &b);
 }
 
+/* Two groups, of one and of two deltas. */
+static void seed_run_of_deltas(const char *dir)
+{
+	uint8_t head[64] = {1, 0, 0, 0, 2}, raw[RUN_ENTRY];
+	struct run_entry r = {{{1}}, 0, 64, 100, BLOCK_DATA, BLOCK_DELTA};
+	AUTO_BUF b = BUF_INIT;
+
+	put_le64(head + 8, 3);
+	put_le32(head + 16, 1);
+	put_le64(head + 32, 3);
+	buf_add(&b, head, sizeof(head));
+	buf_fill(&b, 0xaa, HASH_BYTES);
+	buf_fill(&b, 1, 16);
+	buf_u64(&b, 0);
+	buf_u64(&b, 2);
+	for (uint8_t i = 1; i <= 3; i++) {
+		r.id.b[0] = i;
+		run_entry_encode(&r, raw);
+		buf_add(&b, raw, sizeof(raw));
+	}
+	for (uint16_t i = 0; i < 3; i++) {
+		buf_u16(&b, i % 2);
+		buf_fill(&b, 0xbb, HASH_BYTES);
+	}
+	put(dir, "run", "deltas", &b);
+}
+
 static void seed_run(const char *dir)
 {
 	uint8_t head[64] = {1, 0, 0, 0, 2};
@@ -108,6 +135,7 @@ static void seed_run(const char *dir)
 		buf_add(&b, raw, sizeof(raw));
 	}
 	put(dir, "run", "three", &b);
+	seed_run_of_deltas(dir);
 }
 
 static void seed_others(const char *dir)

@@ -59,7 +59,7 @@ struct history {
 	struct progress progress;
 	unsigned copies, damages, mended;
 	unsigned backups, increments, aborts, deletions, rotations, collections;
-	uint64_t given_back;
+	uint64_t given_back, deltas;
 };
 
 static uint64_t below(struct history *h, uint64_t n)
@@ -82,6 +82,8 @@ static void begin(struct history *h, uint64_t seed)
 	for (int i = 0; i < DISKS; i++) {
 		h->disks[i].data = xcalloc(BLOCKS_MAX, BLOCK);
 		h->disks[i].size = 1 + below(h, BLOCKS_MAX * BLOCK);
+		/* What does not compress: what changes of it a little becomes a delta. */
+		random_fill(&h->rnd, h->disks[i].data, h->disks[i].size / 2, true);
 	}
 }
 
@@ -129,6 +131,19 @@ static void do_write(struct history *h)
 		random_fill(&h->rnd, m->data + off, n, below(h, 3) == 0);
 	}
 	touch(m, off, n);
+}
+
+/* A little here and there. */
+static void do_sprinkle(struct history *h)
+{
+	struct machine *m = &h->disks[below(h, DISKS)];
+
+	for (int i = 0; i < 8 && m->size >= 50; i++) {
+		uint64_t off = below(h, m->size - 49);
+
+		random_fill(&h->rnd, m->data + off, 50, true);
+		touch(m, off, 50);
+	}
 }
 
 static void do_resize(struct history *h)
@@ -506,6 +521,7 @@ static void check_all(struct history *h)
 		check_kept(h, find(h, &list.points[i]->id));
 	}
 	point_list_done(&list);
+	h->deltas += test_count_deltas(h->repo);
 	index_state(repo_index(h->repo), &runs, &entries, &damaged);
 	assert_int_equal(damaged, 0);
 	assert_int_equal(test_count(h->store, "sessions/"), 0);
@@ -515,10 +531,10 @@ static void check_all(struct history *h)
 typedef void act(struct history *h);
 
 static act *const acts[] = {
-	do_write,    do_write,	  do_write,    do_write,   do_write,   do_write,       do_resize,
-	do_backup,   do_backup,	  do_backup,   do_backup,  do_backup,  do_two_backups, do_delete,
-	do_rotate,   do_reopen,	  do_check,    do_collect, do_collect, do_delete,      do_condemn,
-	do_late_run, do_late_run, do_late_run, do_copy,	   do_damage};
+	do_write,    do_write,	  do_write,    do_sprinkle, do_sprinkle, do_sprinkle,	 do_resize,
+	do_backup,   do_backup,	  do_backup,   do_backup,   do_backup,	 do_two_backups, do_delete,
+	do_rotate,   do_reopen,	  do_check,    do_collect,  do_collect,	 do_delete,	 do_condemn,
+	do_late_run, do_late_run, do_late_run, do_copy,	    do_damage};
 
 static uint64_t histories(void)
 {
@@ -556,6 +572,7 @@ static void test_histories(void **state)
 		sum.rotations += h.rotations;
 		sum.collections += h.collections;
 		sum.given_back += h.given_back;
+		sum.deltas += h.deltas;
 		sum.copies += h.copies;
 		sum.damages += h.damages;
 		sum.mended += h.mended;
@@ -566,8 +583,9 @@ static void test_histories(void **state)
 	       "%u collections, %llu MiB given back, %u late runs\n",
 	       sum.backups, sum.increments, sum.aborts, sum.deletions, sum.rotations,
 	       sum.collections, (unsigned long long)(sum.given_back >> 20), sum.late_runs);
-	printf("# %u copies, %u objects damaged, %u checkpoints mended\n", sum.copies, sum.damages,
-	       sum.mended);
+	printf("# %u copies, %u objects damaged, %u checkpoints mended, %llu deltas at the end\n",
+	       sum.copies, sum.damages, sum.mended, (unsigned long long)sum.deltas);
+	assert_true(n < 100 || sum.deltas > n / 2);
 }
 
 int main(void)

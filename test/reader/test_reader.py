@@ -172,6 +172,29 @@ def test_restore_one(mixed, tmp_path):
 
 
 @MODES
+def test_changed_a_little(holdfast, tmp_path, mode):
+    """Blocks that are stored as what changed, with and without the checkpoint that has their bases."""
+    repository, key, disk = (tmp_path / name for name in ("repository", "key", "disk"))
+    holdfast(repository, None, "target", "init", "--new-key-file", key)
+    image(disk, 2 << 20, (0, noise(2 << 20)))
+    expected, sizes = [], []
+    for day in range(3):
+        expected.append(shutil.copy(disk, tmp_path / f"day-{day}"))
+        holdfast(repository, key, "protect", "disk", str(disk), "--name", "a")
+        sizes.append(sum(path.stat().st_size for path in files(repository)))
+        with open(disk, "r+b") as file:
+            for at in range(0, 2 << 20, 100000):
+                file.seek(at)
+                file.write(noise(20, day))
+    assert sizes[2] - sizes[0] < 200000
+    restores(repository, key, tmp_path / "all", expected, mode)
+    holdfast(repository, key, "checkpoint", "delete", "-y", checkpoints(repository, key)[0]["id"])
+    holdfast(repository, key, "target", "collect", "--waste", "1")
+    restores(repository, key, tmp_path / "later", expected[1:], mode)
+    assert reader(*mode, repository, key, "check") == b""
+
+
+@MODES
 def test_keys(holdfast, tmp_path, mode):
     """Old and new generations, several slots of both kinds, and slots that were removed."""
     repository, first, second, phrase = (tmp_path / name for name in ("repository", "first", "second", "phrase"))
@@ -312,7 +335,7 @@ def test_self_test():
     reader("only", "two", code=2)
 
 
-# A second writer, made from the document like the reader, for what holdfast does not write today: deltas, small blocks,
+# A second writer, made from the document like the reader, for what holdfast does not write today: small blocks,
 # unusual but good layouts, and things that a reader must refuse although they are properly sealed.
 
 def derive(ikm, salt, info):
@@ -410,10 +433,12 @@ class Repository:
         self.put(f"packs/{name[:2]}/{name}", data)
         self.packed = {}
         run.sort()
-        body = (struct.pack("<IIQIIQ32x", 1, 3, len(run), 1, len(supersedes), 32) + b"".join(supersedes)
-                + bytes.fromhex(name) + b"".join(id[:8] for id, _, _ in run[::3]) + b"\xff" * 32
+        deltas = [(i, base) for i, (_, _, base) in enumerate(run) if base]
+        before = b"".join(u64(sum(i < at for i, _ in deltas)) for at in range(0, len(run), 3)) if deltas else b""
+        body = (struct.pack("<IIQIIQQ24x", 1, 3, len(run), 1, len(supersedes), 32, len(deltas)) + b"".join(supersedes)
+                + bytes.fromhex(name) + b"".join(id[:8] for id, _, _ in run[::3]) + before + b"\xff" * 32
                 + b"".join(id + place for id, place, _ in run)
-                + b"".join(record(1, u64(i) + base) for i, (_, _, base) in enumerate(run) if base))
+                + b"".join(struct.pack("<H", i % 3) + base for i, base in deltas) + record(9, b"newer"))
         box = self.box(2, body, generation)
         index = hashlib.sha256(box).hexdigest()
         self.put(f"index/{index}", box)

@@ -45,9 +45,9 @@ static void put_pack(struct store *s, unsigned number)
 
 static int look(struct presence *p, unsigned a, unsigned b)
 {
-	struct location places[] = {at(a), at(b)};
+	int there = presence_has(p, at(a).pack, NULL);
 
-	return presence_any(p, places, 2, NULL);
+	return there ? there : presence_has(p, at(b).pack, NULL);
 }
 
 static void test_each_is_asked_once(void **state)
@@ -59,7 +59,6 @@ static void test_each_is_asked_once(void **state)
 
 	(void)state;
 	put_pack(inner, 1);
-	assert_int_equal(presence_any(p, NULL, 0, NULL), 0);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(look(p, 1, 2), 1);
 		assert_int_equal(look(p, 2, 1), 1);

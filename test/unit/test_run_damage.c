@@ -87,14 +87,13 @@ static void put(struct fixture *f, uint32_t generation, enum box_type type)
 
 static int read_all(const struct run *r, struct err *e)
 {
-	AUTO_FREE uint8_t *group = xcalloc(r->group, RUN_ENTRY);
-	size_t n;
+	struct run_group group = {0};
+	int rc = 0;
 
-	for (uint64_t g = 0; g < r->n_groups; g++) {
-		if (run_read_group(r, g, group, &n, e) < 0)
-			return -1;
-	}
-	return 0;
+	for (uint64_t g = 0; g < r->n_groups && rc == 0; g++)
+		rc = run_read_group(r, g, &group, e);
+	run_group_done(&group);
+	return rc;
 }
 
 static int open_and_read(struct fixture *f, struct err *e)
@@ -301,7 +300,7 @@ static void test_records_behind_the_entries(void **state)
 	AUTO_FREE uint8_t *large = xcalloc(1, 100000);
 	size_t len;
 
-	record_add(&f->body, 1, "the base of a delta", 19);
+	record_add(&f->body, 1, "something newer", 15);
 	OK(reread(f, e));
 	record_add(&f->body, 9, large, 100000);
 	for (int i = 0; i < 5000; i++)
@@ -317,12 +316,96 @@ static void test_records_behind_the_entries(void **state)
 	FAILS(ERR_VERSION, reread(f, e));
 }
 
+/* The body of five deltas in groups of two; *ret_before and *ret_bases are where these lists are.
+ */
+static void make_deltas(struct buf *b, size_t *ret_before, size_t *ret_bases)
+{
+	AUTO_BUF plain = BUF_INIT;
+	size_t lists = 64 + 2 * HASH_BYTES + 3 * 8;
+
+	make_body(&plain, 5);
+	put_le64(plain.data + 32, 5);
+	b->len = 0;
+	buf_add(b, plain.data, lists);
+	*ret_before = b->len;
+	for (uint64_t i = 0; i < 3; i++)
+		buf_u64(b, 2 * i);
+	buf_add(b, plain.data + lists, plain.len - lists);
+	for (size_t i = 1; i <= 5; i++)
+		put_le32(b->data + b->len - i * RUN_ENTRY + 40,
+			 100 | (uint32_t)BLOCK_DELTA << 24 | (uint32_t)BLOCK_DATA << 28);
+	*ret_bases = b->len;
+	for (uint16_t i = 0; i < 5; i++) {
+		buf_u16(b, i % 2);
+		buf_fill(b, (uint8_t)(0xb0 + i), HASH_BYTES);
+	}
+}
+
+static void test_bases(void **state)
+{
+	struct fixture *f = *state;
+	struct run_group g = {0};
+	struct run_entry entry;
+	size_t before, bases;
+	AUTO(run) r = NULL;
+
+	make_deltas(&f->body, &before, &bases);
+	put(f, 1, BOX_RUN);
+	r = OK_PTR(run_open(f->s, f->keys, name, 0, e));
+	for (uint64_t i = 0; i < 5; i++) {
+		OK(run_read_group(r, i / 2, &g, e));
+		run_group_entry(&g, i % 2, &entry);
+		assert_int_equal(entry.encoding, BLOCK_DELTA);
+		assert_int_equal(entry.base.b[0], 0xb0 + i);
+		assert_int_equal(entry.base.b[31], 0xb0 + i);
+	}
+	run_group_done(&g);
+}
+
+static void lie(struct fixture *f, size_t at, uint8_t byte)
+{
+	uint8_t was = f->body.data[at];
+
+	f->body.data[at] = byte;
+	FAILS(ERR_CORRUPT, reread(f, e));
+	f->body.data[at] = was;
+}
+
+/* Bases that are not those of the deltas: too many, too few, of others, in another order. */
+static void test_bases_that_lie(void **state)
+{
+	struct fixture *f = *state;
+	size_t before, bases;
+
+	make_deltas(&f->body, &before, &bases);
+	OK(reread(f, e));
+	lie(f, 32, 6);
+	lie(f, 32, 4);
+	lie(f, 39, 0xff);
+	for (uint8_t i = 0; i < 6; i++) {
+		if (i != 2)
+			lie(f, before + 8, i);
+	}
+	lie(f, before + 16, 1);
+	lie(f, before + 23, 0xff);
+	for (size_t i = 0; i < 5; i++) {
+		lie(f, bases + i * RUN_BASE, i % 2 ? 0 : 1);
+		lie(f, bases + i * RUN_BASE + 1, 1);
+		/* An entry that is no delta after all. */
+		lie(f, bases - (5 - i) * RUN_ENTRY + 43, BLOCK_DATA << 4);
+	}
+	f->body.len--;
+	FAILS(ERR_CORRUPT, reread(f, e));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_as_documented),
+		T(test_bases),
+		T(test_bases_that_lie),
 		T(test_heads_that_lie),
 		T(test_too_many_entries),
 		T(test_newer_layout),

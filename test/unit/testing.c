@@ -197,3 +197,22 @@ void test_threads(unsigned n, test_thread_fn *fn, void *arg)
 	for (unsigned i = 0; i < n; i++)
 		pthread_join(t[i].id, NULL);
 }
+
+static int count_delta(void *arg, const struct location *l, bool marked, struct err *e)
+{
+	(void)marked;
+	(void)e;
+	*(uint64_t *)arg += l->at.encoding == BLOCK_DELTA;
+	return 0;
+}
+
+uint64_t test_count_deltas(struct repo *r)
+{
+	AUTO(index_marks) all = NULL;
+	uint64_t n = 0;
+
+	OK(index_refresh(repo_index(r), e));
+	all = index_marks_new(repo_index(r));
+	OK(index_marks_each(all, count_delta, &n, e));
+	return n;
+}

@@ -96,6 +96,8 @@ char *test_path(const char *folder, const char *name);
 size_t test_count(struct store *s, const char *prefix);
 /* The name of the n-th object under `prefix`, in the store's order; fails when there is none. */
 void test_nth(struct store *s, const char *prefix, size_t n, char out[STORE_KEY_MAX]);
+/* How many places in the index are deltas. */
+uint64_t test_count_deltas(struct repo *r);
 
 /* Run `fn` in `n` threads, each with its own number, and wait for all. */
 typedef void test_thread_fn(void *arg, unsigned number);

@@ -11,7 +11,8 @@ int writer_begin(struct writer *w, struct repo *r, const struct session_options 
 	*w = (struct writer){.s = session_begin(r, o, e)};
 	if (!w->s)
 		return -1;
-	w->codec = codec_new(repo_keys(r), 1);
+	w->encoder = encoder_new(w->s);
+	w->codec = encoder_codec(w->encoder);
 	w->fetch = fetch_new(r);
 	return 0;
 }
@@ -19,11 +20,12 @@ int writer_begin(struct writer *w, struct repo *r, const struct session_options 
 void writer_end(struct writer *w)
 {
 	fetch_free(w->fetch);
-	codec_free(w->codec);
+	encoder_free(w->encoder);
 	session_free(w->s);
 }
 
-int writer_put(struct writer *w, const void *data, size_t n, struct block_id *ret_id, struct err *e)
+static int put_after(struct writer *w, const struct block_id *before, const void *data, size_t n,
+		     struct block_id *ret_id, struct err *e)
 {
 	AUTO_FREE uint8_t *out = xmalloc(n);
 	enum block_encoding encoding;
@@ -34,11 +36,18 @@ int writer_put(struct writer *w, const void *data, size_t n, struct block_id *re
 	known = session_knows(w->s, ret_id, e);
 	if (known)
 		return known < 0 ? -1 : 0;
-	len = codec_encode(w->codec, data, n, out, &encoding);
+	len = encoder_encode(w->encoder, before, data, n, out, &encoding);
 	return session_put(w->s, BLOCK_DATA, ret_id, encoding,
 			   encoding == BLOCK_RAW ? data : (const void *)out, len, NULL, e) < 0
 		       ? -1
 		       : 1;
+}
+
+int writer_put(struct writer *w, const void *data, size_t n, struct block_id *ret_id, struct err *e)
+{
+	static const struct block_id none;
+
+	return put_after(w, &none, data, n, ret_id, e);
 }
 
 void disk_make(struct disk *d, struct random *rnd, size_t blocks)
@@ -72,28 +81,47 @@ void disk_done(struct disk *d)
 
 void disk_write(struct disk *d, struct random *rnd, size_t first, size_t blocks)
 {
-	for (size_t i = first; i < first + blocks; i++)
-		random_fill(rnd, d->data + i * BLOCK, BLOCK, random_below(rnd, 2) != 0);
+	for (size_t i = first; i < first + blocks; i++) {
+		uint8_t *block = d->data + i * BLOCK;
+
+		if (random_below(rnd, 2))
+			random_fill(rnd, block, BLOCK, random_below(rnd, 2) != 0);
+		else /* a part of it: worth a delta */
+			random_fill(rnd, block + random_below(rnd, BLOCK - 500), 500, true);
+	}
+}
+
+/* What the base has there; zero: nothing, or it cannot be read. */
+static struct block_id block_before(struct writer *w, const struct tree *base, uint64_t i)
+{
+	AUTO(tree_walk) walk = base ? tree_walk_new(base, w->fetch) : NULL;
+	struct tree_piece p = {0};
+
+	if (walk && i * BLOCK < base->size && tree_walk_seek(walk, i * BLOCK, NULL) == 0 &&
+	    tree_walk_next(walk, &p, NULL) > 0 && p.offset == i * BLOCK)
+		return p.id;
+	return (struct block_id){0};
 }
 
 /* One block into the tree that is being made. */
 static int place(struct writer *w, struct tree_edit *te, const struct disk *d, uint64_t i,
-		 bool increment, size_t *ret_new, struct err *e)
+		 const struct tree *base, size_t *ret_new, struct err *e)
 {
 	size_t n = (size_t)MIN((uint64_t)BLOCK, d->size - i * BLOCK);
 	const uint8_t *p = d->data + i * BLOCK;
 	AUTO_FREE uint8_t *padded = NULL;
-	struct block_id id = {0};
+	struct block_id id = {0}, before;
 	int fresh;
 
 	if (block_all_zero(p, n))
-		return increment ? tree_edit_set(te, i, &id, e) : 0;
+		return base ? tree_edit_set(te, i, &id, e) : 0;
 	if (n < BLOCK) {
 		padded = xcalloc(1, BLOCK);
 		memcpy(padded, p, n);
 		p = padded;
 	}
-	fresh = writer_put(w, p, BLOCK, &id, e);
+	before = block_before(w, base, i);
+	fresh = put_after(w, &before, p, BLOCK, &id, e);
 	if (fresh < 0)
 		return -1;
 	*ret_new += (size_t)fresh;
@@ -112,7 +140,7 @@ int writer_disk(struct writer *w, const struct disk *d, const struct tree *base,
 	for (uint64_t i = 0; i * BLOCK < d->size; i++) {
 		if (dirty && !dirty[i])
 			continue;
-		if (place(w, te, d, i, base != NULL, &fresh, e) < 0)
+		if (place(w, te, d, i, base, &fresh, e) < 0)
 			return -1;
 	}
 	if (ret_new)
@@ -120,8 +148,8 @@ int writer_disk(struct writer *w, const struct disk *d, const struct tree *base,
 	return tree_edit_finish(te, ret_tree, e);
 }
 
-int protect(struct repo *r, const struct session_options *o, const struct disk *d,
-	    struct uuid *ret_id, size_t *ret_new, struct err *e)
+static int protect_on(struct repo *r, const struct session_options *o, const struct disk *d,
+		      const struct tree *base, struct uuid *ret_id, size_t *ret_new, struct err *e)
 {
 	AUTO(point) p = point_new();
 	struct point_disk *pd;
@@ -132,12 +160,26 @@ int protect(struct repo *r, const struct session_options *o, const struct disk *
 	rc = writer_begin(&w, r, o, e);
 	if (rc == 0) {
 		*ret_id = *session_id(w.s);
-		rc = writer_disk(&w, d, NULL, NULL, &pd->tree, ret_new, e);
+		rc = writer_disk(&w, d, base, NULL, &pd->tree, ret_new, e);
 	}
 	if (rc == 0)
 		rc = session_commit(w.s, p, e);
 	writer_end(&w);
 	return rc;
+}
+
+int protect(struct repo *r, const struct session_options *o, const struct disk *d,
+	    struct uuid *ret_id, size_t *ret_new, struct err *e)
+{
+	return protect_on(r, o, d, NULL, ret_id, ret_new, e);
+}
+
+int protect_after(struct repo *r, const struct session_options *o, const struct disk *d,
+		  const struct uuid *before, struct uuid *ret_id, struct err *e)
+{
+	AUTO(point) p = point_load(r, before, e);
+
+	return p ? protect_on(r, o, d, &p->resources[0].disks[0].tree, ret_id, NULL, e) : -1;
 }
 
 int read_tree(struct repo *r, const struct tree *t, struct buf *ret_b, struct err *e)

@@ -6,13 +6,15 @@
 #ifndef HF_TEST_WRITER_H
 #define HF_TEST_WRITER_H
 
+#include "repo/encoder.h"
 #include "testing.h"
 
 #define BLOCK ((size_t)64 << 10)
 
 struct writer {
 	struct session *s;
-	struct codec *codec;
+	struct encoder *encoder;
+	struct codec *codec; /* the encoder's */
 	struct fetch *fetch;
 };
 
@@ -34,7 +36,7 @@ void disk_make(struct disk *d, struct random *rnd, size_t blocks);
 /* `blocks` blocks that compress to almost nothing and are all different. */
 void disk_make_small(struct disk *d, uint32_t number, size_t blocks);
 void disk_done(struct disk *d);
-/* Change `blocks` blocks from `first` on. */
+/* Change `blocks` blocks from `first` on, each as a whole or a little. */
 void disk_write(struct disk *d, struct random *rnd, size_t first, size_t blocks);
 
 /* The disk's tree, stored by an open writer. `base` and `dirty` (one for each block) make it an
@@ -46,6 +48,9 @@ int writer_disk(struct writer *w, const struct disk *d, const struct tree *base,
  * (may be NULL) is how many blocks were new. */
 int protect(struct repo *r, const struct session_options *o, const struct disk *d,
 	    struct uuid *ret_id, size_t *ret_new, struct err *e);
+/* The same, as what changed since the checkpoint `before`. */
+int protect_after(struct repo *r, const struct session_options *o, const struct disk *d,
+		  const struct uuid *before, struct uuid *ret_id, struct err *e);
 /* What a tree holds. */
 int read_tree(struct repo *r, const struct tree *t, struct buf *ret_b, struct err *e);
 /* What the first disk of a checkpoint holds. */
