@@ -45,6 +45,15 @@ static int take_level(struct cli *c, int *ret_level, struct err *e)
 	return 0;
 }
 
+static enum session_deltas take_deltas(struct cli *c)
+{
+	const char *text = parsed_text(&c->p, "delta");
+
+	if (!text || strcmp(text, "auto") == 0)
+		return DELTAS_AUTO;
+	return strcmp(text, "on") == 0 ? DELTAS_ON : DELTAS_OFF;
+}
+
 static void show_result(struct cli *c, const struct point *p)
 {
 	char id[UUID_TEXT], stored[HUMAN_TEXT], took[HUMAN_TEXT];
@@ -97,7 +106,7 @@ static void find_parent(struct single *s, const char *type, const char *name)
 static int single_begin(struct cli *c, struct single *s, const char *type, const char *name,
 			struct err *e)
 {
-	struct session_options o = {0};
+	struct session_options o = {.deltas = take_deltas(c)};
 
 	s->started_us = clock_mono_us();
 	s->point = point_new();
@@ -262,8 +271,9 @@ static int take_options(struct cli *c, struct protect *job, struct err *e)
 	job->watch = (struct platform_watch){cli_note, c, &c->progress, &c->cancel};
 	if (cli_duration(c, "freeze-timeout", &job->freeze_timeout_us, e) < 0 ||
 	    cli_bytes(c, "scratch-reserve", &job->scratch_reserve, e) < 0 ||
-	    take_level(c, &job->level, e) < 0)
+	    take_level(c, &job->packing.level, e) < 0)
 		return -1;
+	job->packing.deltas = take_deltas(c);
 	if (job->freeze_timeout_us == 0)
 		return err_set(
 			e, ERR_INVALID,

@@ -17,6 +17,7 @@ const struct noun nouns[] = {
 };
 
 static const char *const outputs[] = {"table", "json", NULL};
+static const char *const deltas[] = {"auto", "on", "off", NULL};
 static const char *const consistencies[] = {"required", "best-effort", "off", NULL};
 static const char *const image_formats[] = {"raw", "qcow2", NULL};
 
@@ -37,6 +38,13 @@ const struct opt global_opts[] = {
 #define OPT_CONNECT                                                                                \
 	"connect", 'c', "URI", "libvirt connection: qemu:///system, qemu+ssh://HOST/system …",     \
 		"LIBVIRT_DEFAULT_URI", "libvirt's default"
+#define OPT_COMPRESSION "compression", 0, "LEVEL", "zstd level, 1 to 19", .fallback = "1"
+#define OPT_DELTA                                                                                  \
+	"delta", 0, "WHEN",                                                                        \
+		"store of a block that changed a little what changed; auto: not in a bucket, "     \
+		"from "                                                                            \
+		"which old blocks come slowly",                                                    \
+		NULL, "auto", deltas
 #define OPT_TAG "tag", 0, "KEY=VALUE", "note this with the checkpoint", .many = true
 #define OPT_NAME(help) "name", 'n', "NAME", help
 
@@ -73,7 +81,8 @@ static const struct opt protect_domain_opts[] = {
 	{"scratch-reserve", 0, "BYTES", "stop the backup before less than this is free there",
 	 .fallback = "1GiB"},
 	{"full", 0, NULL, "read everything, do not rely on change tracking this time"},
-	{"compression", 0, "LEVEL", "zstd level, 1 to 19", .fallback = "1"},
+	{OPT_COMPRESSION},
+	{OPT_DELTA},
 	{OPT_TAG},
 	{0},
 };
@@ -82,14 +91,15 @@ static const struct opt protect_disk_opts[] = {
 	{OPT_NAME("what to call it; checkpoints of one name are compared with each other")},
 	{"format", 0, "FORMAT", "format of the image: raw, qcow2, vmdk … or auto",
 	 .fallback = "raw"},
-	{"compression", 0, "LEVEL", "zstd level, 1 to 19", .fallback = "1"},
+	{OPT_COMPRESSION},
+	{OPT_DELTA},
 	{OPT_TAG},
 	{0},
 };
 
 static const struct opt protect_stdin_opts[] = {
 	{OPT_NAME("what to call it (required)")},
-	{"compression", 0, "LEVEL", "zstd level, 1 to 19", .fallback = "1"},
+	{OPT_COMPRESSION},
 	{OPT_TAG},
 	{0},
 };

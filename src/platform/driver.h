@@ -15,6 +15,7 @@
 #include "base/progress.h"
 #include "repo/point.h"
 #include "repo/repo.h"
+#include "repo/session.h"
 
 struct platform;
 
@@ -56,7 +57,7 @@ struct protect {
 	uint64_t scratch_reserve; /* bytes to keep free there; 0: the default */
 	bool full;		  /* do not trust change tracking this time */
 	const char *self;	  /* path of the program that has the freeze guard; NULL: none */
-	int level;		  /* compression; 0: the default */
+	struct session_options packing; /* zero members: the defaults */
 	struct repo *repo;
 	const struct point_list *history;
 	struct point *point; /* tags are in; the rest is filled in, and it is committed */

@@ -32,17 +32,27 @@ class Chaos:
         self.ended = {}
 
     def content(self, seed):
-        """Much in common with others, much of its own."""
-        return images.noise(MIB, seed % 5) + images.noise(MIB // 2, 1000 + seed)
+        """Much in common with others, much of its own; every other one is a disk, changed a little here and there."""
+        if seed % 2:
+            return images.noise(MIB, seed % 5) + images.noise(MIB // 2, 1000 + seed)
+        disk = bytearray(images.noise(MIB, 100 + seed % 3))
+        for at in range(seed * 1000 % 50000, MIB - 20, 50000):
+            disk[at:at + 20] = images.noise(20, seed)
+        return bytes(disk)
+
+    def write(self):
+        path = self.repo.folder / f"in-{self.number}"
+        path.write_bytes(self.content(self.number))
+        if self.number % 2 == 0:
+            return self.repo.start("protect", "disk", str(path), "--name", f"d{self.number % 3}", "--delta", "on")
+        with open(path, "rb") as f:
+            return self.repo.start("protect", "stdin", "--name", f"s{self.number}", stdin=f)
 
     def start(self):
         self.number += 1
         what = self.rnd.choice(["write", "write", "write", "collect", "collect", "verify", "delete", "repair"])
         if what == "write":
-            path = self.repo.folder / f"in-{self.number}"
-            path.write_bytes(self.content(self.number))
-            with open(path, "rb") as f:
-                run = self.repo.start("protect", "stdin", "--name", f"s{self.number}", stdin=f)
+            run = self.write()
         elif what == "collect":
             run = self.repo.start("target", "collect", "--dead-after", "1s", "--waste", "10")
         elif what == "repair":
@@ -111,6 +121,7 @@ class Chaos:
         self.repo.collect("--dead-after", "1s", "--waste", "1")
         assert len(self.promised) > 3 and set(self.promised) <= {p.id for p in self.repo.points()}
         for point in sorted(self.promised):
-            assert self.repo.run("checkpoint", "cat", point, "stdin").out == self.content(self.promised[point]), point
+            seed = self.promised[point]
+            assert self.repo.run("checkpoint", "cat", point, "stdin" if seed % 2 else "disk").out == self.content(seed), point
         # Killed after its commit, or before its answer was read: there, and whole.
         assert self.repo.run("checkpoint", "verify", "--all").json["damaged_checkpoints"] == 0

@@ -53,6 +53,7 @@ def test_help_of_everything(hf):
     (["protect", "domain", "a", "--freeze-timeout", "0s"], ["--consistency off"]),
     (["protect", "domain", "a", "--scratch-reserve", "much"], ["--scratch-reserve", "'much'", "512MiB"]),
     (["protect", "domain", "a", "--compression", "20"], ["--compression", "'20'", "19"]),
+    (["protect", "disk", "a", "--delta", "maybe"], ["--delta", "'maybe'", "auto, on, off"]),
     (["protect", "domain", "a", "--tag", "novalue"], ["--tag", "'novalue'", "KEY=VALUE"]),
     (["completion", "tcsh"], ["'tcsh'", "bash"]),
 ], ids=lambda v: "_".join(v).replace("/", "") if isinstance(v, list) else None)

@@ -352,7 +352,6 @@ static int run(struct live *l, uint64_t started_us, struct err *e)
 
 static int with_plan(struct live *l, virDomainPtr dom, struct err *e)
 {
-	struct session_options o = {.level = l->job->level};
 	uint64_t started_us = clock_mono_us();
 	AUTO_FREE char *platform = xasprintf("%s %s", l->lv->host, l->lv->uri);
 
@@ -361,7 +360,7 @@ static int with_plan(struct live *l, virDomainPtr dom, struct err *e)
 		return -1;
 	if (lv_plan_make(l->job, l->info, dom, virDomainIsActive(dom) == 1, l->plan, e) < 0)
 		return -1;
-	l->s = session_begin(l->job->repo, &o, e);
+	l->s = session_begin(l->job->repo, &l->job->packing, e);
 	if (!l->s)
 		return -1;
 	l->res =
