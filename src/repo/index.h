@@ -107,8 +107,9 @@ void index_marks_free(struct index_marks *m);
 struct index_marked {
 	bool first;	/* no place was marked before */
 	size_t places;	/* that hold all of it */
-	size_t n_bases; /* of deltas that were not marked before: no more than there is room for */
+	size_t n_bases; /* of deltas that were not marked before */
 	struct block_id bases[INDEX_PLACES];
+	bool more; /* there are more of these, not marked yet: call again */
 };
 /* Mark all places of a block, with `full` only those that are no deltas. ERR_NOENT: a run was
  * merged away meanwhile, begin again after a refresh. */

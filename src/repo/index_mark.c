@@ -43,14 +43,19 @@ struct mark_search {
 	struct index_marked *ret;
 };
 
-static void note_base(struct index_marked *ret, const struct block_id *base)
+/* False: there is no room for it. */
+static bool note_base(struct index_marked *ret, const struct block_id *base)
 {
 	for (size_t i = 0; i < ret->n_bases; i++) {
 		if (block_id_equal(&ret->bases[i], base))
-			return;
+			return true;
 	}
-	if (ret->n_bases < INDEX_PLACES)
-		ret->bases[ret->n_bases++] = *base;
+	if (ret->n_bases == INDEX_PLACES) {
+		ret->more = true;
+		return false;
+	}
+	ret->bases[ret->n_bases++] = *base;
+	return true;
 }
 
 static void hit_mark(struct search *s, const struct index_run *ir, uint64_t entry,
@@ -66,9 +71,8 @@ static void hit_mark(struct search *s, const struct index_run *ir, uint64_t entr
 		return;
 	if (ms->bits[entry / 8] & bit)
 		ms->marked = true;
-	else if (r->encoding == BLOCK_DELTA)
-		note_base(ms->ret, &r->base);
-	ms->bits[entry / 8] |= bit;
+	else if (r->encoding != BLOCK_DELTA || note_base(ms->ret, &r->base))
+		ms->bits[entry / 8] |= bit;
 }
 
 int index_mark(struct index_marks *m, const struct block_id *id, bool full,

@@ -13,23 +13,35 @@ struct marker {
 	const struct cancel *cancel;
 };
 
-/* With a delta its base is needed, as a whole. */
+/* With a delta its base is needed, as a whole. *whole counts places that hold all of it. */
+static int mark_bases(struct marker *m, const struct index_marked *block, size_t *whole,
+		      struct err *e)
+{
+	struct index_marked base;
+
+	for (size_t i = 0; i < block->n_bases; i++) {
+		if (index_mark(m->marks, &block->bases[i], true, &base, e) < 0)
+			return -1;
+		*whole += base.places;
+	}
+	return 0;
+}
+
 static int mark_id(struct marker *m, const struct block_id *id, bool *ret_first, struct err *e)
 {
-	struct index_marked block, base;
+	struct index_marked block = {.more = true};
 	char hex[HASH_TEXT];
-	size_t whole;
+	size_t whole = 0;
 
-	if (index_mark(m->marks, id, false, &block, e) < 0)
-		return -1;
-	*ret_first = block.first;
-	whole = block.places;
-	for (size_t i = 0; i < block.n_bases; i++) {
-		if (index_mark(m->marks, &block.bases[i], true, &base, e) < 0)
+	for (bool again = false; block.more; again = true) {
+		if (index_mark(m->marks, id, false, &block, e) < 0 ||
+		    mark_bases(m, &block, &whole, e) < 0)
 			return -1;
-		whole += base.places;
+		whole += block.places;
+		if (!again)
+			*ret_first = block.first;
 	}
-	return whole || !block.first
+	return whole || !*ret_first
 		       ? 0
 		       : err_set(e, ERR_CORRUPT, "block %s is missing: no index run knows %s",
 				 hex_encode(id->b, 8, hex),

@@ -429,13 +429,55 @@ static void test_both_a_delta_and_whole(void **state)
 	}
 }
 
+/* A block that is a delta in many places, of another base in each: whatever place somebody counts
+ * on is kept whole. */
+static void test_many_places(void **state)
+{
+	enum { PLACES = 2 * INDEX_PLACES + 1 };
+	static const struct collect_options o = {.waste_percent = 100};
+	struct bench *b = *state;
+	uint8_t *d = b->disk.data;
+	struct collect_result result;
+	struct block_id id = {0};
+	struct tree_edit *te;
+	struct uuid last;
+
+	b->disk.size = BLOCK;
+	for (size_t i = 1; i <= PLACES; i++) {
+		AUTO(point) p = point_new();
+		struct block_id base;
+		struct writer w;
+
+		memcpy(d + i * BLOCK, d, BLOCK);
+		change(b, i, 1);
+		OK(writer_begin(&w, b->r, NULL, e));
+		base = put_whole(&w, d + i * BLOCK);
+		OK(session_publish(w.s, e)); /* the base in a pack of its own */
+		id = put_delta(&w, &base, d + i * BLOCK, d);
+		te = OK_PTR(tree_edit_new(NULL, BLOCK, w.fetch, w.codec, session_put_node, w.s, e));
+		OK(tree_edit_set(te, 0, &id, e));
+		OK(tree_edit_finish(
+			te,
+			&point_add_disk(point_add_resource(p, "disk", "/d", "d", "h"), "vda")->tree,
+			e));
+		tree_edit_free(te);
+		OK(session_commit(w.s, p, e));
+		writer_end(&w);
+		last = p->id;
+	}
+	OK(collect_run(b->r, &o, &result, e));
+	assert_int_equal(result.dropped, 0);
+	assert_int_equal(look(b->store).deltas, PLACES);
+	assert_is(b, &last, &b->disk);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, up, down)
 	const struct CMUnitTest tests[] = {
 		T(test_little_changes),		T(test_when_not),	  T(test_in_vain),
 		T(test_the_base_is_condemned),	T(test_the_base_is_gone), T(test_collected),
-		T(test_both_a_delta_and_whole),
+		T(test_both_a_delta_and_whole), T(test_many_places),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
