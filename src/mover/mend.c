@@ -114,7 +114,6 @@ static int mend_each(struct mending *g, struct patient *v, struct err *e)
 }
 
 struct rescue {
-	struct repo *repo;
 	struct session *session;
 	struct fetch *fetch;
 	struct codec *codec;
@@ -128,16 +127,13 @@ struct rescue {
  */
 static int rescue(struct rescue *r, const struct block_id *id, struct err *e)
 {
-	struct location places[INDEX_PLACES];
 	enum block_encoding encoding;
 	enum block_kind kind;
-	size_t n, len;
+	size_t len;
+	int found = fetch_any(r->fetch, id, &kind, r->content, BLOCK_MAX, &len, e);
 
-	if (index_find(repo_index(r->repo), id, NULL, false, places, &n, e) < 0)
-		return -1;
-	kind = n ? places[0].at.kind : BLOCK_DATA;
-	if (n == 0 || fetch_block(r->fetch, kind, id, r->content, BLOCK_MAX, &len, NULL) < 0)
-		return 0;
+	if (found <= 0)
+		return found;
 	len = codec_encode(r->codec, r->content, len, r->payload, &encoding);
 	return session_put(r->session, kind, id, encoding,
 			   encoding == BLOCK_RAW ? r->content : r->payload, len, NULL, e);
@@ -151,7 +147,7 @@ static int rescue_all(struct mending *g, struct err *e)
 	AUTO(codec) c = codec_new(repo_keys(g->m->repo), CODEC_LEVEL);
 	AUTO_FREE uint8_t *content = xmalloc(BLOCK_MAX);
 	AUTO_FREE uint8_t *payload = xmalloc(BLOCK_MAX);
-	struct rescue r = {g->m->repo, s, f, c, content, payload};
+	struct rescue r = {s, f, c, content, payload};
 
 	if (!s)
 		return -1;

@@ -134,13 +134,10 @@ static int has_place(void *arg, struct err *e)
  * the run that named it. */
 static int is_saved(struct looking *l, const struct block_id *id, struct err *e)
 {
-	struct location places[INDEX_PLACES];
-	size_t n, len;
+	enum block_kind kind;
+	size_t len;
 
-	if (index_find(repo_index(l->repo), id, NULL, false, places, &n, e) < 0)
-		return -1;
-	return n &&
-	       fetch_block(l->fetch, places[0].at.kind, id, l->block, BLOCK_MAX, &len, NULL) == 0;
+	return fetch_any(l->fetch, id, &kind, l->block, BLOCK_MAX, &len, e);
 }
 
 static int is_lost(struct looking *l, const struct block_id *id, struct err *e)

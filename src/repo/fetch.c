@@ -272,6 +272,20 @@ int fetch_block(struct fetch *f, enum block_kind kind, const struct block_id *id
 	return -1;
 }
 
+int fetch_any(struct fetch *f, const struct block_id *id, enum block_kind *ret_kind, void *out,
+	      size_t cap, size_t *ret_len, struct err *e)
+{
+	struct location places[INDEX_PLACES];
+	size_t n;
+
+	if (index_find(repo_index(f->repo), id, NULL, false, places, &n, e) < 0)
+		return -1;
+	if (n == 0)
+		return 0;
+	*ret_kind = places[0].at.kind;
+	return fetch_block(f, *ret_kind, id, out, cap, ret_len, NULL) == 0;
+}
+
 struct locating {
 	struct fetch *f;
 	const struct block_id *id;

@@ -47,6 +47,10 @@ void fetch_free(struct fetch *f);
  */
 int fetch_block(struct fetch *f, enum block_kind kind, const struct block_id *id, void *out,
 		size_t cap, size_t *ret_len, struct err *e);
+/* The same of a block or node that somebody knows a place of, with its kind. 1; 0: it cannot be
+ * had; -1. */
+int fetch_any(struct fetch *f, const struct block_id *id, enum block_kind *ret_kind, void *out,
+	      size_t cap, size_t *ret_len, struct err *e);
 /* Where a block lies; ERR_CORRUPT when nobody knows. */
 int fetch_locate(struct fetch *f, const struct block_id *id, struct location *ret_l, struct err *e);
 /* Bytes of a pack that are rather read in vain than sought over. */

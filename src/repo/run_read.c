@@ -80,42 +80,44 @@ static void *read_list(struct run *r, uint64_t *at, uint64_t n, size_t size, str
 	return list;
 }
 
+/* A number of each group. */
+static uint64_t *read_numbers(struct run *r, uint64_t *at, uint64_t (*get)(const uint8_t *),
+			      struct err *e)
+{
+	AUTO_FREE uint8_t *raw = read_list(r, at, r->n_groups, 8, e);
+	uint64_t *numbers;
+
+	if (!raw)
+		return NULL;
+	numbers = xcalloc(r->n_groups, sizeof(*numbers));
+	for (uint64_t i = 0; i < r->n_groups; i++)
+		numbers[i] = get(raw + 8 * i);
+	return numbers;
+}
+
 static int read_fences(struct run *r, uint64_t *at, struct err *e)
 {
-	uint8_t *raw;
-
 	r->n_groups = DIV_UP(r->n, r->group);
-	raw = read_list(r, at, r->n_groups, 8, e);
-	if (!raw)
-		return -1;
-	r->fences = xcalloc(r->n_groups, sizeof(*r->fences));
-	for (uint64_t i = 0; i < r->n_groups; i++)
-		r->fences[i] = get_be64(raw + 8 * i);
-	free(raw);
-	return 0;
+	r->fences = read_numbers(r, at, get_be64, e);
+	return r->fences ? 0 : -1;
 }
 
 /* How many bases there are before each group's. */
 static int read_bases_before(struct run *r, uint64_t *at, struct err *e)
 {
 	uint64_t last = 0;
-	uint8_t *raw;
 
 	if (r->n_bases == 0)
 		return 0;
-	raw = read_list(r, at, r->n_groups, 8, e);
-	if (!raw)
+	r->bases_before = read_numbers(r, at, get_le64, e);
+	if (!r->bases_before)
 		return -1;
-	r->bases_before = xcalloc(r->n_groups, sizeof(*r->bases_before));
 	for (uint64_t i = 0; i < r->n_groups; i++) {
-		r->bases_before[i] = get_le64(raw + 8 * i);
 		if (r->bases_before[i] < last || r->bases_before[i] > r->n_bases)
-			last = UINT64_MAX;
-		last = MAX(last, r->bases_before[i]);
+			return err_set(e, ERR_CORRUPT, "the bases of an index run are damaged");
+		last = r->bases_before[i];
 	}
-	free(raw);
-	return last == UINT64_MAX ? err_set(e, ERR_CORRUPT, "the bases of an index run are damaged")
-				  : 0;
+	return 0;
 }
 
 /* The fixed head of the body, checked against the body's length before anything is allocated. */

@@ -306,6 +306,13 @@ uint64_t session_stored(const struct session *s)
 
 /* ---- blocks ---- */
 
+/* Does the index know a place of it that is sure to stay for this session? 1, 0, -1. */
+static int counts(struct session *s, const struct block_id *id, struct location *ret_l,
+		  struct err *e)
+{
+	return index_counts(repo_index(s->repo), id, &s->condemned, s->presence, false, ret_l, e);
+}
+
 int session_knows(struct session *s, const struct block_id *id, struct err *e)
 {
 	struct location place;
@@ -316,15 +323,14 @@ int session_knows(struct session *s, const struct block_id *id, struct err *e)
 	pthread_rwlock_unlock(&s->ids_lock);
 	if (pending)
 		return 1;
-	return index_counts(repo_index(s->repo), id, &s->condemned, s->presence, false, &place, e);
+	return counts(s, id, &place, e);
 }
 
 int session_base(struct session *s, const struct block_id *id, struct block_id *ret_base,
 		 struct err *e)
 {
 	struct location place;
-	int rc =
-		index_counts(repo_index(s->repo), id, &s->condemned, s->presence, false, &place, e);
+	int rc = counts(s, id, &place, e);
 
 	if (rc > 0)
 		*ret_base = place.at.encoding == BLOCK_DELTA ? place.at.base : *id;

@@ -194,31 +194,27 @@ static void test_in_vain(void **state)
 	assert_true(then < first + 30);
 }
 
-/* The name of the pack of the base of the first delta. */
-static int pack_of_base(void *arg, const struct location *l, bool marked, struct err *e)
+/* The only delta there is. */
+static int note_delta(void *arg, const struct location *l, bool marked, struct err *e)
 {
-	struct location *base = arg;
-
 	(void)marked;
 	(void)e;
-	if (l->at.encoding == BLOCK_DELTA && !base[0].at.stored) {
-		base[1] = *l;
-		base[0].at.stored = 1;
-	}
+	if (l->at.encoding == BLOCK_DELTA)
+		*(struct location *)arg = *l;
 	return 0;
 }
 
-/* base[0] is where the base lies, base[1] the delta. */
-static void find_base(struct repo *r, struct location base[2])
+/* Where it lies, and where its base does. */
+static void find_delta(struct repo *r, struct location *ret_delta, struct location *ret_base)
 {
 	AUTO(index_marks) m = NULL;
 
 	OK(index_refresh(repo_index(r), e));
 	m = index_marks_new(repo_index(r));
-	base[0].at.stored = 0;
-	OK(index_marks_each(m, pack_of_base, base, e));
+	OK(index_marks_each(m, note_delta, ret_delta, e));
 	assert_int_equal(
-		index_counts(repo_index(r), &base[1].at.base, NULL, NULL, true, &base[0], NULL), 1);
+		index_counts(repo_index(r), &ret_delta->at.base, NULL, NULL, true, ret_base, NULL),
+		1);
 }
 
 /* A delta whose base is about to go is not known: who needs it stores it anew. */
@@ -227,24 +223,24 @@ static void test_the_base_is_condemned(void **state)
 	struct bench *b = *state;
 	struct uuid one = backup(b, NULL), two;
 	struct pack_set set = {0};
-	struct location base[2];
+	struct location delta, base;
 	struct block_id id;
 
 	change(b, 0, 1);
 	two = backup(b, &one);
-	find_base(b->r, base);
-	pack_set_add(&set, base[0].pack);
+	find_delta(b->r, &delta, &base);
+	pack_set_add(&set, base.pack);
 	{
 		AUTO(session) before = OK_PTR(session_begin(b->r, NULL, e));
 		AUTO(session) after = NULL;
 
 		OK(epoch_publish(b->r, &set, e));
 		after = OK_PTR(session_begin(b->r, NULL, e));
-		assert_int_equal(session_knows(before, &base[1].at.id, NULL), 1);
-		assert_int_equal(session_base(before, &base[1].at.id, &id, NULL), 1);
-		assert_true(block_id_equal(&id, &base[1].at.base));
-		assert_int_equal(session_knows(after, &base[1].at.id, NULL), 0);
-		assert_int_equal(session_base(after, &base[1].at.id, &id, NULL), 0);
+		assert_int_equal(session_knows(before, &delta.at.id, NULL), 1);
+		assert_int_equal(session_base(before, &delta.at.id, &id, NULL), 1);
+		assert_true(block_id_equal(&id, &delta.at.base));
+		assert_int_equal(session_knows(after, &delta.at.id, NULL), 0);
+		assert_int_equal(session_base(after, &delta.at.id, &id, NULL), 0);
 	}
 	pack_set_done(&set);
 	/* Both checkpoints stay what they are when the pack is gone. */
@@ -265,19 +261,18 @@ static void test_the_base_is_gone(void **state)
 	struct bench *b = *state;
 	struct uuid one = backup(b, NULL);
 	AUTO(presence) packs = presence_new(b->store);
-	struct location base[2], place;
+	struct location delta, base, place;
 	char key[STORE_KEY_MAX];
 
 	change(b, 0, 1);
 	backup(b, &one);
-	find_base(b->r, base);
-	pack_key_name(base[0].pack, key);
+	find_delta(b->r, &delta, &base);
+	pack_key_name(base.pack, key);
 	OK(store_remove(b->store, key, e));
 	assert_int_equal(
-		index_counts(repo_index(b->r), &base[1].at.id, NULL, NULL, false, &place, NULL), 1);
+		index_counts(repo_index(b->r), &delta.at.id, NULL, NULL, false, &place, NULL), 1);
 	assert_int_equal(
-		index_counts(repo_index(b->r), &base[1].at.id, NULL, packs, false, &place, NULL),
-		0);
+		index_counts(repo_index(b->r), &delta.at.id, NULL, packs, false, &place, NULL), 0);
 }
 
 /* Checkpoints come and go; the last one stays whole, and what nobody needs goes. */
@@ -306,27 +301,17 @@ static void test_collected(void **state)
 	assert_true(most >= 10);
 }
 
-static struct block_id put_whole(struct writer *w, const uint8_t *data)
+/* Commit a disk of these blocks. */
+static void commit_blocks(struct writer *w, const struct block_id *ids, size_t n, struct point *p)
 {
-	struct block_id id;
+	struct point_resource *res = point_add_resource(p, "disk", "/d", "d", "host");
+	AUTO(tree_edit)
+	te = OK_PTR(tree_edit_new(NULL, n * BLOCK, w->fetch, w->codec, session_put_node, w->s, e));
 
-	codec_id(w->codec, BLOCK_DATA, data, BLOCK, &id);
-	OK(session_put(w->s, BLOCK_DATA, &id, BLOCK_RAW, data, BLOCK, NULL, e));
-	return id;
-}
-
-static struct block_id put_delta(struct writer *w, const struct block_id *base,
-				 const uint8_t *base_data, const uint8_t *data)
-{
-	AUTO_FREE uint8_t *out = xmalloc(BLOCK);
-	struct block_id id;
-	size_t len;
-
-	codec_id(w->codec, BLOCK_DATA, data, BLOCK, &id);
-	len = codec_delta(w->codec, base, base_data, BLOCK, data, BLOCK, out, BLOCK);
-	assert_true(len > 0 && len < 1000);
-	OK(session_put(w->s, BLOCK_DATA, &id, BLOCK_DELTA, out, len, NULL, e));
-	return id;
+	for (uint64_t i = 0; i < n; i++)
+		OK(tree_edit_set(te, i, &ids[i], e));
+	OK(tree_edit_finish(te, &point_add_disk(res, "vda")->tree, e));
+	OK(session_commit(w->s, p, e));
 }
 
 static int note_pack(void *arg, const char *key, uint64_t size, struct err *e)
@@ -385,7 +370,6 @@ static void test_both_a_delta_and_whole(void **state)
 	const uint8_t *d = b->disk.data;
 	AUTO(point) p = point_new();
 	struct block_id ids[3];
-	struct tree_edit *te;
 	struct writer w;
 
 	memcpy(b->disk.data + BLOCK, d, BLOCK);
@@ -393,32 +377,20 @@ static void test_both_a_delta_and_whole(void **state)
 	change(b, 1, 1);
 	change(b, 2, 1);
 	b->disk.size = 3 * BLOCK;
-	for (int round = 0; round < 2; round++) {
+	{
 		AUTO(point) other = point_new();
 
 		OK(writer_begin(&w, b->r, NULL, e));
-		if (round == 0) {
-			ids[0] = put_whole(&w, d);
-			ids[1] = put_delta(&w, &ids[0], d, d + BLOCK);
-			OK(session_commit(w.s, other, e));
-		} else {
-			put_whole(&w, d + BLOCK);
-			ids[2] = put_delta(&w, &ids[1], d + BLOCK, d + 2 * BLOCK);
-			te = OK_PTR(tree_edit_new(NULL, b->disk.size, w.fetch, w.codec,
-						  session_put_node, w.s, e));
-			for (uint64_t i = 0; i < 3; i++)
-				OK(tree_edit_set(te, i, &ids[i], e));
-			OK(tree_edit_finish(
-				te,
-				&point_add_disk(point_add_resource(p, "disk", "/d", "d", "h"),
-						"vda")
-					 ->tree,
-				e));
-			tree_edit_free(te);
-			OK(session_commit(w.s, p, e));
-		}
+		ids[0] = writer_put_whole(&w, d);
+		ids[1] = writer_put_delta(&w, &ids[0], d, d + BLOCK);
+		OK(session_commit(w.s, other, e));
 		writer_end(&w);
 	}
+	OK(writer_begin(&w, b->r, NULL, e));
+	writer_put_whole(&w, d + BLOCK);
+	ids[2] = writer_put_delta(&w, &ids[1], d + BLOCK, d + 2 * BLOCK);
+	commit_blocks(&w, ids, 3, p);
+	writer_end(&w);
 	for (int i = 0; i < 4; i++) {
 		if (i % 2)
 			rewrite_all(b);
@@ -438,30 +410,21 @@ static void test_many_places(void **state)
 	struct bench *b = *state;
 	uint8_t *d = b->disk.data;
 	struct collect_result result;
-	struct block_id id = {0};
-	struct tree_edit *te;
 	struct uuid last;
 
 	b->disk.size = BLOCK;
 	for (size_t i = 1; i <= PLACES; i++) {
 		AUTO(point) p = point_new();
-		struct block_id base;
+		struct block_id base, id;
 		struct writer w;
 
 		memcpy(d + i * BLOCK, d, BLOCK);
 		change(b, i, 1);
 		OK(writer_begin(&w, b->r, NULL, e));
-		base = put_whole(&w, d + i * BLOCK);
+		base = writer_put_whole(&w, d + i * BLOCK);
 		OK(session_publish(w.s, e)); /* the base in a pack of its own */
-		id = put_delta(&w, &base, d + i * BLOCK, d);
-		te = OK_PTR(tree_edit_new(NULL, BLOCK, w.fetch, w.codec, session_put_node, w.s, e));
-		OK(tree_edit_set(te, 0, &id, e));
-		OK(tree_edit_finish(
-			te,
-			&point_add_disk(point_add_resource(p, "disk", "/d", "d", "h"), "vda")->tree,
-			e));
-		tree_edit_free(te);
-		OK(session_commit(w.s, p, e));
+		id = writer_put_delta(&w, &base, d + i * BLOCK, d);
+		commit_blocks(&w, &id, 1, p);
 		writer_end(&w);
 		last = p->id;
 	}

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
-#include <zstd.h>
 
 #include "base/fio.h"
 #include "mem_sink.h"
@@ -199,26 +198,6 @@ static void test_to_a_file(void **state)
 
 /* ---- deltas ---- */
 
-/* Store `data` as what differs from `base`. */
-static void put_delta(struct writer *w, const uint8_t *data, const struct block_id *base_id,
-		      const uint8_t *base, struct block_id *ret_id)
-{
-	size_t cap = ZSTD_compressBound(BLOCK), len;
-	AUTO_FREE uint8_t *payload = xmalloc(HASH_BYTES + cap);
-	ZSTD_CCtx *c = ZSTD_createCCtx();
-
-	assert_non_null(c);
-	ZSTD_CCtx_refPrefix(c, base, BLOCK);
-	memcpy(payload, base_id->b, HASH_BYTES);
-	len = ZSTD_compress2(c, payload + HASH_BYTES, cap, data, BLOCK);
-	ZSTD_freeCCtx(c);
-	assert_false(ZSTD_isError(len));
-	/* Noise: only the base makes it small. */
-	assert_true(len < BLOCK / 10);
-	codec_id(w->codec, BLOCK_DATA, data, BLOCK, ret_id);
-	OK(session_put(w->s, BLOCK_DATA, ret_id, BLOCK_DELTA, payload, HASH_BYTES + len, NULL, e));
-}
-
 static void test_deltas(void **state)
 {
 	AUTO(point) p = point_new();
@@ -240,7 +219,7 @@ static void test_deltas(void **state)
 
 		memcpy(at, b.disk.data, BLOCK);
 		put_le64(at + i * 100, i);
-		put_delta(&w, at, &base, b.disk.data, &id);
+		id = writer_put_delta(&w, &base, b.disk.data, at);
 		OK(tree_edit_set(te, i, &id, e));
 	}
 	OK(tree_edit_finish(te, &b.tree, e));

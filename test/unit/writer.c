@@ -50,6 +50,30 @@ int writer_put(struct writer *w, const void *data, size_t n, struct block_id *re
 	return put_after(w, &none, data, n, ret_id, e);
 }
 
+struct block_id writer_put_whole(struct writer *w, const uint8_t *data)
+{
+	struct block_id id;
+
+	codec_id(w->codec, BLOCK_DATA, data, BLOCK, &id);
+	OK(session_put(w->s, BLOCK_DATA, &id, BLOCK_RAW, data, BLOCK, NULL, e));
+	return id;
+}
+
+struct block_id writer_put_delta(struct writer *w, const struct block_id *base_id,
+				 const uint8_t *base, const uint8_t *data)
+{
+	AUTO_FREE uint8_t *out = xmalloc(BLOCK);
+	struct block_id id;
+	size_t len;
+
+	codec_id(w->codec, BLOCK_DATA, data, BLOCK, &id);
+	len = codec_delta(w->codec, base_id, base, BLOCK, data, BLOCK, out, BLOCK);
+	/* Noise: only the base makes it small. */
+	assert_true(len > 0 && len < 1000);
+	OK(session_put(w->s, BLOCK_DATA, &id, BLOCK_DELTA, out, len, NULL, e));
+	return id;
+}
+
 void disk_make(struct disk *d, struct random *rnd, size_t blocks)
 {
 	*d = (struct disk){xcalloc(blocks, BLOCK), blocks * BLOCK};

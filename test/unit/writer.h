@@ -25,6 +25,11 @@ void writer_end(struct writer *w);
 int writer_put(struct writer *w, const void *data, size_t n, struct block_id *ret_id,
 	       struct err *e);
 
+/* Store one block of BLOCK bytes, known or not: as a whole, or as a delta of another. */
+struct block_id writer_put_whole(struct writer *w, const uint8_t *data);
+struct block_id writer_put_delta(struct writer *w, const struct block_id *base_id,
+				 const uint8_t *base, const uint8_t *data);
+
 /* A disk as it should be. */
 struct disk {
 	uint8_t *data;
