@@ -6,8 +6,7 @@
 #include "base/clock.h"
 #include "base/human.h"
 #include "cmd/cli.h"
-#include "mover/restore.h"
-#include "mover/structure.h"
+#include "mover/verify.h"
 
 /* ---- list, show ---- */
 
@@ -227,78 +226,49 @@ struct verifying {
 	size_t n;
 	struct presence *packs; /* --structure; else NULL */
 	json_t *findings;
-	uint64_t damaged, hurt; /* ranges, and checkpoints with any */
-	/* what is looked at: */
-	const struct point *point;
-	const struct point_resource *resource;
-	const char *what; /* disk or item */
+	const struct point *last; /* that was found damaged */
+	uint64_t damaged, hurt;	  /* ranges, and checkpoints with any */
 };
 
-static int on_damage(void *arg, uint64_t offset, uint64_t len, const struct err *why)
+static void on_damage(void *arg, const struct point *p, const struct point_resource *r,
+		      const char *what, uint64_t offset, uint64_t len, const char *why)
 {
 	struct verifying *v = arg;
 	char id[UUID_TEXT], text[1024];
 
+	v->hurt += v->last != p;
+	v->last = p;
 	v->damaged++;
-	uuid_text(&v->point->id, id);
-	json_array_append_new(v->findings, json_pack("{s:s,s:s,s:s,s:I,s:I,s:s}", "checkpoint", id,
-						     "resource", v->resource->name, "disk", v->what,
-						     "offset", (json_int_t)offset, "length",
-						     (json_int_t)len, "message", why->msg));
+	uuid_text(&p->id, id);
+	json_array_append_new(v->findings,
+			      json_pack("{s:s,s:s,s:s,s:I,s:I,s:s}", "checkpoint", id, "resource",
+					r->name, "disk", what, "offset", (json_int_t)offset,
+					"length", (json_int_t)len, "message", why));
 	id[8] = 0;
 	snprintf(text, sizeof(text), "checkpoint %s, %s, %s: %llu bytes at %llu are damaged: %s",
-		 id, v->resource->name, v->what, (unsigned long long)len,
-		 (unsigned long long)offset, why->msg);
+		 id, r->name, what, (unsigned long long)len, (unsigned long long)offset, why);
 	cli_note(v->c, LOG_LEVEL_ERROR, text);
-	return 0;
 }
 
-static int verify_tree(struct verifying *v, const struct tree *t, struct err *e)
+static int verify_all(struct verifying *v, struct err *e)
 {
-	struct structure s = {v->c->repo,    t,		v->packs, &v->c->progress,
-			      &v->c->cancel, on_damage, v};
-	AUTO(sink) sink = sink_null_open();
-	struct restore r = {v->c->repo, t, sink, &v->c->progress, &v->c->cancel, on_damage, v};
-
-	return v->packs ? structure_check(&s, e) : restore_run(&r, e);
-}
-
-static int verify_point(struct verifying *v, const struct point *p, struct err *e)
-{
-	int rc = 0;
-
-	v->point = p;
-	for (size_t i = 0; i < p->n_resources && rc == 0; i++) {
-		const struct point_resource *r = v->resource = &p->resources[i];
-
-		for (size_t k = 0; k < r->n_items && rc == 0; k++) {
-			v->what = r->items[k].name;
-			rc = verify_tree(v, &r->items[k].tree, e);
-		}
-		for (size_t k = 0; k < r->n_disks && rc == 0; k++) {
-			v->what = r->disks[k].name;
-			rc = verify_tree(v, &r->disks[k].tree, e);
-		}
-	}
-	return rc;
-}
-
-static int verify_each(struct verifying *v, struct err *e)
-{
+	const struct verify job = {.repo = v->c->repo,
+				   .points = v->v,
+				   .n = v->n,
+				   .packs = v->packs,
+				   .progress = &v->c->progress,
+				   .cancel = &v->c->cancel,
+				   .damage = on_damage,
+				   .arg = v};
 	struct progress_bar *bar;
 	uint64_t total = 0;
-	int rc = 0;
+	int rc;
 
 	for (size_t i = 0; i < v->n; i++)
 		total += v->v[i]->stats.content;
 	atomic_store(&v->c->progress.total, total);
 	bar = progress_begin(v->c, "verify", false);
-	for (size_t i = 0; i < v->n && rc == 0; i++) {
-		uint64_t before = v->damaged;
-
-		rc = verify_point(v, v->v[i], e);
-		v->hurt += v->damaged > before;
-	}
+	rc = verify_run(&job, e);
 	progress_end(bar);
 	return rc;
 }
@@ -327,7 +297,7 @@ static int verify_chosen(struct verifying *v, const struct point_list *l, struct
 		return -1;
 	if (parsed_flag(&v->c->p, "structure"))
 		v->packs = presence_new(v->c->store);
-	if (verify_each(v, e) < 0)
+	if (verify_all(v, e) < 0)
 		return -1;
 	if (parsed_flag(&v->c->p, "all"))
 		v->hurt += l->n_damaged;

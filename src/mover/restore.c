@@ -76,14 +76,15 @@ static void stop(void *arg)
 }
 
 /* Report damage; 0 to go on. */
-static int damaged(struct restoring *r, uint64_t offset, uint64_t len, struct err *why)
+static int damaged(struct restoring *r, const struct block_id *id, uint64_t offset, uint64_t len,
+		   const struct err *why)
 {
 	int rc = -1;
 
 	/* An ordered sink has no way to leave something out. */
 	if (r->job->damage && why->kind == ERR_CORRUPT && !r->job->sink->ordered) {
 		pthread_mutex_lock(&r->damage_lock);
-		rc = r->job->damage(r->job->arg, offset, len, why);
+		rc = r->job->damage(r->job->arg, id, offset, len, why);
 		pthread_mutex_unlock(&r->damage_lock);
 	}
 	return rc;
@@ -180,6 +181,23 @@ static int plan_piece(struct planner *p, const struct piece *x, struct err *e)
 	return 0;
 }
 
+/* What cannot be had is left out, if whoever wants it agrees; with `id` NULL it is a node. */
+static int plan_without(struct planner *p, const struct block_id *id, const struct tree_piece *tp,
+			const struct err *why, struct err *e)
+{
+	uint64_t size = p->r->job->tree->size, len = MIN(tp->len, size - MIN(tp->offset, size));
+
+	if (damaged(p->r, id, tp->offset, len, why) < 0) {
+		if (e)
+			*e = *why;
+		return -1;
+	}
+	if (plan_zeros(p, tp->offset, e) < 0)
+		return -1;
+	p->at = MAX(p->at, tp->offset + len);
+	return flush_task(p, e);
+}
+
 static int plan_block(struct planner *p, const struct tree_piece *tp, struct err *e)
 {
 	struct piece x = {.offset = tp->offset, .len = (size_t)tp->len};
@@ -189,43 +207,42 @@ static int plan_block(struct planner *p, const struct tree_piece *tp, struct err
 		return err_set(e, ERR_LIMIT, "a block of %llu bytes", (unsigned long long)tp->len);
 	if (plan_zeros(p, tp->offset, e) < 0)
 		return -1;
-	if (fetch_locate(p->fetch, &tp->id, &x.at, &why) < 0) {
-		if (damaged(p->r, tp->offset, tp->len, &why) < 0) {
-			if (e)
-				*e = why;
-			return -1;
-		}
-		p->at = tp->offset + tp->len;
-		return flush_task(p, e);
-	}
+	if (fetch_locate(p->fetch, &tp->id, &x.at, &why) < 0)
+		return plan_without(p, &tp->id, tp, &why, e);
 	return plan_piece(p, &x, e);
+}
+
+static int plan_next(struct planner *p, struct tree_walk *walk, bool *ret_more, struct err *e)
+{
+	const struct restore *job = p->r->job;
+	struct tree_piece tp;
+	struct err why = {0};
+	int rc = tree_walk_next(walk, &tp, &why);
+
+	*ret_more = rc != 0;
+	if (rc < 0) {
+		tp = tree_walk_lost(walk);
+		return plan_without(p, NULL, &tp, &why, e);
+	}
+	if (rc == 0)
+		return 0;
+	rc = job->skip ? job->skip(job->arg, &tp.id, e) : 0;
+	return rc ? MIN(rc, 0) : plan_block(p, &tp, e);
 }
 
 static int plan(struct planner *p, struct err *e)
 {
-	const struct tree *tree = p->r->job->tree;
-	AUTO(fetch) walk_fetch = fetch_new(p->r->job->repo);
-	AUTO(tree_walk) walk = tree_walk_new(tree, walk_fetch);
-	struct tree_piece tp;
-	struct err why = {0};
-	int rc;
+	const struct restore *job = p->r->job;
+	AUTO(fetch) walk_fetch = fetch_new(job->repo);
+	AUTO(tree_walk) walk = tree_walk_new(job->tree, walk_fetch);
+	bool more = true;
 
-	for (;;) {
-		rc = tree_walk_next(walk, &tp, &why);
-		if (rc <= 0)
-			break;
-		if (plan_block(p, &tp, e) < 0 || check(p->r, e) < 0)
+	tree_walk_skip(walk, job->skip, job->arg);
+	while (more) {
+		if (plan_next(p, walk, &more, e) < 0 || check(p->r, e) < 0)
 			return -1;
 	}
-	/* Without its nodes, nothing of the rest of the content can be found. */
-	if (rc < 0 && damaged(p->r, p->at, tree->size - MIN(p->at, tree->size), &why) < 0) {
-		if (e)
-			*e = why;
-		return -1;
-	}
-	if (flush_task(p, e) < 0)
-		return -1;
-	return rc < 0 ? 0 : plan_zeros(p, tree->size, e);
+	return flush_task(p, e) < 0 ? -1 : plan_zeros(p, job->tree->size, e);
 }
 
 static int planner(void *arg, struct err *e)
@@ -306,7 +323,7 @@ static int work_data(struct worker *w, struct task *t, struct err *e)
 			t->out.len += x->len;
 			continue;
 		}
-		if (damaged(w->r, x->offset, x->len, &why) < 0) {
+		if (damaged(w->r, &x->at.at.id, x->offset, x->len, &why) < 0) {
 			if (e)
 				*e = why;
 			return -1;

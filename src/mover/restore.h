@@ -16,9 +16,10 @@
 #include "repo/repo.h"
 #include "repo/tree.h"
 
-/* A part of the content that cannot be brought back; return 0 to go on without it, -1 to give up.
- * Called by several threads, one at a time. */
-typedef int restore_damage_fn(void *arg, uint64_t offset, uint64_t len, const struct err *why);
+/* A part of the content that cannot be brought back: a block, or with NULL all below a node; return
+ * 0 to go on without it, -1 to give up. Called by several threads, one at a time. */
+typedef int restore_damage_fn(void *arg, const struct block_id *id, uint64_t offset, uint64_t len,
+			      const struct err *why);
 
 struct restore {
 	struct repo *repo;
@@ -27,6 +28,7 @@ struct restore {
 	struct progress *progress;
 	const struct cancel *cancel;
 	restore_damage_fn *damage; /* NULL: the first damage ends it */
+	tree_skip_fn *skip;	   /* asked of nodes and blocks, by one thread; NULL: nothing */
 	void *arg;
 };
 

@@ -140,8 +140,9 @@ static int is_saved(struct looking *l, const struct block_id *id, struct err *e)
 	return fetch_any(l->fetch, id, &kind, l->block, BLOCK_MAX, &len, e);
 }
 
-static int is_lost(struct looking *l, const struct block_id *id, struct err *e)
+static int is_lost(void *arg, const struct block_id *id, struct err *e)
 {
+	struct looking *l = arg;
 	struct asking a = {l, id};
 	int rc = has_place(&a, e);
 
@@ -160,94 +161,15 @@ static int is_lost(struct looking *l, const struct block_id *id, struct err *e)
 	return rc < 0 ? -1 : !rc;
 }
 
-static int look_below(struct looking *l, const struct tree *t, unsigned level,
-		      const struct block_id *id, struct err *e);
-
-/* All of it, and not just up to the first loss: the sets are to be complete. */
-static int look_at(struct looking *l, const struct tree *t, unsigned level, const struct node *node,
-		   struct err *e)
-{
-	int hurt = 0;
-
-	for (size_t i = 0; i < node->n; i++) {
-		int rc;
-
-		if (block_id_is_zero(&node->ids[i]))
-			continue;
-		rc = level ? look_below(l, t, level - 1, &node->ids[i], e)
-			   : is_lost(l, &node->ids[i], e);
-		if (rc < 0)
-			return -1;
-		hurt |= rc;
-	}
-	return hurt;
-}
-
-static int look_below(struct looking *l, const struct tree *t, unsigned level,
-		      const struct block_id *id, struct err *e)
-{
-	struct err why = {0};
-	struct node node;
-	int rc;
-
-	if (idset_has(&l->d->clean, id))
-		return 0;
-	rc = is_lost(l, id, e);
-	if (rc)
-		return rc;
-	if (node_fetch(l->fetch, t, level, id, &node, &why) < 0) {
-		if (why.kind == ERR_CORRUPT)
-			return 1;
-		if (e)
-			*e = why;
-		return -1;
-	}
-	rc = look_at(l, t, level, &node, e);
-	node_done(&node);
-	if (rc == 0)
-		idset_add(&l->d->clean, id);
-	return rc;
-}
-
-static int look_at_tree(struct looking *l, const struct tree *t, struct err *e)
-{
-	if (t->levels == 0 || block_id_is_zero(&t->root))
-		return 0;
-	return look_below(l, t, t->levels - 1, &t->root, e);
-}
-
-static int look_at_point(struct looking *l, const struct point *p, struct err *e)
-{
-	int hurt = 0;
-
-	for (size_t i = 0; i < p->n_resources; i++) {
-		const struct point_resource *res = &p->resources[i];
-
-		for (size_t k = 0; k < res->n_disks + res->n_items; k++) {
-			int rc = look_at_tree(l,
-					      k < res->n_disks ? &res->disks[k].tree
-							       : &res->items[k - res->n_disks].tree,
-					      e);
-
-			if (rc < 0)
-				return -1;
-			hurt |= rc;
-		}
-	}
-	return hurt;
-}
-
 int damage_hurts(struct damage *d, struct repo *r, const struct point *p, struct err *e)
 {
 	AUTO(fetch) fetch = fetch_new(r);
 	AUTO_FREE uint8_t *block = xmalloc(BLOCK_MAX);
 	struct looking l = {d, r, fetch, block};
-	char key[STORE_KEY_MAX];
-	int hurt = look_at_point(&l, p, e);
+	struct impact im = {
+		.repo = r, .fetch = fetch, .lost = is_lost, .arg = &l, .clean = d->clean};
+	int hurt = impact_on(&im, p, e);
 
-	if (hurt <= 0)
-		return hurt;
-	/* One that was deleted, and collected, while it was looked at misses nothing. */
-	point_key_name(&p->id, key);
-	return store_has(repo_store(r), key, e);
+	d->clean = im.clean;
+	return hurt > 0 ? point_is_there(r, &p->id, e) : hurt;
 }

@@ -8,8 +8,7 @@
 #ifndef HF_REPO_DAMAGE_H
 #define HF_REPO_DAMAGE_H
 
-#include "repo/idset.h"
-#include "repo/point.h"
+#include "repo/impact.h"
 #include "repo/scrub.h"
 
 struct damage {

@@ -115,6 +115,18 @@ struct index_marked {
  * merged away meanwhile, begin again after a refresh. */
 int index_mark(struct index_marks *m, const struct block_id *id, bool full,
 	       struct index_marked *ret, struct err *e);
+#define INDEX_PREFIX 16
+/*
+ * Mark all places of many blocks, given the first bytes of their ids, which are sorted in place.
+ * *ret_missing is how many have no place. The bases of what is stored as a delta are the caller's
+ * business. ERR_NOENT as above.
+ */
+int index_mark_all(struct index_marks *m, uint8_t (*ids)[INDEX_PREFIX], size_t n, bool full,
+		   size_t *ret_missing, struct err *e);
+/* From now on places in packs that are not there are none. */
+int index_marks_want(struct index_marks *m, struct presence *packs, struct err *e);
+/* Is anything stored as a delta? */
+bool index_marks_deltas(const struct index_marks *m);
 /* Tell of every entry; -1 stops. */
 typedef int index_entry_fn(void *arg, const struct location *l, bool marked, struct err *e);
 int index_marks_each(const struct index_marks *m, index_entry_fn *fn, void *arg, struct err *e);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mark.h: what checkpoints need: every node and block that the trees of all points reach, as marks
- * on the index. Belongs to one thread.
+ * mark.h: what checkpoints need: every node and block that the trees of points reach, as marks on
+ * the index. Belongs to one thread.
  */
 #ifndef HF_REPO_MARK_H
 #define HF_REPO_MARK_H
 
 #include "base/cancel.h"
+#include "base/progress.h"
 #include "repo/point.h"
 
 /*
@@ -16,5 +17,18 @@
  */
 struct index_marks *mark_points(struct repo *r, const struct cancel *cancel, size_t *ret_points,
 				struct err *e);
+
+struct mark_check {
+	struct repo *repo;
+	struct presence *packs; /* of the repository's store */
+	const struct point *const *points;
+	size_t n;
+	struct progress *progress;
+	const struct cancel *cancel;
+};
+
+/* Has all that these points need a place in a pack that is there? ERR_CORRUPT: not in what the
+ * index says now; impact.h finds what is missing. ERR_NOENT: as above. */
+int mark_check(const struct mark_check *c, struct err *e);
 
 #endif

@@ -152,6 +152,21 @@ struct point_item *point_find_item(const struct point_resource *r, const char *n
 	return NULL;
 }
 
+int point_each_tree(const struct point *p, point_tree_fn *fn, void *arg, struct err *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < p->n_resources; i++) {
+		const struct point_resource *r = &p->resources[i];
+
+		for (size_t k = 0; k < r->n_items && rc == 0; k++)
+			rc = fn(arg, r, r->items[k].name, &r->items[k].tree, e);
+		for (size_t k = 0; k < r->n_disks && rc == 0; k++)
+			rc = fn(arg, r, r->disks[k].name, &r->disks[k].tree, e);
+	}
+	return rc;
+}
+
 /* ---- in a repository ---- */
 
 void point_key_name(const struct uuid *id, char out[STORE_KEY_MAX])
@@ -196,6 +211,14 @@ struct point *point_load(struct repo *r, const struct uuid *id, struct err *e)
 	return steal(&p);
 }
 
+int point_is_there(struct repo *r, const struct uuid *id, struct err *e)
+{
+	char key[STORE_KEY_MAX];
+
+	point_key_name(id, key);
+	return store_has(repo_store(r), key, e);
+}
+
 int point_delete(struct repo *r, const struct uuid *id, struct err *e)
 {
 	char key[STORE_KEY_MAX];
@@ -205,6 +228,41 @@ int point_delete(struct repo *r, const struct uuid *id, struct err *e)
 	if (store_size(repo_store(r), key, &size, e) < 0)
 		return -1;
 	return store_remove(repo_store(r), key, e);
+}
+
+struct ids {
+	struct uuid *v;
+	size_t n, cap;
+};
+
+static int note_id(void *arg, const char *key, uint64_t size, struct err *e)
+{
+	struct ids *l = arg;
+	struct uuid id;
+
+	(void)size;
+	(void)e;
+	if (!point_key_parse(key, &id))
+		return 0;
+	if (l->n == l->cap) {
+		l->cap = l->cap ? l->cap * 2 : 256;
+		l->v = xreallocarray(l->v, l->cap, sizeof(*l->v));
+	}
+	l->v[l->n++] = id;
+	return 0;
+}
+
+int point_list_ids(struct repo *r, struct uuid **ret_ids, size_t *ret_n, struct err *e)
+{
+	struct ids l = {0};
+
+	if (store_list(repo_store(r), "points/", note_id, &l, e) < 0) {
+		free(l.v);
+		return -1;
+	}
+	*ret_ids = l.v;
+	*ret_n = l.n;
+	return 0;
 }
 
 struct listing {

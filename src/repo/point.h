@@ -97,6 +97,11 @@ struct point_item *point_find_item(const struct point_resource *r, const char *n
 #define POINT_NAMES 256
 const char *point_disk_names(const struct point *p, char out[POINT_NAMES]);
 
+/* Tell of every tree, with the resource and name of its item or disk; what is not 0 ends it. */
+typedef int point_tree_fn(void *arg, const struct point_resource *r, const char *what,
+			  const struct tree *t, struct err *e);
+int point_each_tree(const struct point *p, point_tree_fn *fn, void *arg, struct err *e);
+
 /* The body of the object. */
 void point_encode(const struct point *p, struct buf *out);
 struct point *point_decode(const void *body, size_t n, struct err *e);
@@ -108,8 +113,15 @@ void point_key_name(const struct uuid *id, char out[STORE_KEY_MAX]);
 /* The way back; false for what is no point's name, as one with upper-case digits. */
 bool point_key_parse(const char *key, struct uuid *ret_id);
 struct point *point_load(struct repo *r, const struct uuid *id, struct err *e);
+/* Is it there? 1, 0, -1. One that was deleted, and collected, while it was looked at misses
+ * nothing.
+ */
+int point_is_there(struct repo *r, const struct uuid *id, struct err *e);
 /* Remove a checkpoint. Its blocks stay until they are collected. ERR_NOENT when it is not there. */
 int point_delete(struct repo *r, const struct uuid *id, struct err *e);
+
+/* The ids of all points, in no order; the caller frees the array. */
+int point_list_ids(struct repo *r, struct uuid **ret_ids, size_t *ret_n, struct err *e);
 
 /* All points, oldest first. */
 struct point_list {

@@ -115,8 +115,15 @@ struct tree_walk *tree_walk_new(const struct tree *t, struct fetch *fetch);
 void tree_walk_free(struct tree_walk *w);
 /* Go on with the block that holds `offset`, or the next one after it. Any order. */
 int tree_walk_seek(struct tree_walk *w, uint64_t offset, struct err *e);
-/* The next piece: 1, 0 at the end, -1. */
+/* The next piece: 1, 0 at the end, -1. After ERR_CORRUPT the walk can go on behind what is lost. */
 int tree_walk_next(struct tree_walk *w, struct tree_piece *ret_p, struct err *e);
+/* The part of the content that the last failure was about: a node's, or a block out of place. It
+ * may reach beyond the end of the content. */
+struct tree_piece tree_walk_lost(const struct tree_walk *w);
+/* Is what lies below a node, or in a block, to be passed over? 1, 0, -1. */
+typedef int tree_skip_fn(void *arg, const struct block_id *id, struct err *e);
+/* Ask this of every node from now on. */
+void tree_walk_skip(struct tree_walk *w, tree_skip_fn *skip, void *arg);
 
 DEFINE_AUTO(tree_walk, tree_walk_free);
 

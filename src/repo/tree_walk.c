@@ -2,7 +2,8 @@
 /*
  * Reading a tree in order. The walk keeps the nodes on the path to where it is; a hole is passed
  * over as a whole, however large. Lengths of a sequence are checked against what the node above
- * says, so a damaged or hostile tree cannot make the walk run on.
+ * says, so a damaged or hostile tree cannot make the walk run on. A node that cannot be read is
+ * passed over likewise, if the caller goes on.
  */
 #include "repo/tree.h"
 
@@ -18,6 +19,9 @@ struct tree_walk {
 	struct step path[TREE_LEVELS_MAX];
 	unsigned top; /* open levels are path[top] … path[levels - 1]; levels: none */
 	bool started;
+	struct tree_piece lost; /* what the last failure was about */
+	tree_skip_fn *skip;
+	void *arg;
 };
 
 struct tree_walk *tree_walk_new(const struct tree *t, struct fetch *fetch)
@@ -28,6 +32,17 @@ struct tree_walk *tree_walk_new(const struct tree *t, struct fetch *fetch)
 	w->fetch = fetch;
 	w->top = t->levels;
 	return w;
+}
+
+void tree_walk_skip(struct tree_walk *w, tree_skip_fn *skip, void *arg)
+{
+	w->skip = skip;
+	w->arg = arg;
+}
+
+struct tree_piece tree_walk_lost(const struct tree_walk *w)
+{
+	return w->lost;
 }
 
 static void leave(struct tree_walk *w)
@@ -70,30 +85,38 @@ static int check_lengths(const struct node *node, uint64_t len, struct err *e)
 	return left ? err_set(e, ERR_CORRUPT, "the lengths in a tree do not add up") : 0;
 }
 
-/* Open the node `id` of `level`, which spans `len` bytes from `offset` on. */
-static int enter(struct tree_walk *w, unsigned level, const struct block_id *id, uint64_t offset,
-		 uint64_t len, struct err *e)
+/* Open a node of `level`. */
+static int enter(struct tree_walk *w, unsigned level, const struct tree_piece *at, struct err *e)
 {
 	struct step *s = &w->path[level];
+	int skip = w->skip ? w->skip(w->arg, &at->id, e) : 0;
 
-	if (node_fetch(w->fetch, &w->t, level, id, &s->node, e) < 0)
+	if (skip)
+		return skip < 0 ? -1 : 0;
+	w->lost = *at;
+	if (node_fetch(w->fetch, &w->t, level, &at->id, &s->node, e) < 0)
 		return -1;
 	w->top = level;
 	s->i = 0;
-	s->offset = offset;
-	return w->t.type == TREE_SEQUENCE ? check_lengths(&s->node, len, e) : 0;
+	s->offset = at->offset;
+	if (w->t.type != TREE_SEQUENCE || check_lengths(&s->node, at->len, e) == 0)
+		return 0;
+	leave(w);
+	return -1;
 }
 
 static int enter_root(struct tree_walk *w, struct err *e)
 {
+	const struct tree_piece all = {0, w->t.size, w->t.root};
+
 	w->started = true;
 	if (block_id_is_zero(&w->t.root))
 		return 0;
-	return enter(w, w->t.levels - 1, &w->t.root, 0, w->t.size, e);
+	return enter(w, w->t.levels - 1, &all, e);
 }
 
 /* A hostile tree may span more than 64 bits can say: it must not come round to the start. */
-static void skip(struct step *s, uint64_t len)
+static void pass(struct step *s, uint64_t len)
 {
 	s->offset = len > UINT64_MAX - s->offset ? UINT64_MAX : s->offset + len;
 	s->i++;
@@ -113,16 +136,18 @@ int tree_walk_next(struct tree_walk *w, struct tree_piece *ret_p, struct err *e)
 			continue;
 		}
 		at = (struct tree_piece){s->offset, entry_len(w, level, s), s->node.ids[s->i]};
-		skip(s, at.len);
+		pass(s, at.len);
 		if (block_id_is_zero(&at.id))
 			continue;
-		if (at.offset >= w->t.size)
+		if (at.offset >= w->t.size) {
+			w->lost = at;
 			return err_set(e, ERR_CORRUPT, "a tree holds blocks beyond its size");
+		}
 		if (level == 0) {
 			*ret_p = at;
 			return 1;
 		}
-		if (enter(w, level - 1, &at.id, at.offset, at.len, e) < 0)
+		if (enter(w, level - 1, &at, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -140,13 +165,13 @@ int tree_walk_seek(struct tree_walk *w, uint64_t offset, struct err *e)
 		struct tree_piece at;
 
 		while (s->i < s->node.n && s->offset + entry_len(w, level, s) <= offset)
-			skip(s, entry_len(w, level, s));
+			pass(s, entry_len(w, level, s));
 		if (s->i == s->node.n || level == 0 || s->offset > offset ||
 		    block_id_is_zero(&s->node.ids[s->i]))
 			return 0;
 		at = (struct tree_piece){s->offset, entry_len(w, level, s), s->node.ids[s->i]};
-		skip(s, at.len);
-		if (enter(w, level - 1, &at.id, at.offset, at.len, e) < 0)
+		pass(s, at.len);
+		if (enter(w, level - 1, &at, e) < 0)
 			return -1;
 	}
 	return 0;

@@ -84,10 +84,12 @@ static void down(struct bench *b)
 	store_free(b->store);
 }
 
-static int on_damage(void *arg, uint64_t offset, uint64_t len, const struct err *why)
+static int on_damage(void *arg, const struct block_id *id, uint64_t offset, uint64_t len,
+		     const struct err *why)
 {
 	struct bench *b = arg;
 
+	(void)id;
 	if (why->kind != ERR_CORRUPT || !why->msg[0] || b->n_damaged == ARRAY_LEN(b->damaged))
 		return -1;
 	b->damaged[b->n_damaged++] = offset;
@@ -357,7 +359,7 @@ static void test_pack_that_is_gone(void **state)
 	down(&b);
 }
 
-/* Without a node nothing below it is found: the rest is told as one. */
+/* Without a node nothing below it is found: that is told as one. */
 static void test_damaged_node(void **state)
 {
 	struct mem_sink m;
