@@ -324,7 +324,8 @@ const struct command commands[] = {
 	 "Compares the disks of two checkpoints. Only what differs is looked at.",
 	 "holdfast checkpoint diff 3f2a web1@latest --ranges\n", diff_opts, cmd_checkpoint_diff},
 	{"checkpoint verify", "[CHECKPOINT …]", 0, -1, "check that checkpoints restore",
-	 "Reads every block of the checkpoints, what they share once, and compares it with what was "
+	 "Reads every block of the checkpoints, what they share once, and compares it with what "
+	 "was "
 	 "backed up. Damage is named with the disks and offsets that it hurts.\n\n"
 	 "With --structure no block is read, which takes seconds: it finds what is missing, not "
 	 "what is bent.",

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Looking up. A lookup asks each run's filter, then the group of entries where the id would lie.
- * Groups come from a set-associative cache: ids are random, so the set is picked by run and group
- * number, and within a set the least recently used way goes. The locks are per set and held for a
- * binary search, never during I/O.
+ * Groups, and pages of filters for which there is no room in memory, come from a set-associative
+ * cache: ids are random, so the set is picked by run and group number, and within a set the least
+ * recently used way goes. The locks are per set and held for a binary search, never during I/O.
  */
 #include "repo/index_priv.h"
 
@@ -307,6 +307,26 @@ static void keep_group(struct cache_set *set, uint64_t serial, uint64_t number,
 	*old = (struct cached_group){serial, number, ++set->tick, *g};
 }
 
+/* Pages of a filter are cached like groups, under numbers that no group has. */
+#define IS_FILTER ((uint64_t)1 << 63)
+
+static int load(const struct index_run *ir, uint64_t number, struct run_group *ret_g, struct err *e)
+{
+	if (!(number & IS_FILTER))
+		return run_read_group(ir->run, number, ret_g, e);
+	ret_g->entries = xmalloc(RUN_FILTER_PAGE);
+	return run_read_filter(ir->run, number & ~IS_FILTER, ret_g->entries, e);
+}
+
+static void use(struct search *s, const struct index_run *ir, uint64_t number,
+		const struct run_group *g)
+{
+	if (number & IS_FILTER)
+		s->absent = !run_page_may_hold(ir->run, g->entries, s->id);
+	else
+		search_group(s, ir, number, g);
+}
+
 static int search_one(struct index *ix, const struct index_run *ir, uint64_t number,
 		      struct search *s, struct err *e)
 {
@@ -318,15 +338,15 @@ static int search_one(struct index *ix, const struct index_run *ir, uint64_t num
 	pthread_mutex_lock(&set->lock);
 	c = cached(set, ir->serial, number);
 	if (c)
-		search_group(s, ir, number, &c->g);
+		use(s, ir, number, &c->g);
 	pthread_mutex_unlock(&set->lock);
 	if (c)
 		return 0;
-	if (run_read_group(ir->run, number, &g, e) < 0) {
+	if (load(ir, number, &g, e) < 0) {
 		run_group_done(&g);
 		return -1;
 	}
-	search_group(s, ir, number, &g);
+	use(s, ir, number, &g);
 	pthread_mutex_lock(&set->lock);
 	if (cached(set, ir->serial, number))
 		run_group_done(&g); /* another thread was faster */
@@ -338,9 +358,16 @@ static int search_one(struct index *ix, const struct index_run *ir, uint64_t num
 
 int index_search_run(struct index *ix, const struct index_run *ir, struct search *s, struct err *e)
 {
+	const struct run *run = ir->run;
 	uint64_t g, end;
 
-	if (!run_may_hold(ir->run, s->id))
+	if (!run_may_hold(run, s->id))
+		return 0;
+	s->absent = false;
+	if (run->filter_bytes && !run->filter &&
+	    search_one(ix, ir, IS_FILTER | run_filter_page(run, s->id), s, e) < 0)
+		return -1;
+	if (s->absent)
 		return 0;
 	run_groups_of(ir->run, s->id, &g, &end);
 	for (; g < end; g++) {

@@ -35,6 +35,10 @@ void pack_set_sort(struct pack_set *set);
 bool pack_set_has(const struct pack_set *set, const uint8_t name[HASH_BYTES]);
 void pack_set_done(struct pack_set *set);
 
+/* Memory for the filters of all runs; those that find no room are read by pages. Tests make it
+ * small. */
+extern uint64_t index_filters_max;
+
 /* An empty index over a store. Both are borrowed. */
 struct index *index_new(struct store *s, const struct keyring *k);
 void index_free(struct index *ix);

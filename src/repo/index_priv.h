@@ -95,6 +95,7 @@ struct search {
 	const struct block_id *id;
 	void (*hit)(struct search *s, const struct index_run *ir, uint64_t entry,
 		    const struct run_entry *r);
+	bool absent; /* what a page of the run's filter said */
 };
 int index_search_run(struct index *ix, const struct index_run *ir, struct search *s, struct err *e);
 

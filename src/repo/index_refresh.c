@@ -10,8 +10,9 @@
 #include "repo/index_priv.h"
 #include "repo/object.h"
 
-#define FILTERS_MAX ((uint64_t)32 << 20) /* memory for the filters of all runs */
-#define RECOVERED_MAX ((size_t)5 << 18)	 /* entries: 100 MiB */
+#define RECOVERED_MAX ((size_t)5 << 18) /* entries: 100 MiB */
+
+uint64_t index_filters_max = (uint64_t)32 << 20;
 
 /* ---- listing ---- */
 
@@ -60,7 +61,7 @@ static void draft_done(struct index *ix, struct draft *d)
 static struct index_run *open_one(struct index *ix, const uint8_t name[HASH_BYTES],
 				  uint64_t filter_bytes, struct err *e)
 {
-	uint64_t room = FILTERS_MAX - MIN(FILTERS_MAX, filter_bytes);
+	uint64_t room = index_filters_max - MIN(index_filters_max, filter_bytes);
 	struct run *run = run_open(ix->store, ix->keys, name, room, e);
 	struct index_run *ir;
 

@@ -2,9 +2,10 @@
 /*
  * run.h: index runs, immutable sorted tables from block ids to places (format section 8).
  *
- * An open run keeps its fences, pack names and, if asked, its filter in memory; entries are read
- * group by group. Writing merges any number of sorted inputs in passes (to count, to make fences
- * and filter, to write entries and then bases), so that no run ever has to fit in memory.
+ * An open run keeps its fences and pack names in memory, and its filter if there is room; entries
+ * are read group by group, a larger filter page by page. Writing merges any number of sorted inputs
+ * in passes (to count, to make fences, parts of the filter, to write entries and then bases), so
+ * that no run ever has to fit in memory.
  *
  * Threads: an open run is read-only and may be used by many threads. Inputs belong to one thread.
  */
@@ -43,10 +44,10 @@ struct run {
 	size_t n_packs, n_superseded;
 	uint8_t (*packs)[HASH_BYTES];
 	uint8_t (*superseded)[HASH_BYTES];
-	uint8_t *filter; /* NULL: ask the entries */
+	uint8_t *filter; /* NULL: there is none, or it is read by pages */
 	uint64_t filter_bytes;
-	uint64_t entries_at, bases_at; /* in the body */
-	uint64_t bytes;		       /* memory held */
+	uint64_t filter_at, entries_at, bases_at; /* in the body */
+	uint64_t bytes;				  /* memory held */
 	struct box_reader *box;
 };
 
@@ -60,8 +61,15 @@ struct run *run_open(struct store *s, const struct keyring *k, const uint8_t nam
 		     uint64_t filter_max, struct err *e);
 void run_free(struct run *r);
 
-/* False: the id is certainly not in this run. */
+/* False: the id is certainly not in this run, as far as what is in memory tells. */
 bool run_may_hold(const struct run *r, const struct block_id *id);
+/* The page of a filter that is not in memory where the id would be. */
+#define RUN_FILTER_PAGE ((uint64_t)16 << 10)
+uint64_t run_filter_page(const struct run *r, const struct block_id *id);
+/* Read a page, RUN_FILTER_PAGE bytes at most. */
+int run_read_filter(const struct run *r, uint64_t page, uint8_t *out, struct err *e);
+/* False: the id, whose page this is, is certainly not in this run. */
+bool run_page_may_hold(const struct run *r, const uint8_t *page, const struct block_id *id);
 /* The groups, from *ret_first to before *ret_end, in which the id lies if it is there at all. */
 void run_groups_of(const struct run *r, const struct block_id *id, uint64_t *ret_first,
 		   uint64_t *ret_end);
@@ -102,10 +110,17 @@ int run_write(const struct keyring *k, struct store_session *ss, struct run_inpu
 	      size_t n_inputs, const uint8_t (*superseded)[HASH_BYTES], size_t n_superseded,
 	      uint8_t ret_name[HASH_BYTES], bool *ret_written, struct err *e);
 
-/* The split block Bloom filter: pure functions over `bytes` bytes, a multiple of 32. */
+/* The split block Bloom filter: pure functions over `bytes` bytes, a multiple of RUN_FILTER_BLOCK,
+ * of which an id concerns one. */
+#define RUN_FILTER_BLOCK 32
+/* How much of a filter that is being written is in memory at one time, a multiple of that. Tests
+ * make it small. */
+extern uint64_t run_filter_part;
 uint64_t run_filter_bytes(uint64_t n);
-void run_filter_add(uint8_t *filter, uint64_t bytes, const struct block_id *id);
-bool run_filter_test(const uint8_t *filter, uint64_t bytes, const struct block_id *id);
+/* Where the block of an id starts. */
+uint64_t run_filter_at(uint64_t bytes, const struct block_id *id);
+void run_filter_add(uint8_t block[RUN_FILTER_BLOCK], const struct block_id *id);
+bool run_filter_test(const uint8_t block[RUN_FILTER_BLOCK], const struct block_id *id);
 
 DEFINE_AUTO(run, run_free);
 

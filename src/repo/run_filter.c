@@ -8,7 +8,6 @@
 #include "repo/run.h"
 
 #define BITS_PER_ENTRY 10
-#define BLOCK_BYTES 32
 
 static const uint32_t salts[8] = {0x47b6137bU, 0x44974d91U, 0x8824ad5bU, 0xa2b7289dU,
 				  0x705495c7U, 0x2df1424bU, 0x9efc4947U, 0x5c6bfb31U};
@@ -18,18 +17,19 @@ uint64_t run_filter_bytes(uint64_t n)
 	/* A run of one group is searched about as fast. */
 	if (n <= RUN_GROUP)
 		return 0;
-	return DIV_UP(n * BITS_PER_ENTRY, 8 * BLOCK_BYTES) * BLOCK_BYTES;
+	return DIV_UP(n * BITS_PER_ENTRY, 8 * RUN_FILTER_BLOCK) * RUN_FILTER_BLOCK;
 }
 
-static uint64_t block_of(uint64_t bytes, uint64_t hash)
-{
-	return ((hash >> 32) * (bytes / BLOCK_BYTES) >> 32) * BLOCK_BYTES;
-}
-
-void run_filter_add(uint8_t *filter, uint64_t bytes, const struct block_id *id)
+uint64_t run_filter_at(uint64_t bytes, const struct block_id *id)
 {
 	uint64_t hash = get_le64(id->b + 8);
-	uint8_t *block = filter + block_of(bytes, hash);
+
+	return ((hash >> 32) * (bytes / RUN_FILTER_BLOCK) >> 32) * RUN_FILTER_BLOCK;
+}
+
+void run_filter_add(uint8_t block[RUN_FILTER_BLOCK], const struct block_id *id)
+{
+	uint64_t hash = get_le64(id->b + 8);
 
 	for (int i = 0; i < 8; i++) {
 		uint32_t bit = (uint32_t)hash * salts[i] >> 27;
@@ -38,10 +38,9 @@ void run_filter_add(uint8_t *filter, uint64_t bytes, const struct block_id *id)
 	}
 }
 
-bool run_filter_test(const uint8_t *filter, uint64_t bytes, const struct block_id *id)
+bool run_filter_test(const uint8_t block[RUN_FILTER_BLOCK], const struct block_id *id)
 {
 	uint64_t hash = get_le64(id->b + 8);
-	const uint8_t *block = filter + block_of(bytes, hash);
 
 	for (int i = 0; i < 8; i++) {
 		uint32_t bit = (uint32_t)hash * salts[i] >> 27;

@@ -187,6 +187,7 @@ static int read_body(struct run *r, uint64_t filter_max, struct err *e)
 	r->packs = r->superseded ? read_list(r, &at, r->n_packs, HASH_BYTES, e) : NULL;
 	if (!r->packs || read_fences(r, &at, e) < 0 || read_bases_before(r, &at, e) < 0)
 		return -1;
+	r->filter_at = at;
 	r->entries_at = at + r->filter_bytes;
 	r->bases_at = r->entries_at + r->n * RUN_ENTRY;
 	if (r->bases_at + r->n_bases * RUN_BASE > r->box->head.body_len)
@@ -233,7 +234,26 @@ damaged:
 
 bool run_may_hold(const struct run *r, const struct block_id *id)
 {
-	return r->n && (!r->filter || run_filter_test(r->filter, r->filter_bytes, id));
+	return r->n &&
+	       (!r->filter || run_filter_test(r->filter + run_filter_at(r->filter_bytes, id), id));
+}
+
+uint64_t run_filter_page(const struct run *r, const struct block_id *id)
+{
+	return run_filter_at(r->filter_bytes, id) / RUN_FILTER_PAGE;
+}
+
+int run_read_filter(const struct run *r, uint64_t page, uint8_t *out, struct err *e)
+{
+	uint64_t from = page * RUN_FILTER_PAGE;
+
+	return box_read(r->box, r->filter_at + from, out,
+			(size_t)MIN(RUN_FILTER_PAGE, r->filter_bytes - from), e);
+}
+
+bool run_page_may_hold(const struct run *r, const uint8_t *page, const struct block_id *id)
+{
+	return run_filter_test(page + run_filter_at(r->filter_bytes, id) % RUN_FILTER_PAGE, id);
 }
 
 void run_groups_of(const struct run *r, const struct block_id *id, uint64_t *ret_first,

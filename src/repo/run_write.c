@@ -9,6 +9,8 @@
 #define HEAD 64
 #define LAYOUT 1
 
+uint64_t run_filter_part = (uint64_t)16 << 20;
+
 /* ---- entries in memory as an input ---- */
 
 struct array_input {
@@ -228,10 +230,26 @@ static int put_body(struct box_writer *w, const void *data, size_t n, struct err
 	return 0;
 }
 
+/* Of the filter, what is in memory at one time: a part, or all of it. */
+struct filter_part {
+	uint8_t *bits;
+	uint64_t from, len;
+};
+
 struct shape {
 	uint64_t n, n_bases, groups, filter_bytes;
-	uint8_t *fences, *bases_before, *filter;
+	uint8_t *fences, *bases_before;
+	struct filter_part filter; /* the first part */
 };
+
+static void add_to_filter(const struct shape *s, const struct filter_part *f,
+			  const struct block_id *id)
+{
+	uint64_t at = run_filter_at(s->filter_bytes, id);
+
+	if (at >= f->from && at - f->from < f->len)
+		run_filter_add(f->bits + (at - f->from), id);
+}
 
 /* Pass one: how many entries, where groups start, which ids. */
 static int measure(struct merge *m, struct shape *s, struct err *e)
@@ -247,7 +265,8 @@ static int measure(struct merge *m, struct shape *s, struct err *e)
 	s->filter_bytes = run_filter_bytes(s->n);
 	s->fences = xcalloc(s->groups, 8);
 	s->bases_before = xcalloc(s->groups, 8);
-	s->filter = xcalloc(s->filter_bytes, 1);
+	s->filter.len = MIN(s->filter_bytes, run_filter_part);
+	s->filter.bits = xcalloc(s->filter.len, 1);
 	if (rc < 0 || start_pass(m, e) < 0)
 		return -1;
 	for (uint64_t i = 0; i < s->n; i++) {
@@ -259,12 +278,36 @@ static int measure(struct merge *m, struct shape *s, struct err *e)
 		}
 		s->n_bases += r.encoding == BLOCK_DELTA;
 		if (s->filter_bytes)
-			run_filter_add(s->filter, s->filter_bytes, &r.id);
+			add_to_filter(s, &s->filter, &r.id);
 	}
 	return 0;
 }
 
-static int write_lists(struct box_writer *w, const struct merge *m, const struct shape *s,
+/* A pass for each part of a large filter but the first. */
+static int write_filter(struct box_writer *w, struct merge *m, const struct shape *s, struct err *e)
+{
+	struct filter_part f = s->filter;
+	struct run_entry r;
+	int rc;
+
+	for (;;) {
+		if (put_body(w, f.bits, f.len, e) < 0)
+			return -1;
+		f.from += f.len;
+		f.len = MIN(s->filter_bytes - f.from, run_filter_part);
+		if (f.len == 0)
+			return 0;
+		memset(f.bits, 0, f.len);
+		if (start_pass(m, e) < 0)
+			return -1;
+		while ((rc = merge_next(m, &r, e)) > 0)
+			add_to_filter(s, &f, &r.id);
+		if (rc < 0)
+			return -1;
+	}
+}
+
+static int write_lists(struct box_writer *w, struct merge *m, const struct shape *s,
 		       const uint8_t (*superseded)[HASH_BYTES], size_t n_superseded, struct err *e)
 {
 	uint8_t head[HEAD] = {0};
@@ -282,7 +325,7 @@ static int write_lists(struct box_writer *w, const struct merge *m, const struct
 	    put_body(w, s->fences, s->groups * 8, e) < 0 ||
 	    put_body(w, s->bases_before, s->n_bases ? s->groups * 8 : 0, e) < 0)
 		return -1;
-	return put_body(w, s->filter, s->filter_bytes, e);
+	return write_filter(w, m, s, e);
 }
 
 static int write_entries(struct box_writer *w, struct merge *m, struct err *e)
@@ -393,6 +436,6 @@ int run_write(const struct keyring *k, struct store_session *ss, struct run_inpu
 	free(m.packs);
 	free(s.fences);
 	free(s.bases_before);
-	free(s.filter);
+	free(s.filter.bits);
 	return rc;
 }

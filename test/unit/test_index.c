@@ -152,6 +152,27 @@ static void test_more_groups_than_cached(void **state)
 	assert_not_knows(f->ix, N, 100);
 }
 
+/* Where there is no room for a filter, its pages keep unknown blocks from costing a look at the
+ * entries. */
+static void test_filter_by_pages(void **state)
+{
+	enum { N = 30000 };
+	const uint64_t usual = index_filters_max;
+	struct index_fixture *f = *state;
+	struct index *ix;
+
+	add_pack(f, 0, N, NULL);
+	index_filters_max = 0;
+	ix = index_new(f->s, f->keys);
+	OK(index_refresh(ix, e));
+	f->calls[HOOK_GET] = 0;
+	assert_not_knows(ix, N, 500);
+	assert_true(f->calls[HOOK_GET] > 0 && f->calls[HOOK_GET] < 30);
+	assert_knows(ix, 0, N, NULL);
+	index_free(ix);
+	index_filters_max = usual;
+}
+
 /* ---- names ---- */
 
 static void test_other_objects_are_ignored(void **state)
@@ -453,6 +474,7 @@ int main(void)
 		T(test_one_place_in_two_runs),
 		T(test_packs_that_do_not_count),
 		T(test_more_groups_than_cached),
+		T(test_filter_by_pages),
 		T(test_other_objects_are_ignored),
 		T(test_tidy_merges_eight),
 		T(test_tidy_keeps_levels_apart),

@@ -220,6 +220,37 @@ static void test_filter_that_has_no_room(void **state)
 	list_done(&l);
 }
 
+/* A large filter is made in parts, and read by pages. */
+static void test_filter_in_parts(void **state)
+{
+	enum { N = 15000 };
+	const uint64_t usual = run_filter_part;
+	AUTO_FREE uint8_t *page = xmalloc(RUN_FILTER_PAGE);
+	struct fixture *f = *state;
+	AUTO(run) whole = NULL;
+	AUTO(run) parts = NULL;
+	AUTO(run) pages = NULL;
+	struct list l;
+
+	list_make(f, &l, N, 0, 2);
+	whole = write_run(f, &l, 1, UINT64_MAX);
+	run_filter_part = 96 * RUN_FILTER_BLOCK;
+	parts = write_run(f, &l, 1, UINT64_MAX);
+	pages = write_run(f, &l, 1, 0);
+	run_filter_part = usual;
+	assert_int_equal(parts->filter_bytes, whole->filter_bytes);
+	assert_true(whole->filter_bytes > RUN_FILTER_PAGE);
+	assert_memory_equal(parts->filter, whole->filter, whole->filter_bytes);
+	assert_finds(parts, &l);
+	for (size_t i = 0; i < N; i++) {
+		const struct block_id *id = &l.entries[i].id;
+
+		OK(run_read_filter(pages, run_filter_page(pages, id), page, e));
+		assert_true(run_page_may_hold(pages, page, id));
+	}
+	list_done(&l);
+}
+
 /* Ids that begin alike, over several groups, and one id in very many places. */
 static void test_equal_beginnings(void **state)
 {
@@ -482,19 +513,13 @@ static void test_failing_input(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_entry_layout),
-		T(test_round_trips),
-		T(test_full_segments),
-		T(test_filter_that_has_no_room),
-		T(test_equal_beginnings),
-		T(test_ids_outside),
-		T(test_merge),
-		T(test_merge_of_equal_places),
-		T(test_merge_of_runs),
-		T(test_nothing_to_write),
-		T(test_name),
-		T(test_failing_store),
-		T(test_failing_input),
+		T(test_entry_layout),	       T(test_round_trips),
+		T(test_full_segments),	       T(test_filter_that_has_no_room),
+		T(test_filter_in_parts),       T(test_equal_beginnings),
+		T(test_ids_outside),	       T(test_merge),
+		T(test_merge_of_equal_places), T(test_merge_of_runs),
+		T(test_nothing_to_write),      T(test_name),
+		T(test_failing_store),	       T(test_failing_input),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
