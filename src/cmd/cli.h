@@ -67,6 +67,9 @@ int cli_choose_points(struct cli *c, const struct point_list *l, const struct po
 
 /* Print JSON to standard output and release it. */
 void cli_json(json_t *j);
+/* The same of a long array, item by item: number `i` is released, and after all `n` the end. */
+void cli_json_item(size_t i, json_t *item);
+void cli_json_end(size_t n);
 /* A table: columns are titles, rows are cells; text is made safe for a terminal. */
 struct table;
 /* `right`: one letter for each column, 'l' or 'r'. */

@@ -51,26 +51,24 @@ int cmd_checkpoint_list(struct cli *c, struct err *e)
 	const char *resource = parsed_text(&c->p, "resource");
 	struct table *t = NULL;
 	struct point_list l;
-	json_t *list = NULL;
+	size_t n = 0;
 
 	if (cli_load_points(c, &l, e) < 0)
 		return -1;
-	if (c->json)
-		list = json_array();
-	else
+	if (!c->json)
 		t = table_new(titles, "lllllrrrrr");
 	for (size_t i = 0; i < l.n; i++) {
 		if (!concerns(l.points[i], resource))
 			continue;
-		if (list)
-			json_array_append_new(list, point_json(l.points[i]));
-		else
+		if (t)
 			add_row(t, l.points[i]);
+		else
+			cli_json_item(n++, point_json(l.points[i]));
 	}
-	if (list)
-		cli_json(list);
-	else
+	if (t)
 		table_print(t);
+	else
+		cli_json_end(n);
 	point_list_done(&l);
 	return 0;
 }

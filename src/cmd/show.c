@@ -7,11 +7,37 @@
 #include "base/human.h"
 #include "cmd/cli.h"
 
+#define JSON_STYLE (JSON_INDENT(2) | JSON_SORT_KEYS | JSON_REAL_PRECISION(6))
+
 void cli_json(json_t *j)
 {
-	json_dumpf(j, stdout, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_REAL_PRECISION(6));
+	json_dumpf(j, stdout, JSON_STYLE);
 	putchar('\n');
 	json_decref(j);
+}
+
+/* One level deeper. */
+static int put_indented(const char *text, size_t n, void *arg)
+{
+	(void)arg;
+	for (size_t i = 0; i < n; i++) {
+		putchar(text[i]);
+		if (text[i] == '\n')
+			fputs("  ", stdout);
+	}
+	return 0;
+}
+
+void cli_json_item(size_t i, json_t *item)
+{
+	fputs(i ? ",\n  " : "[\n  ", stdout);
+	json_dump_callback(item, put_indented, NULL, JSON_STYLE);
+	json_decref(item);
+}
+
+void cli_json_end(size_t n)
+{
+	puts(n ? "\n]" : "[]");
 }
 
 void cli_field(const char *name, const char *fmt, ...)

@@ -29,33 +29,62 @@ struct point *point_new(void)
 	return xcalloc(1, sizeof(struct point));
 }
 
-void point_drop_disks(struct point_resource *r)
+typedef void text_fn(void *arg, char **text);
+
+static void each_disk_text(struct point_resource *r, text_fn *fn, void *arg)
 {
 	for (size_t i = 0; i < r->n_disks; i++) {
 		struct point_disk *d = &r->disks[i];
 
-		free(d->name);
-		free(d->source);
-		free(d->format);
-		free(d->tracking);
-		free(d->mode);
-		free(d->reason);
+		fn(arg, &d->name);
+		fn(arg, &d->source);
+		fn(arg, &d->format);
+		fn(arg, &d->tracking);
+		fn(arg, &d->mode);
+		fn(arg, &d->reason);
 	}
-	r->n_disks = 0;
 }
 
-static void free_resource(struct point_resource *r)
+static void each_text(struct point *p, text_fn *fn, void *arg)
 {
-	point_drop_disks(r);
-	for (size_t i = 0; i < r->n_items; i++)
-		free(r->items[i].name);
-	free(r->disks);
-	free(r->items);
-	free(r->type);
-	free(r->id);
-	free(r->name);
-	free(r->platform);
-	free(r->why_less);
+	fn(arg, &p->writer);
+	for (size_t i = 0; i < p->n_tags; i++)
+		fn(arg, &p->tags[i]);
+	for (size_t i = 0; i < p->n_warnings; i++)
+		fn(arg, &p->warnings[i]);
+	for (size_t i = 0; i < p->n_resources; i++) {
+		struct point_resource *r = &p->resources[i];
+
+		fn(arg, &r->type);
+		fn(arg, &r->id);
+		fn(arg, &r->name);
+		fn(arg, &r->platform);
+		fn(arg, &r->why_less);
+		for (size_t k = 0; k < r->n_items; k++)
+			fn(arg, &r->items[k].name);
+		each_disk_text(r, fn, arg);
+	}
+}
+
+static void free_text(void *arg, char **text)
+{
+	(void)arg;
+	free(*text);
+}
+
+static void share_text(void *arg, char **text)
+{
+	char *own = *text;
+
+	if (own)
+		*text = intern(arg, own);
+	free(own);
+}
+
+void point_drop_disks(struct point_resource *r)
+{
+	each_disk_text(r, free_text, NULL);
+	r->n_disks = 0;
 }
 
 static void free_strings(char **list, size_t n)
@@ -69,12 +98,15 @@ void point_free(struct point *p)
 {
 	if (!p)
 		return;
-	for (size_t i = 0; i < p->n_resources; i++)
-		free_resource(&p->resources[i]);
+	if (!p->shares)
+		each_text(p, free_text, NULL);
+	for (size_t i = 0; i < p->n_resources; i++) {
+		free(p->resources[i].disks);
+		free(p->resources[i].items);
+	}
 	free(p->resources);
-	free_strings(p->tags, p->n_tags);
-	free_strings(p->warnings, p->n_warnings);
-	free(p->writer);
+	free(p->tags);
+	free(p->warnings);
 	free(p);
 }
 
@@ -270,8 +302,14 @@ struct listing {
 	struct point_list *list;
 };
 
+/* Most texts are those of many other checkpoints: a hundred thousand with their own would take
+ * twice the memory. */
 void point_list_add(struct point_list *l, struct point *p)
 {
+	if (!l->texts)
+		l->texts = intern_new();
+	each_text(p, share_text, l->texts);
+	p->shares = true;
 	l->points = xreallocarray(l->points, l->n + 1, sizeof(struct point *));
 	l->points[l->n++] = p;
 }
@@ -332,6 +370,7 @@ void point_list_done(struct point_list *l)
 		point_free(l->points[i]);
 	free(l->points);
 	free_strings(l->damaged, l->n_damaged);
+	intern_free(l->texts);
 	*l = (struct point_list){0};
 }
 

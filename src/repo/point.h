@@ -3,11 +3,13 @@
  * point.h: points, the root objects of checkpoints (format section 10): what was protected, how it
  * was read, and the tree of every disk and item.
  *
- * A point owns everything it names. Threads: a point belongs to one thread.
+ * A point owns everything it names, but that those in a list share their texts. Threads: a point
+ * belongs to one thread.
  */
 #ifndef HF_REPO_POINT_H
 #define HF_REPO_POINT_H
 
+#include "base/intern.h"
 #include "base/uuid.h"
 #include "repo/repo.h"
 #include "repo/tree.h"
@@ -76,6 +78,7 @@ struct point {
 	struct point_resource *resources;
 	size_t n_resources;
 	uint8_t hash[HASH_BYTES]; /* of the stored object; known after point_load */
+	bool shares;		  /* its texts are those of the list that it is in */
 };
 
 struct point *point_new(void);
@@ -129,9 +132,10 @@ struct point_list {
 	size_t n;
 	char **damaged; /* what is wrong with points that could not be read */
 	size_t n_damaged;
+	struct intern *texts; /* of all points */
 };
 int point_list_load(struct repo *r, struct point_list *ret_l, struct err *e);
-/* At the end; the list owns it. */
+/* At the end; the list owns it, and its texts are not to be changed any more. */
 void point_list_add(struct point_list *l, struct point *p);
 void point_list_done(struct point_list *l);
 /*
