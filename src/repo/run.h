@@ -4,8 +4,8 @@
  *
  * An open run keeps its fences and pack names in memory, and its filter if there is room; entries
  * are read group by group, a larger filter page by page. Writing merges any number of sorted inputs
- * in passes (to count, to make fences, parts of the filter, to write entries and then bases), so
- * that no run ever has to fit in memory.
+ * in passes (to count and make fences, to make the filter part by part, to write entries and then
+ * bases), so that no run ever has to fit in memory.
  *
  * Threads: an open run is read-only and may be used by many threads. Inputs belong to one thread.
  */

@@ -230,28 +230,24 @@ static int put_body(struct box_writer *w, const void *data, size_t n, struct err
 	return 0;
 }
 
-/* Of the filter, what is in memory at one time: a part, or all of it. */
-struct filter_part {
-	uint8_t *bits;
-	uint64_t from, len;
-};
-
 struct shape {
-	uint64_t n, n_bases, groups, filter_bytes;
+	uint64_t n, n_bases, groups, cap, filter_bytes;
 	uint8_t *fences, *bases_before;
-	struct filter_part filter; /* the first part */
 };
 
-static void add_to_filter(const struct shape *s, const struct filter_part *f,
-			  const struct block_id *id)
+static void begin_group(struct shape *s, const struct block_id *first)
 {
-	uint64_t at = run_filter_at(s->filter_bytes, id);
-
-	if (at >= f->from && at - f->from < f->len)
-		run_filter_add(f->bits + (at - f->from), id);
+	if (s->groups == s->cap) {
+		s->cap = s->cap ? s->cap * 2 : 64;
+		s->fences = xreallocarray(s->fences, s->cap, 8);
+		s->bases_before = xreallocarray(s->bases_before, s->cap, 8);
+	}
+	memcpy(s->fences + s->groups * 8, first->b, 8);
+	put_le64(s->bases_before + s->groups * 8, s->n_bases);
+	s->groups++;
 }
 
-/* Pass one: how many entries, where groups start, which ids. */
+/* How many entries there are, and where groups start. */
 static int measure(struct merge *m, struct shape *s, struct err *e)
 {
 	struct run_entry r;
@@ -259,55 +255,58 @@ static int measure(struct merge *m, struct shape *s, struct err *e)
 
 	if (start_pass(m, e) < 0)
 		return -1;
-	while ((rc = merge_next(m, &r, e)) > 0)
-		s->n++;
-	s->groups = DIV_UP(s->n, (uint64_t)RUN_GROUP);
-	s->filter_bytes = run_filter_bytes(s->n);
-	s->fences = xcalloc(s->groups, 8);
-	s->bases_before = xcalloc(s->groups, 8);
-	s->filter.len = MIN(s->filter_bytes, run_filter_part);
-	s->filter.bits = xcalloc(s->filter.len, 1);
-	if (rc < 0 || start_pass(m, e) < 0)
-		return -1;
-	for (uint64_t i = 0; i < s->n; i++) {
-		if (merge_next(m, &r, e) <= 0)
-			return -1;
-		if (i % RUN_GROUP == 0) {
-			memcpy(s->fences + i / RUN_GROUP * 8, r.id.b, 8);
-			put_le64(s->bases_before + i / RUN_GROUP * 8, s->n_bases);
-		}
+	for (; (rc = merge_next(m, &r, e)) > 0; s->n++) {
+		if (s->n % RUN_GROUP == 0)
+			begin_group(s, &r.id);
 		s->n_bases += r.encoding == BLOCK_DELTA;
-		if (s->filter_bytes)
-			add_to_filter(s, &s->filter, &r.id);
+	}
+	s->filter_bytes = run_filter_bytes(s->n);
+	return rc;
+}
+
+/* Of the filter, what is in memory at one time: a part, or all of it. */
+struct filter_part {
+	uint8_t *bits;
+	uint64_t from, len;
+};
+
+/* In any order: a filter does not need the entries merged. */
+static int fill_part(const struct merge *m, uint64_t filter_bytes, const struct filter_part *f,
+		     struct err *e)
+{
+	struct run_entry r;
+	int rc = 0;
+
+	for (size_t i = 0; i < m->n && rc == 0; i++) {
+		struct run_input *in = m->lanes[i].in;
+
+		in->rewind(in);
+		while ((rc = in->next(in, &r, e)) > 0) {
+			uint64_t at = run_filter_at(filter_bytes, &r.id);
+
+			if (at >= f->from && at - f->from < f->len)
+				run_filter_add(f->bits + (at - f->from), &r.id);
+		}
+	}
+	return rc;
+}
+
+static int write_filter(struct box_writer *w, const struct merge *m, uint64_t filter_bytes,
+			struct err *e)
+{
+	AUTO_FREE uint8_t *bits = xmalloc(MIN(filter_bytes, run_filter_part));
+	struct filter_part f = {bits, 0, 0};
+
+	for (; f.from < filter_bytes; f.from += f.len) {
+		f.len = MIN(filter_bytes - f.from, run_filter_part);
+		memset(bits, 0, f.len);
+		if (fill_part(m, filter_bytes, &f, e) < 0 || put_body(w, bits, f.len, e) < 0)
+			return -1;
 	}
 	return 0;
 }
 
-/* A pass for each part of a large filter but the first. */
-static int write_filter(struct box_writer *w, struct merge *m, const struct shape *s, struct err *e)
-{
-	struct filter_part f = s->filter;
-	struct run_entry r;
-	int rc;
-
-	for (;;) {
-		if (put_body(w, f.bits, f.len, e) < 0)
-			return -1;
-		f.from += f.len;
-		f.len = MIN(s->filter_bytes - f.from, run_filter_part);
-		if (f.len == 0)
-			return 0;
-		memset(f.bits, 0, f.len);
-		if (start_pass(m, e) < 0)
-			return -1;
-		while ((rc = merge_next(m, &r, e)) > 0)
-			add_to_filter(s, &f, &r.id);
-		if (rc < 0)
-			return -1;
-	}
-}
-
-static int write_lists(struct box_writer *w, struct merge *m, const struct shape *s,
+static int write_lists(struct box_writer *w, const struct merge *m, const struct shape *s,
 		       const uint8_t (*superseded)[HASH_BYTES], size_t n_superseded, struct err *e)
 {
 	uint8_t head[HEAD] = {0};
@@ -325,7 +324,7 @@ static int write_lists(struct box_writer *w, struct merge *m, const struct shape
 	    put_body(w, s->fences, s->groups * 8, e) < 0 ||
 	    put_body(w, s->bases_before, s->n_bases ? s->groups * 8 : 0, e) < 0)
 		return -1;
-	return write_filter(w, m, s, e);
+	return write_filter(w, m, s->filter_bytes, e);
 }
 
 static int write_entries(struct box_writer *w, struct merge *m, struct err *e)
@@ -436,6 +435,5 @@ int run_write(const struct keyring *k, struct store_session *ss, struct run_inpu
 	free(m.packs);
 	free(s.fences);
 	free(s.bases_before);
-	free(s.filter.bits);
 	return rc;
 }

@@ -482,7 +482,7 @@ static void test_failing_input(void **state)
 	struct err why;
 	int rc;
 
-	list_make(f, &l[0], 5, 0, 1);
+	list_make(f, &l[0], RUN_GROUP, 0, 1); /* with the others enough for a filter */
 	list_make(f, &l[1], 5, 1, 1);
 	inputs[0] = input_of(&l[0]);
 	fi.inner = input_of(&l[1]);
