@@ -67,7 +67,7 @@ tests() {
 pytests() { # NAME FOLDER ARGUMENT…
 	local name=$1 status
 	shift
-	HOLDFAST=$out/asan/src/holdfast /usr/bin/python3 -m pytest -q -p no:cacheprovider \
+	HOLDFAST=$out/asan/src/holdfast HOLDFAST_PLAIN=$out/clang/src/holdfast /usr/bin/python3 -m pytest -q -p no:cacheprovider \
 		--junitxml="$results/$name.xml" "$@" >"$results/$name.log" 2>&1
 	status=$?
 	[ $status = 0 ] || tail -n 120 "$results/$name.log"
@@ -81,8 +81,12 @@ asan_is_built=
 build_asan() {
 	build asan gcc -Db_sanitize=address,undefined -Db_lundef=false -Dc_args=$ubsan && asan_is_built=yes
 }
+clang_is_built=
+build_clang() { build clang clang --buildtype=release && clang_is_built=yes; }
 # Also when there is one already: it may be of yesterday's sources.
 need_asan() { [ -n "$asan_is_built" ] || build_asan; }
+# For what sanitizers stand in the way of.
+need_clang() { [ -n "$clang_is_built" ] || build_clang; }
 
 stage_lint() {
 	say "Format, layers, sizes, banned calls"
@@ -103,7 +107,7 @@ stage_asan() {
 
 stage_clang() {
 	say "clang, release: warnings are errors"
-	build clang clang --buildtype=release && tests clang --suite unit && power_cuts
+	build_clang && tests clang --suite unit && power_cuts
 }
 
 # In a release build: it is about what is on the disk, not about memory. Two halves, side by side.
@@ -182,7 +186,7 @@ stage_it() {
 		*) others+=("$file") ;;
 		esac
 	done
-	need_asan || return
+	need_asan && need_clang || return
 	pytests it-machines "${machines[@]}" &
 	pytests it "${others[@]}"
 	wait

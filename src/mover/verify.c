@@ -193,33 +193,48 @@ static int why_bad(struct verifying *g, const struct block_id *id, struct err *w
 	return 0;
 }
 
+/* Where in a checkpoint we look; and what was found damaged and not told yet, because it may go on:
+ * of what lies together, the first block's reason is told. */
 struct place {
 	struct verifying *g;
 	const struct point *p;
 	const struct point_resource *r;
 	const char *what;
 	const struct tree *t;
+	uint64_t from, to;
+	struct err why;
 };
 
-static void tell(const struct place *at, const struct tree_piece *piece, const struct err *why)
+static void tell(struct place *at)
 {
 	const struct verify *v = at->g->v;
-	uint64_t size = at->t->size;
+	uint64_t end = MIN(at->to, at->t->size);
 
-	v->damage(v->arg, at->p, at->r, at->what, piece->offset,
-		  MIN(piece->len, size - MIN(piece->offset, size)), why->msg);
+	if (at->to > at->from)
+		v->damage(v->arg, at->p, at->r, at->what, at->from, end - MIN(at->from, end),
+			  at->why.msg);
+	at->from = at->to = 0;
 }
 
-static int tell_piece(const struct place *at, const struct tree_piece *piece, struct err *e)
+static void begin_range(struct place *at, const struct tree_piece *piece)
+{
+	tell(at);
+	at->from = piece->offset;
+	at->to = piece->offset + piece->len;
+}
+
+static int tell_piece(struct place *at, const struct tree_piece *piece, struct err *e)
 {
 	int lost = is_lost(at->g, &piece->id, e);
-	struct err why = {0};
 
-	if (lost > 0)
-		lost = why_bad(at->g, &piece->id, &why, e);
-	if (why.kind)
-		tell(at, piece, &why);
-	return lost < 0 ? -1 : 0;
+	if (lost <= 0)
+		return lost;
+	if (at->to > at->from && at->to == piece->offset) {
+		at->to += piece->len;
+		return 0;
+	}
+	begin_range(at, piece);
+	return why_bad(at->g, &piece->id, &at->why, e);
 }
 
 static int is_clean(void *arg, const struct block_id *id, struct err *e)
@@ -231,7 +246,7 @@ static int is_clean(void *arg, const struct block_id *id, struct err *e)
 }
 
 /* One step of the walk: 1, 0 at its end, -1. */
-static int tell_next(const struct place *at, struct tree_walk *walk, struct err *e)
+static int tell_next(struct place *at, struct tree_walk *walk, struct err *e)
 {
 	struct tree_piece piece;
 	struct err why = {0};
@@ -243,7 +258,8 @@ static int tell_next(const struct place *at, struct tree_walk *walk, struct err 
 		return 0;
 	if (why.kind == ERR_CORRUPT) {
 		piece = tree_walk_lost(walk);
-		tell(at, &piece, &why);
+		begin_range(at, &piece);
+		at->why = why;
 		return 1;
 	}
 	if (e)
@@ -266,6 +282,7 @@ static int tell_tree(void *arg, const struct point_resource *r, const char *what
 	do {
 		rc = tell_next(&at, walk, e);
 	} while (rc > 0);
+	tell(&at);
 	return rc;
 }
 

@@ -14,7 +14,8 @@
 #include "mover/restore.h"
 #include "repo/presence.h"
 
-/* A part of a disk or item (`what`) that cannot be brought back. */
+/* A part of a disk or item (`what`) that cannot be brought back: as much as lies together, with the
+ * reason for the first block of it. */
 typedef void verify_damage_fn(void *arg, const struct point *p, const struct point_resource *r,
 			      const char *what, uint64_t offset, uint64_t len, const char *why);
 

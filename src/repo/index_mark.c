@@ -215,12 +215,44 @@ static int mark_by_blocks(const struct mark_many *mm, struct err *e)
 	return rc;
 }
 
+/*
+ * Ids are hashes, so their first byte spreads them evenly: they are put in place by that (American
+ * flag sort: McIlroy, Bostic, McIlroy, 1993), and then sorted by the rest. The C library's qsort of
+ * all of them would take as much memory again.
+ */
+static void sort_prefixes(uint8_t (*ids)[INDEX_PREFIX], size_t n)
+{
+	size_t start[257] = {0}, next[256];
+
+	for (size_t i = 0; i < n; i++)
+		start[ids[i][0] + 1]++;
+	for (int b = 0; b < 256; b++) {
+		start[b + 1] += start[b];
+		next[b] = start[b];
+	}
+	for (int b = 0; b < 256; b++) {
+		while (next[b] < start[b + 1]) {
+			uint8_t *here = ids[next[b]], *there, held[INDEX_PREFIX];
+
+			if (here[0] == b) {
+				next[b]++;
+				continue;
+			}
+			there = ids[next[here[0]]++];
+			memcpy(held, there, INDEX_PREFIX);
+			memcpy(there, here, INDEX_PREFIX);
+			memcpy(here, held, INDEX_PREFIX);
+		}
+		if (start[b + 1] > start[b])
+			qsort(ids[start[b]], start[b + 1] - start[b], INDEX_PREFIX, by_prefix);
+	}
+}
+
 static size_t once_each(uint8_t (*ids)[INDEX_PREFIX], size_t n)
 {
 	size_t kept = 0;
 
-	if (n)
-		qsort(ids, n, INDEX_PREFIX, by_prefix);
+	sort_prefixes(ids, n);
 	for (size_t i = 0; i < n; i++) {
 		if (kept == 0 || by_prefix(ids[kept - 1], ids[i]) != 0)
 			memmove(ids[kept++], ids[i], INDEX_PREFIX);

@@ -12,7 +12,7 @@
 
 #include "base/hex.h"
 
-#define BATCH_MAX ((size_t)4 << 20) /* blocks: 64 MiB */
+#define BATCH_MAX ((size_t)2 << 20) /* blocks: 32 MiB */
 
 struct batch {
 	uint8_t (*ids)[INDEX_PREFIX];

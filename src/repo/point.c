@@ -96,17 +96,16 @@ static void free_strings(char **list, size_t n)
 
 void point_free(struct point *p)
 {
-	if (!p)
-		return;
-	if (!p->shares)
+	if (p && !p->in_list) {
 		each_text(p, free_text, NULL);
-	for (size_t i = 0; i < p->n_resources; i++) {
-		free(p->resources[i].disks);
-		free(p->resources[i].items);
+		for (size_t i = 0; i < p->n_resources; i++) {
+			free(p->resources[i].disks);
+			free(p->resources[i].items);
+		}
+		free(p->resources);
+		free(p->tags);
+		free(p->warnings);
 	}
-	free(p->resources);
-	free(p->tags);
-	free(p->warnings);
 	free(p);
 }
 
@@ -302,16 +301,53 @@ struct listing {
 	struct point_list *list;
 };
 
-/* Most texts are those of many other checkpoints: a hundred thousand with their own would take
- * twice the memory. */
+/* Copy `n` bytes of an array to *at, which moves on, and free the original. */
+static void *move_array(uint8_t **at, void *array, size_t n)
+{
+	void *copy = *at;
+
+	if (n)
+		memcpy(copy, array, n);
+	free(array);
+	*at += n;
+	return copy;
+}
+
+/* In one piece, with the texts of `texts`: a hundred thousand checkpoints are loaded at once, and
+ * most of what they say is what others say, too. */
+static struct point *compact(struct point *p, struct intern *texts)
+{
+	size_t n = sizeof(*p) + p->n_resources * sizeof(*p->resources) +
+		   (p->n_tags + p->n_warnings) * sizeof(char *);
+	struct point *one;
+	uint8_t *at;
+
+	each_text(p, share_text, texts);
+	for (size_t i = 0; i < p->n_resources; i++)
+		n += p->resources[i].n_disks * sizeof(struct point_disk) +
+		     p->resources[i].n_items * sizeof(struct point_item);
+	at = xmalloc(n);
+	one = move_array(&at, p, sizeof(*p));
+	one->in_list = true;
+	one->tags = move_array(&at, one->tags, one->n_tags * sizeof(char *));
+	one->warnings = move_array(&at, one->warnings, one->n_warnings * sizeof(char *));
+	one->resources =
+		move_array(&at, one->resources, one->n_resources * sizeof(*one->resources));
+	for (size_t i = 0; i < one->n_resources; i++) {
+		struct point_resource *r = &one->resources[i];
+
+		r->disks = move_array(&at, r->disks, r->n_disks * sizeof(*r->disks));
+		r->items = move_array(&at, r->items, r->n_items * sizeof(*r->items));
+	}
+	return one;
+}
+
 void point_list_add(struct point_list *l, struct point *p)
 {
 	if (!l->texts)
 		l->texts = intern_new();
-	each_text(p, share_text, l->texts);
-	p->shares = true;
 	l->points = xreallocarray(l->points, l->n + 1, sizeof(struct point *));
-	l->points[l->n++] = p;
+	l->points[l->n++] = compact(p, l->texts);
 }
 
 static int load_one(void *arg, const char *key, uint64_t size, struct err *e)

@@ -3,7 +3,7 @@
  * point.h: points, the root objects of checkpoints (format section 10): what was protected, how it
  * was read, and the tree of every disk and item.
  *
- * A point owns everything it names, but that those in a list share their texts. Threads: a point
+ * A point owns everything it names, but those in a list share their texts. Threads: a point
  * belongs to one thread.
  */
 #ifndef HF_REPO_POINT_H
@@ -78,7 +78,7 @@ struct point {
 	struct point_resource *resources;
 	size_t n_resources;
 	uint8_t hash[HASH_BYTES]; /* of the stored object; known after point_load */
-	bool shares;		  /* its texts are those of the list that it is in */
+	bool in_list;		  /* in one piece, its texts are the list's: not to be changed */
 };
 
 struct point *point_new(void);
@@ -135,7 +135,7 @@ struct point_list {
 	struct intern *texts; /* of all points */
 };
 int point_list_load(struct repo *r, struct point_list *ret_l, struct err *e);
-/* At the end; the list owns it, and its texts are not to be changed any more. */
+/* At the end. `p` goes; the list has it in another place. */
 void point_list_add(struct point_list *l, struct point *p);
 void point_list_done(struct point_list *l);
 /*

@@ -387,10 +387,10 @@ static void do_copy(struct history *h)
 		if (copy_find(&there, source.points[i]))
 			continue;
 		copy = OK_PTR(copy_point(&job, source.points[i], e));
-		point_list_add(&there, copy);
 		assert_point(h->second, &copy->id,
 			     &(struct disk){find(h, &source.points[i]->id)->data,
 					    find(h, &source.points[i]->id)->size});
+		point_list_add(&there, copy);
 		h->copies++;
 	}
 	point_list_done(&source);
