@@ -7,7 +7,7 @@ must not fork what it measures. This program imports next to nothing and does it
 memory is never below its own few MiB.
 
 Reads a request from standard input, writes the costs to standard output, both JSON:
-  {"env": {...}, "log": PATH, "stages": [[{"argv": [...], "cwd": PATH, "stdin": PATH, "stdout": PATH}, ...], ...]}
+  {"env": {...}, "log": PATH, "stages": [[{"argv": [...], "cwd": PATH, "stdin": PATH, "stdout": PATH, "stderr": PATH}, ...], ...]}
 A stage is a pipeline; stages run one after the other until one fails.
 """
 import json
@@ -23,6 +23,10 @@ def machine_busy_seconds():
     with open("/proc/stat", encoding="ascii") as f:
         ticks = dict(zip(MACHINE_TICKS, map(int, f.readline().split()[1:])))
     return sum(ticks[name] for name in BUSY) / os.sysconf("SC_CLK_TCK")
+
+
+def open_new(path):
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
 
 
 def start(command, stdin, stdout, log, env):
@@ -45,10 +49,12 @@ def start_pipeline(commands, log, env):
     pids, previous = [], os.open(commands[0].get("stdin") or os.devnull, os.O_RDONLY)
     for command in commands:
         if command is commands[-1]:
-            after, out = None, os.open(command.get("stdout") or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            after, out = None, open_new(command.get("stdout") or os.devnull)
         else:
             after, out = os.pipe()
-        pids.append(start(command, previous, out, log, env))
+        said = open_new(command["stderr"]) if command.get("stderr") else os.dup(log)
+        pids.append(start(command, previous, out, said, env))
+        os.close(said)
         os.close(previous)
         os.close(out)
         previous = after

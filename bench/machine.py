@@ -7,9 +7,9 @@ import shutil
 from measure import BenchError
 
 NEEDED = {"borg": "borgbackup", "restic": "restic", "qemu-img": "qemu-utils", "zstd": "zstd", "mke2fs": "e2fsprogs",
-          "debugfs": "e2fsprogs", "e2fsck": "e2fsprogs", "tar": "tar", "cmp": "diffutils", "sync": "coreutils"}
+          "qemu-nbd": "qemu-utils", "qemu-io": "qemu-utils", "nbdcopy": "libnbd-bin", "nbdinfo": "libnbd-bin",
+          "nbdkit": "nbdkit", "debugfs": "e2fsprogs", "e2fsck": "e2fsprogs", "tar": "tar", "cmp": "diffutils", "sync": "coreutils"}
 TO_BUILD = {"meson": "meson", "ninja": "ninja-build", "cc": "gcc"}
-PACKAGES = "borgbackup restic qemu-utils zstd e2fsprogs"
 GIB = 1 << 30
 
 
@@ -26,7 +26,7 @@ def require(programs):
 
 
 def require_space(folder, quick):
-    need = (8 if quick else 26) * GIB
+    need = (8 if quick else 34) * GIB
     free = shutil.disk_usage(folder).free
     if free < need:
         raise BenchError(f"{folder} has {free / GIB:.0f} GiB free, {need / GIB:.0f} GiB are needed: give another --work")
@@ -66,9 +66,10 @@ def versions(bench, tools):
         shell = ["sh", "-c", " ".join(argv) + (" 2>&1" if stderr else "")]
         m = re.search(r"\d+(\.\d+)+", bench.quietly(shell))
         return m.group(0) if m else "not known"
-    found = {tool.title: tool.version() for tool in tools if tool.key != "borg-fixed"}
+    found = {tool.title: tool.version() for tool in tools if tool.key not in ("holdfast", "borg-fixed")}
     found["qemu-img"] = first_number(["qemu-img", "--version"])
     found["zstd"] = first_number(["zstd", "--version"])
     found["cp"] = first_number(["cp", "--version"])
+    found["nbdcopy"] = first_number(["nbdcopy", "--version"])
     found["e2fsprogs"] = first_number(["mke2fs", "-V"], stderr=True)
     return found

@@ -27,6 +27,7 @@ class Command:
     cwd: Path = None
     stdin: Path = None
     stdout: Path = None
+    stderr: Path = None  # the log, unless told otherwise
 
 
 @dataclass
@@ -35,7 +36,7 @@ class Sample:
     wall: float      # seconds
     cpu: float       # seconds, user and system, of all processes
     peak_mib: float  # of the largest single process
-    others: float    # CPU seconds that the rest of the machine used meanwhile
+    others: float    # CPU seconds that the rest of the machine used meanwhile; None if some of that was measured too
     stored: int = None  # bytes by which the repository, or the output, grew
     extra: dict = field(default_factory=dict)
 
@@ -84,6 +85,7 @@ class Bench:
             (folder / name).mkdir(exist_ok=True)
         (folder / LOG).unlink(missing_ok=True)
         self.buffer = bytearray(READ_BYTES)
+        self.left_out = {}  # what could not be measured here, and why
 
     def path(self, *parts):
         return self.folder.joinpath(*parts)
@@ -131,27 +133,38 @@ class Bench:
         """Write out what earlier steps left dirty, so that nobody pays for another's writes."""
         self.quietly(["sync", "-f", self.folder])
 
-    def measure(self, stages, reads=(), env=None, cold=False):
-        """Run pipelines one after the other; the sum of their costs. What they read is in memory, or is not if cold."""
+    def make_ready(self, reads=(), cold=False):
+        """What will be read is in memory, or is not if cold; nothing is left to be written."""
         if not cold:
             self.warm(reads)
         self.settle()
         if cold:
             self.chill(reads)
+
+    def measure(self, stages, reads=(), env=None, cold=False):
+        """Run pipelines one after the other; the sum of their costs."""
+        self.make_ready(reads, cold)
+        return self.cost(stages, env)
+
+    def cost(self, stages, env=None):
+        """The same without making ready; any thread."""
         request = {
             "env": env or self.environment(),
             "log": str(self.path(LOG)),
             "stages": [[{"argv": [str(a) for a in c.argv], "cwd": str(c.cwd or self.folder),
-                         "stdin": c.stdin and str(c.stdin), "stdout": c.stdout and str(c.stdout)} for c in stage]
-                       for stage in stages],
+                         **{name: str(path) for name in ("stdin", "stdout", "stderr") if (path := getattr(c, name))}}
+                        for c in stage] for stage in stages],
         }
         with open(self.path(LOG), "a", encoding="utf-8") as log:
             log.write(f"$ {command_lines(stages)}\n")
         costs = json.loads(self.launch(json.dumps(request)))
         if any(any(codes) for codes in costs["codes"]):
-            tail = self.path(LOG).read_text(encoding="utf-8", errors="replace")[-3000:]
-            raise BenchError(f"a measured command failed ({costs['codes']}):\n{tail}")
+            raise BenchError(f"a measured command failed ({costs['codes']}):\n{self.last_words(stages)}")
         return Sample(costs["wall"], costs["user"] + costs["sys"], costs["peak_kib"] / 1024, costs["others"])
+
+    def last_words(self, stages):
+        said = [self.path(LOG), *(c.stderr for stage in stages for c in stage if c.stderr and c.stderr.exists())]
+        return "\n".join(path.read_text(encoding="utf-8", errors="replace")[-3000:] for path in said)
 
     def launch(self, request):
         """The launcher's answer. If we are stopped meanwhile, so is everything that it started."""

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from statistics import median
 
 OWN = "holdfast"
+BORG = ("borg", "borg-fixed")
+PEERS = (*BORG, "restic")  # what else does the same work; yardsticks do a part of it
 MIB = 1 << 20
 
 
@@ -54,57 +56,120 @@ def row(samples, scenario, step, tool):
 
 
 def rows(results, scenario, step):
-    tools = []
-    for s in results["samples"]:
-        if s["scenario"] == scenario and s["step"] == step and s["tool"] not in tools:
-            tools.append(s["tool"])
-    order = list(results["tools"])
-    return [row(results["samples"], scenario, step, tool) for tool in sorted(tools, key=order.index)]
+    there = {s["tool"] for s in results["samples"] if s["scenario"] == scenario and s["step"] == step}
+    return [row(results["samples"], scenario, step, tool)
+            for tool in results["scenarios"][scenario]["tools"] if tool in there]
 
 
-def first_backup_goals(samples):
-    for tool, factor in (("borg", 2.5), ("restic", 4.0)):
-        r = row(samples, "vm", "first", tool)
-        if r and r.wall_ratio:
-            yield Goal(f"first backup: time of {tool} to Holdfast's", f"≥ {factor}", f"{r.wall_ratio:.2f}",
-                       r.wall_ratio >= factor)
-            yield Goal(f"first backup: CPU of {tool} to Holdfast's", "> 1", f"{r.cpu_ratio:.2f}", r.cpu_ratio > 1)
+def beside(results, scenario, step, tools=PEERS):
+    """Holdfast's row of a step, or None, and those of these tools."""
+    found = {r.tool: r for r in rows(results, scenario, step)}
+    return found.get(OWN), [r for tool, r in found.items() if tool in tools]
 
 
-def scattered_goals(samples, written):
-    for scenario, step, how in (("scattered", "writes", "everything read"),
-                                ("tracking", f"writes-{written // 65536}", "with change tracking")):
-        r = row(samples, scenario, step, OWN)
-        if r:
-            yield Goal(f"{written / MIB:.1f} MiB of scattered writes, {how}: stored", "≤ 54 MiB",
-                       f"{r.stored / MIB:.1f} MiB", r.stored <= 54 * MIB)
-            if "read" in r.extra:
-                yield Goal("the same: read from the disk", "≈ what was written", f"{r.extra['read'] / MIB:.1f} MiB",
-                           r.extra["read"] <= 1.1 * written)
+# ---- goals ----
+
+def at_least(text, factor, found, decimals=1):
+    return Goal(text, f"≥ {factor:.{decimals}f}", f"{found:.2f}", found >= factor)
 
 
-def restore_goals(samples):
-    for step, how in (("restore-first", "from memory"), ("restore-first-cold", "from disk")):
-        r = row(samples, "vm", step, "cp")
-        if r and r.wall_ratio:
-            yield Goal(f"restore: speed as a part of cp's, {how}", "≥ 0.70", f"{r.wall_ratio:.2f}", r.wall_ratio >= 0.7)
+def faster(results, scenario, step, text, factor, tools=PEERS):
+    """Time of the better of these tools to Holdfast's."""
+    _, theirs = beside(results, scenario, step, tools)
+    if theirs:
+        yield at_least(f"{text}: time of {best_name(results, scenario, theirs)} to Holdfast's", factor,
+                       min(r.wall_ratio for r in theirs))
 
 
-def memory_goal(samples):
-    peaks = [s["peak_mib"] for s in samples if s["tool"] == OWN]
+def best_name(results, scenario, theirs):
+    best = min(theirs, key=lambda r: r.wall_ratio)
+    name = results["scenarios"][scenario]["tools"][best.tool]
+    return name if len(theirs) == 1 else f"the better ({name})"
+
+
+def smaller(results, scenario, step, text, most):
+    """What Holdfast stores, as a part of what the best peer stores."""
+    mine, theirs = beside(results, scenario, step)
+    if mine and theirs:
+        part = mine.stored / min(r.stored for r in theirs)
+        yield Goal(f"{text}: stored, as a part of what the best peer stores", f"≤ {100 * most:.0f} %",
+                   f"{100 * part:.0f} %", part <= most)
+
+
+def as_fast_as_cp(results, step, how):
+    _, cp = beside(results, "vm", step, ("cp",))
+    for r in cp:
+        yield at_least(f"restore: speed as a part of cp's, {how}", 0.7, r.wall_ratio, decimals=2)
+
+
+def vm_goals(results):
+    return [*faster(results, "vm", "first", "first backup", 3, BORG),
+            *faster(results, "vm", "first", "first backup", 5, ("restic",)),
+            *faster(results, "vm", "unchanged", "unchanged, everything read", 5),
+            *faster(results, "vm", "restore-first", "restore from memory", 2),
+            *faster(results, "vm", "restore-first-cold", "restore from disk", 2),
+            *faster(results, "vm", "restore-next-day", "restore of the next day", 2),
+            *faster(results, "vm", "verify-first", "verify, one backup", 2),
+            *faster(results, "vm", "verify-all", "verify, four backups", 2),
+            *smaller(results, "vm", "next-day", "next day of the virtual machine", 0.45),
+            *as_fast_as_cp(results, "restore-first", "from memory"),
+            *as_fast_as_cp(results, "restore-first-cold", "from disk")]
+
+
+def database_goals(results):
+    return [*faster(results, "database", "restore", "restore of the database's folder", 2),
+            *faster(results, "database", "verify", "verify, the database's folder", 2),
+            *smaller(results, "database", "next-day", "next day of the database's folder", 0.15)]
+
+
+def writes_goals(results, scenario, step, how):
+    written = results["written"]
+    r, _ = beside(results, scenario, step)
+    if r:
+        yield Goal(f"{written / MIB:.1f} MiB of scattered writes, {how}: stored", "≤ 54 MiB",
+                   f"{r.stored / MIB:.1f} MiB", r.stored <= 54 * MIB)
+        if "read" in r.extra:
+            yield Goal("the same: read from the disk", "≈ what was written", f"{r.extra['read'] / MIB:.1f} MiB",
+                       r.extra["read"] <= 1.1 * written)
+
+
+def scattered_goals(results):
+    return list(writes_goals(results, "scattered", "writes", "everything read"))
+
+
+def every_row(results):
+    """(what it is, theirs / mine of CPU, mine - theirs of memory) for each step of each peer that Holdfast has too."""
+    for scenario, entry in results["scenarios"].items():
+        for step in entry.get("steps", {}):
+            mine, theirs = beside(results, scenario, step)
+            for r in theirs if mine else []:
+                name = f"{entry['title']}, {entry['steps'][step]['title']}: {entry['tools'][r.tool]}"
+                yield name, r.cpu_ratio, mine.peak_mib, r.peak_mib
+
+
+def not_below(results):
+    """The rows in which CPU time, and those in which memory is not below the peer's; and how many rows there are."""
+    compared = list(every_row(results))
+    cpu = [f"{name} ({r:.2f} ×)" for name, r, _, _ in compared if r is not None and r <= 1]
+    memory = [f"{name} ({theirs:.0f} MiB, Holdfast {mine:.0f})" for name, _, mine, theirs in compared if mine >= theirs]
+    return cpu, memory, len(compared)
+
+
+def overall_goals(results):
+    cpu, memory, count = not_below(results)
+    peaks = [s["peak_mib"] for s in results["samples"] if s["tool"] == OWN]
+    if count:
+        yield Goal("CPU time below that of every peer: rows", f"{count} of {count}", f"{count - len(cpu)}", not cpu)
+        yield Goal("peak memory below that of every peer: rows", f"{count} of {count}", f"{count - len(memory)}",
+                   not memory)
     if peaks:
         yield Goal("largest peak memory of Holdfast in any step", "≤ 256 MiB", f"{max(peaks):.0f} MiB",
                    max(peaks) <= 256)
 
 
-def goals(results):
-    samples = results["samples"]
-    return [*first_backup_goals(samples), *scattered_goals(samples, results["written"]), *restore_goals(samples),
-            *memory_goal(samples)]
-
-
 def other_load(results):
     """The part of the machine that others used while something was measured: median and largest."""
     cores = results["machine"]["cores"]
-    parts = [s["others"] / (s["wall"] * cores) for s in results["samples"] if s["wall"] > 0.5]
+    parts = [s["others"] / (s["wall"] * cores) for s in results["samples"]
+             if s["wall"] > 0.5 and s["others"] is not None]
     return (median(parts), max(parts)) if parts else (0.0, 0.0)

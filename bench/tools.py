@@ -9,7 +9,8 @@ import json
 import shutil
 from dataclasses import dataclass
 
-from measure import BenchError, Command, apparent_size
+from access import Served
+from measure import BenchError, Command, apparent_size, files_below
 
 PASSPHRASE = "a passphrase for the benchmark"
 
@@ -29,12 +30,16 @@ def extract_tar(folder):
 class Tool:
     """A repository in run/KEY and the commands for it. A method that returns stages returns what is measured."""
     key = title = None
+    once = False  # not in every repetition
 
     def __init__(self, bench):
         self.bench = bench
         self.folder = bench.path("run", self.key)
         self.home = self.folder / "home"
         self.repo = self.folder / "repo"
+        self.second = self.folder / "second"  # where copies go
+        self.secret = bench.path("home", "passphrase")
+        self.secret.write_text(PASSPHRASE + "\n", encoding="utf-8")
 
     def environment(self):
         return self.bench.environment(self.home)
@@ -48,8 +53,17 @@ class Tool:
     def size(self):
         return apparent_size(self.repo)
 
+    def lies(self, _source):
+        """What is read to get a backup back."""
+        return self.repo
+
     def note_backup(self, source):
         """Called when a backup is complete."""
+
+    def make_second(self):
+        """Before the first copy."""
+        if not self.second.exists():
+            self.bench.quietly(self.init_second(), env=self.environment())
 
     def restored(self, source, folder):
         """Where a restore puts the disk or folder."""
@@ -62,13 +76,11 @@ class Holdfast(Tool):
     def __init__(self, bench, binary):
         super().__init__(bench)
         self.binary = binary
-        self.passphrase = bench.path("home", "passphrase")
-        self.passphrase.write_text(PASSPHRASE + "\n", encoding="utf-8")
         self.ids = {}
 
     def environment(self):
         return {**super().environment(), "HOLDFAST_TARGET": f"dir:{self.repo}",
-                "HOLDFAST_KEY_FILE": str(self.passphrase)}
+                "HOLDFAST_KEY_FILE": str(self.secret)}
 
     def init(self):
         return [self.binary, "target", "init"]
@@ -99,8 +111,36 @@ class Holdfast(Tool):
     def verify(self):
         return [[Command([self.binary, "checkpoint", "verify", "--all"])]]
 
+    def scrub(self):
+        return [[Command([self.binary, "target", "verify", "--target", f"dir:{self.repo}"])]]
+
     def list(self):
         return [[Command([self.binary, "checkpoint", "list"])]]
+
+    def serve(self, source, folder):
+        return Served([self.binary, "checkpoint", "serve", self.ids[source.label], "disk", "--socket", folder / "s"],
+                      f"nbd+unix:///disk?socket={folder}/s")
+
+    def init_second(self):
+        return [self.binary, "target", "init", "--target", f"dir:{self.second}"]
+
+    def copy(self):
+        return [[Command([self.binary, "checkpoint", "copy", "--all", "--to", f"dir:{self.second}",
+                          "--to-key-file", self.secret])]]
+
+    def damage(self):
+        """One byte of every tenth pack."""
+        for pack in files_below(self.repo / "packs")[::10]:
+            pack.chmod(0o600)
+            with open(pack, "r+b") as f:
+                f.seek(pack.stat().st_size // 3)
+                byte = f.read(1)[0]
+                f.seek(-1, 1)
+                f.write(bytes([byte ^ 1]))
+
+    def repair(self):
+        return [[Command([self.binary, "target", "repair", "--from", f"dir:{self.second}",
+                          "--from-key-file", self.secret])]]
 
     def version(self):
         return self.bench.quietly([self.binary, "version"]).split()[-1]
@@ -136,8 +176,15 @@ class Borg(Tool):
     def verify(self):
         return [[Command(["borg", "check", "--verify-data", self.repo])]]
 
+    def scrub(self):
+        return [[Command(["borg", "check", "--repository-only", self.repo])]]
+
     def list(self):
         return [[Command(["borg", "list", self.repo])]]
+
+    def serve(self, source, folder):
+        return Served(["borg", "mount", "--foreground", f"{self.repo}::{source.label}", folder],
+                      str(folder / source.path.name))
 
     def version(self):
         return self.bench.quietly(["borg", "--version"]).split()[-1]
@@ -179,6 +226,19 @@ class Restic(Tool):
 
     def list(self):
         return [[Command(["restic", "snapshots", "--quiet"])]]
+
+    def serve(self, source, folder):
+        return Served(["restic", "mount", folder],
+                      str(folder / "tags" / source.label / "latest" / source.path.name))
+
+    def from_repo(self):
+        return ["--repo", self.second, "--from-repo", self.repo, "--from-password-file", self.secret]
+
+    def init_second(self):
+        return ["restic", "init", "--quiet", *self.from_repo(), "--copy-chunker-params"]
+
+    def copy(self):
+        return [[Command(["restic", "copy", "--quiet", *self.from_repo()])]]
 
     def version(self):
         words = self.bench.quietly(["restic", "version"]).split()

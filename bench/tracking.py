@@ -10,7 +10,9 @@ import shutil
 import content
 import scattered
 from measure import HERE, BenchError, Command, apparent_size
-from scenario import Scenario, Step, say
+from scenario import Part, Scenario, Step, prepare, say
+from summary import rows, writes_goals
+from text import line, mib, seconds
 from tools import PASSPHRASE
 
 SCRIPT = HERE.parent / "test" / "lab" / "libvirtd.sh"
@@ -26,23 +28,53 @@ DOMAIN = """<domain type='qemu'><name>{name}</name><memory unit='MiB'>32</memory
 """
 
 
-def why_not(bench):
-    """Why this cannot be measured here, or None."""
-    for program, package in (("libvirtd", "libvirt-daemon"), ("virsh", "libvirt-clients"),
-                             ("qemu-system-x86_64", "qemu-system-x86")):
-        if not shutil.which(program, path=bench.environment()["PATH"]):
-            return f"{program} is missing (package {package})"
-    if not SCRIPT.exists():
-        return "the script that starts a private libvirtd is not there"
-    if len(str(bench.path("lab", "run", "libvirt", "libvirt-sock"))) > SOCKET_LIMIT:
-        return "the working folder's path is too long for a unix socket"
-    return None
+WORDS = """## {title}
+
+The disk of *Scattered writes* as a qcow2 image of a running, paused guest; QEMU's dirty bitmap says what changed since
+the last backup. Between two backups noise is written to so many different blocks of 64 KiB. Only Holdfast does this,
+so there is nothing to compare with but the rows above, where everything is read. *QEMU* is its own CPU time meanwhile;
+the time that libvirt takes to begin and end a backup job is in *time*.
+
+| step | written MiB | read MiB | stored MiB | time s | CPU s | QEMU CPU s | memory MiB |
+|---|---:|---:|---:|---:|---:|---:|---:|
+"""
 
 
-def scenario(bench, sizes):
-    steps = [Step("first", "first backup", "backup")]
-    steps += [Step(f"writes-{n}", f"{n} blocks written" if n else "nothing written", "backup") for n in INCREMENTS]
-    return Scenario("tracking", "Increments with change tracking", bench.path("data", "scattered"), steps, [], sizes, {})
+class Tracking(Part):
+    key, title, data = "tracking", "Increments with change tracking", ("scattered",)
+
+    def why_not(self, run):
+        for program, package in (("libvirtd", "libvirt-daemon"), ("virsh", "libvirt-clients"),
+                                 ("qemu-system-x86_64", "qemu-system-x86")):
+            if not shutil.which(program, path=run.bench.environment()["PATH"]):
+                return f"{program} is missing (package {package})"
+        if not SCRIPT.exists():
+            return "the script that starts a private libvirtd is not there"
+        if len(str(run.bench.path("lab", "run", "libvirt", "libvirt-sock"))) > SOCKET_LIMIT:
+            return "the working folder's path is too long for a unix socket"
+        return None
+
+    def measure(self, run):
+        folder, sizes, _ = prepare(run.bench, "scattered", [scattered.WRITES], scattered.make)
+        steps = [Step("first", "first backup", "backup")]
+        steps += [Step(f"writes-{n}", f"{n} blocks written" if n else "nothing written", "backup") for n in INCREMENTS]
+        made = Scenario(self.key, self.title, folder, steps, run.tools[:1], sizes, {})
+        run.add(made)
+        with_libvirt(run.bench, run.options.repeat, lambda n: repetition(
+            run.bench, run.binary, steps, lambda step, sample: run.record(made, n, step, "holdfast", sample)))
+
+    def section(self, results):
+        lines = []
+        for key, step in results["scenarios"][self.key]["steps"].items():
+            written = int(key.split("-")[1]) * scattered.BLOCK if "-" in key else None
+            for r in rows(results, self.key, key):
+                lines.append(line(step["title"], mib(written), mib(r.extra["read"]), mib(r.stored), seconds(r.wall),
+                                  seconds(r.cpu), seconds(r.extra.get("qemu_cpu")), f"{r.peak_mib:.0f}"))
+        return WORDS.format(title=self.title) + "\n".join(lines) + "\n"
+
+    def goals(self, results):
+        step = f"writes-{results['written'] // scattered.BLOCK}"
+        return list(writes_goals(results, self.key, step, "with change tracking"))
 
 
 class Guest:
@@ -94,9 +126,9 @@ class Guest:
             raise BenchError(f"writing to the guest's disk failed:\n{said[-1000:]}")
 
     def qemu_seconds(self):
-        for line in self.virsh(f"domstats --cpu-total {NAME}").splitlines():
-            if line.strip().startswith("cpu.time="):
-                return int(line.split("=")[1]) / 1e9
+        for word in self.virsh(f"domstats --cpu-total {NAME}").split():
+            if word.startswith("cpu.time="):
+                return int(word.split("=")[1]) / 1e9
         return None
 
     def protect(self):
@@ -141,13 +173,13 @@ def repetition(bench, holdfast, steps, record):
         shutil.rmtree(guest.folder, ignore_errors=True)
 
 
-def run(bench, holdfast, steps, repeat, record):
-    """All repetitions, with one libvirtd. record(step, repetition, sample) is told of each."""
+def with_libvirt(bench, repeat, one):
+    """All repetitions, one(number), with one libvirtd."""
     lab = bench.path("lab")
     say("starting a private libvirtd …")
     bench.quietly(["bash", SCRIPT, "start", lab])
     try:
         for number in range(repeat):
-            repetition(bench, holdfast, steps, lambda step, sample, n=number: record(step, n, sample))
+            one(number)
     finally:
         bench.quietly(["bash", SCRIPT, "stop", lab], check=False)

@@ -6,11 +6,18 @@ None of them deduplicates, encrypts, or keeps more than one state.
 import os
 import shutil
 
+from access import Served
 from measure import Command, apparent_size
+
+
+def served_by_qemu(folder, image, form):
+    return Served(["qemu-nbd", "--read-only", "--persistent", "--shared=8", "-k", folder / "s", "-f", form, image],
+                  f"nbd+unix:///?socket={folder}/s")
 
 
 class Yardstick:
     key = title = None
+    once = False  # not in every repetition
 
     def __init__(self, bench):
         self.bench = bench
@@ -27,25 +34,35 @@ class Yardstick:
     def size(self):
         return apparent_size(self.output)
 
+    def lies(self, source):
+        """What is read to get the content back."""
+        return self.output if self.output.exists() else source.path
+
 
 class QemuImg(Yardstick):
-    """qemu-img convert -c, with the compression that all versions of QEMU read."""
-    key, title = "qemu-img", "qemu-img convert -c"
-    options = []
+    key, title = "qemu-img", "qemu-img convert -c, zstd"
+    once = True
 
     def backup(self, source):
-        return [[Command(["qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", *self.options, source.path,
-                          self.output])],
+        return [[Command(["qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", "-o", "compression_type=zstd",
+                          source.path, self.output])],
                 [Command(["sync", self.output])]]
 
+    def serve(self, _source, folder):
+        return served_by_qemu(folder, self.output, "qcow2")
 
-class QemuImgZstd(QemuImg):
-    key, title = "qemu-img-zstd", "qemu-img convert -c, zstd"
-    options = ["-o", "compression_type=zstd"]
+
+class QemuNbd(Yardstick):
+    """The image itself, not a backup of it."""
+    key, title = "qemu-nbd", "qemu-nbd, the image itself"
+
+    def serve(self, source, folder):
+        return served_by_qemu(folder, source.path, "raw")
 
 
 class Zstd(Yardstick):
     key, title = "zstd", "zstd -1"
+    once = True
 
     def backup(self, source):
         threads = f"-T{os.cpu_count()}"
