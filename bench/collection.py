@@ -24,13 +24,14 @@ ALONE, COLLECT, BESIDE, COLLECT_BESIDE = "backup", "collect", "backup-beside", "
 
 WORDS = """## {title}
 
-Repositories of noise, of which deleting some backups frees a tenth: half of that in packs of its own, half between what is
-needed. *Back* is by how much the repository shrank; for borg and restic, that is the deletion with `borg compact`, and
-`restic forget --prune`. *Beside*: a backup that begins while it runs: with Holdfast at the moment when it begins to
-copy what is needed, which is its hardest work; with borg and restic once it has locked the repository, so the backup has
-to wait: it is started again until it gets through. *Overlap* is the part of the
-backup's time in which the collection was at work. borg and restic have only the small repository, because filling the
-large one takes them minutes. Each was measured in {rounds} rounds, alone and beside in turns; medians.
+Repositories of noise, of which deleting some backups frees a tenth: half of that in packs of its own, half between what
+is needed, in pieces of 4 MiB (which are whole packs to some: then less has to be moved). The deletion is part of what
+is measured; with borg that is `borg delete` and `borg compact`, with restic `restic forget --prune`. *Back* is by how
+much the repository shrank. *Beside*: a backup that begins while it runs: with Holdfast at the moment when it begins to
+copy what is needed, which is its hardest work; with borg and restic once it has locked the repository, so the backup
+has to wait: it is started again until it gets through. *Overlap* is the part of the backup's time in which the
+collection was at work. borg and restic have only the small repository, because filling the large one takes them
+minutes. Medians of {rounds} rounds, alone and beside in turns.
 
 | repository | tool | collection s | CPU s | memory MiB | back MiB | backup alone s | beside s | × | overlap | back beside MiB |
 |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|

@@ -15,7 +15,7 @@ Programs: {versions}.
 
 To repeat it, on Debian:
 
-    tools/install build run bench
+    tools/install build run demo test bench
     bench/run --write-docs
 
 ## Goals
