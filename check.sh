@@ -186,7 +186,7 @@ stage_it() {
 		*) others+=("$file") ;;
 		esac
 	done
-	need_asan && need_clang || return
+	need_asan && need_clang && judge synthesize-build ninja -C "$out/clang" bench/synthesize || return
 	pytests it-machines "${machines[@]}" &
 	pytests it "${others[@]}"
 	wait

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A repository with the metadata of years: a million blocks, two thousand checkpoints, made by test/scale.
+"""A repository with the metadata of years: a million blocks, two thousand checkpoints, made by bench/synthesize.
 
 What bench/ does with a hundred million, short enough for every day. Memory is measured, so the program is one without
-sanitizers: HOLDFAST_PLAIN, in its build folder, where test/scale/synthesize is, too.
+sanitizers: HOLDFAST_PLAIN, in its build folder, where bench/synthesize is, too.
 """
 import json
 import os
@@ -15,7 +15,7 @@ import pytest
 BLOCKS, CHECKPOINTS = 1_000_000, 2000
 MEMORY_MAX = 128 << 20  # bytes; a tenth of it are marks and lists that grow with the repository
 MIB = 1 << 20
-FULL_PACK = 64 + 1900 * 33000  # as test/scale/synthesize.c makes them of a first backup
+FULL_PACK = 64 + 1900 * 33000  # as bench/synthesize.c makes them of a first backup
 
 
 class Large:
@@ -25,7 +25,7 @@ class Large:
         self.peaks = {}
 
     def make(self):
-        synthesize = self.binary.parent.parent / "test/scale/synthesize"
+        synthesize = self.binary.parent.parent / "bench/synthesize"
         subprocess.run([synthesize, self.folder / "target", self.key, str(BLOCKS), str(CHECKPOINTS)], check=True,
                        timeout=300)
         return self
