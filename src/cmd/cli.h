@@ -105,6 +105,7 @@ int cmd_target_init(struct cli *c, struct err *e);
 int cmd_target_show(struct cli *c, struct err *e);
 int cmd_target_verify(struct cli *c, struct err *e);
 int cmd_target_collect(struct cli *c, struct err *e);
+int cmd_target_parity(struct cli *c, struct err *e);
 int cmd_target_repair(struct cli *c, struct err *e);
 int cmd_key_list(struct cli *c, struct err *e);
 int cmd_key_add(struct cli *c, struct err *e);
@@ -136,5 +137,7 @@ const char *exit_meaning(enum err_kind kind);
  * given. */
 int cli_bytes(const struct cli *c, const char *name, uint64_t *ret, struct err *e);
 int cli_duration(const struct cli *c, const char *name, uint64_t *ret_us, struct err *e);
+/* A number of per cent, 1 to `most`. */
+int cli_percent(const struct cli *c, const char *name, unsigned most, unsigned *ret, struct err *e);
 
 #endif

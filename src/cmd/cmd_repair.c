@@ -10,23 +10,36 @@ struct repair {
 	struct cli *c;
 	struct other other;
 	struct point_list points, there;
-	json_t *objects, *mended, *left;
+	json_t *objects, *rebuilt, *mended, *left;
 	uint64_t points_lost; /* points whose own object is damaged */
 };
 
-static void on_bad(void *arg, const char *key, const struct err *why)
+static void on_bad(void *arg, const struct scrub_finding *f)
 {
 	struct repair *r = arg;
-	bool point = strncmp(key, "points/", 7) == 0;
+	bool point = strncmp(f->key, "points/", 7) == 0;
 	char text[1024];
 
 	r->points_lost += point;
-	json_array_append_new(r->objects, json_string(key));
-	snprintf(text, sizeof(text), "%s%s", why->msg,
+	json_array_append_new(r->objects, json_string(f->key));
+	snprintf(text, sizeof(text), "%s%s", f->why->msg,
 		 point ? "; this checkpoint cannot be mended: delete it, and copy it back from "
 			 "another repository with 'holdfast checkpoint copy'"
 		       : "");
 	cli_note(r->c, LOG_LEVEL_ERROR, text);
+}
+
+static void rebuilt(void *arg, const char *key, const char *why_not)
+{
+	struct repair *r = arg;
+	char text[1024];
+
+	if (!why_not)
+		json_array_append_new(r->rebuilt, json_string(key));
+	snprintf(text, sizeof(text), "%s %s%s", key,
+		 why_not ? "stays damaged: " : "was brought back from its parity",
+		 why_not ? why_not : "");
+	cli_note(r->c, why_not ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, text);
 }
 
 static void tell(void *arg, const struct point *p, bool mended, const char *why)
@@ -70,6 +83,7 @@ static int mend(struct repair *r, struct mend_result *ret, struct err *e)
 			 .progress = &r->c->progress,
 			 .cancel = &r->c->cancel,
 			 .bad = on_bad,
+			 .rebuilt = rebuilt,
 			 .tell = tell,
 			 .arg = r};
 	int rc = mend_run(&m, ret, e);
@@ -82,13 +96,22 @@ static void show(struct repair *r, const struct mend_result *m)
 {
 	char bytes[HUMAN_TEXT];
 
-	if (r->c->json)
-		cli_json(json_pack("{s:I,s:I,s:O,s:I,s:I,s:O,s:O}", "objects",
+	if (r->c->json) {
+		cli_json(json_pack("{s:I,s:I,s:O,s:O,s:I,s:I,s:I,s:O,s:O}", "objects",
 				   (json_int_t)m->scrub.objects, "read_bytes",
 				   (json_int_t)m->scrub.bytes, "damaged_objects", r->objects,
-				   "damaged_packs", (json_int_t)m->packs, "lost_blocks",
-				   (json_int_t)m->lost, "mended", r->mended, "left", r->left));
-	else if (!m->packs && !m->hurt)
+				   "rebuilt_packs", r->rebuilt, "renewed_parity",
+				   (json_int_t)m->parity, "damaged_packs", (json_int_t)m->packs,
+				   "lost_blocks", (json_int_t)m->lost, "mended", r->mended, "left",
+				   r->left));
+		return;
+	}
+	if (m->rebuilt || m->parity)
+		printf("%zu pack%s brought back from %s parity, %zu parity object%s made anew\n",
+		       m->rebuilt, m->rebuilt == 1 ? " was" : "s were",
+		       m->rebuilt == 1 ? "its" : "their", m->parity,
+		       m->parity == 1 ? " was" : "s were");
+	if (!m->packs && !m->hurt)
 		printf("%llu objects read, %s: no checkpoint lacks anything\n",
 		       (unsigned long long)m->scrub.objects, human_bytes(m->scrub.bytes, bytes));
 	else
@@ -119,11 +142,15 @@ static int run(struct repair *r, struct err *e)
 
 int cmd_target_repair(struct cli *c, struct err *e)
 {
-	struct repair r = {
-		.c = c, .objects = json_array(), .mended = json_array(), .left = json_array()};
+	struct repair r = {.c = c,
+			   .objects = json_array(),
+			   .rebuilt = json_array(),
+			   .mended = json_array(),
+			   .left = json_array()};
 	int rc = run(&r, e);
 
 	json_decref(r.objects);
+	json_decref(r.rebuilt);
 	json_decref(r.mended);
 	json_decref(r.left);
 	point_list_done(&r.points);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/human.h"
 #include "cmd/cli.h"
+#include "repo/parity.h"
 
 /* ---- target init ---- */
 
@@ -41,15 +42,17 @@ static int is_empty(struct store *s, struct err *e)
 int cmd_target_init(struct cli *c, struct err *e)
 {
 	const char *label = parsed_text(&c->p, "label");
+	struct repo_options o = {0};
 	AUTO(credential) key = NULL;
 	char id[UUID_TEXT];
 
-	if (cli_open_target(c, true, e) < 0 || is_empty(c->store, e) < 0)
+	if (cli_percent(c, "parity", PARITY_PERCENT_MAX, &o.parity, e) < 0 ||
+	    cli_open_target(c, true, e) < 0 || is_empty(c->store, e) < 0)
 		return -1;
 	key = first_key(c, e);
 	if (!key)
 		return -1;
-	if (repo_create(c->store, key, label ? label : "first key", NULL, e) < 0) {
+	if (repo_create(c->store, key, label ? label : "first key", &o, e) < 0) {
 		const char *made = parsed_text(&c->p, "new-key-file");
 
 		if (made)
@@ -73,7 +76,7 @@ int cmd_target_init(struct cli *c, struct err *e)
 /* ---- target show ---- */
 
 struct usage {
-	uint64_t packs, pack_bytes, index_bytes, points, sessions;
+	uint64_t packs, pack_bytes, index_bytes, points, sessions, parity_bytes;
 };
 
 static int count(void *arg, const char *key, uint64_t size, struct err *e)
@@ -86,6 +89,8 @@ static int count(void *arg, const char *key, uint64_t size, struct err *e)
 		u->pack_bytes += size;
 	} else if (strncmp(key, "index/", 6) == 0) {
 		u->index_bytes += size;
+	} else if (strncmp(key, "parity/", 7) == 0) {
+		u->parity_bytes += size;
 	} else if (strncmp(key, "points/", 7) == 0) {
 		u->points++;
 	} else {
@@ -96,7 +101,8 @@ static int count(void *arg, const char *key, uint64_t size, struct err *e)
 
 static int measure(struct store *s, struct usage *u, struct err *e)
 {
-	static const char *const prefixes[] = {"packs/", "index/", "points/", "sessions/"};
+	static const char *const prefixes[] = {"packs/", "index/", "points/", "parity/",
+					       "sessions/"};
 
 	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
 		if (store_list(s, prefixes[i], count, u, e) < 0)
@@ -121,13 +127,14 @@ int cmd_target_show(struct cli *c, struct err *e)
 	uuid_text(keyring_repo_id(k), id);
 	if (c->json) {
 		cli_json(json_pack(
-			"{s:s,s:s,s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "id", id, "target",
-			c->store->url, "format", 1, "key_slots", (json_int_t)slots,
+			"{s:s,s:s,s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i,s:I}", "id", id,
+			"target", c->store->url, "format", 1, "key_slots", (json_int_t)slots,
 			"key_generation", (json_int_t)keyring_generation(k), "checkpoints",
 			(json_int_t)u.points, "packs", (json_int_t)u.packs, "pack_bytes",
 			(json_int_t)u.pack_bytes, "index_bytes", (json_int_t)u.index_bytes,
 			"blocks", (json_int_t)entries, "damaged_runs", (json_int_t)damaged,
-			"sessions", (json_int_t)u.sessions));
+			"sessions", (json_int_t)u.sessions, "parity_percent",
+			(int)repo_parity(c->repo), "parity_bytes", (json_int_t)u.parity_bytes));
 		return 0;
 	}
 	cli_field("repository", "%s", id);
@@ -140,6 +147,9 @@ int cmd_target_show(struct cli *c, struct err *e)
 		  (unsigned long long)u.packs, (unsigned long long)entries);
 	cli_field("index", "%s in %zu runs%s", human_bytes(u.index_bytes, index), runs,
 		  damaged ? ", some damaged: the next backup repairs them" : "");
+	if (repo_parity(c->repo) || u.parity_bytes)
+		cli_field("parity", "%s%s", human_bytes(u.parity_bytes, packs),
+			  repo_parity(c->repo) ? "" : " of some packs; new ones get none");
 	cli_field("writers", "%llu at work or dead", (unsigned long long)u.sessions);
 	return 0;
 }

@@ -20,13 +20,15 @@ struct scrub_report {
 };
 
 /* What to do about it, by what it is. */
-static const char *way_out(const char *key)
+static const char *way_out(const struct scrub_finding *f)
 {
 	static const struct {
 		const char *prefix, *text;
 	} ways[] = {
 		{"packs/", "'holdfast checkpoint verify --all' tells which checkpoints it hurts, "
 			   "'holdfast target repair' mends what can be mended"},
+		{"parity/", "it does no harm as long as its pack is whole: 'holdfast target "
+			    "repair' makes it anew"},
 		{"index/", "it does no harm: the next backup replaces it"},
 		{"points/", "this checkpoint cannot be restored any more: delete it, and copy it "
 			    "back from another target if there is one"},
@@ -37,22 +39,36 @@ static const char *way_out(const char *key)
 		{"holdfast", "it does no harm as long as the keys are whole"},
 	};
 
+	if (f->parity == PARITY_MENDS)
+		return "'holdfast target repair' brings it back from its parity";
+	if (f->parity == PARITY_LOST)
+		return "more is lost than its parity brings back: 'holdfast target repair --from "
+		       "TARGET' mends it from copies in another target";
 	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
-		if (strncmp(key, ways[i].prefix, strlen(ways[i].prefix)) == 0)
+		if (strncmp(f->key, ways[i].prefix, strlen(ways[i].prefix)) == 0)
 			return ways[i].text;
 	}
 	return "";
 }
 
-static void on_bad(void *arg, const char *key, const struct err *why)
+static void on_bad(void *arg, const struct scrub_finding *f)
 {
 	struct scrub_report *r = arg;
 	char text[1024];
 
-	json_array_append_new(r->findings, json_pack("{s:s,s:s,s:s}", "object", key, "message",
-						     why->msg, "way_out", way_out(key)));
-	snprintf(text, sizeof(text), "%s; %s", why->msg, way_out(key));
+	json_array_append_new(r->findings, json_pack("{s:s,s:s,s:s,s:b}", "object", f->key,
+						     "message", f->why->msg, "way_out", way_out(f),
+						     "parity_mends", f->parity == PARITY_MENDS));
+	snprintf(text, sizeof(text), "%s; %s", f->why->msg, way_out(f));
 	cli_note(r->c, LOG_LEVEL_ERROR, text);
+}
+
+/* In a target that is to have parity; where there is none at all, nobody misses it. */
+static void show_bare(const struct scrub_result *s)
+{
+	if (s->bare && s->parity)
+		printf("%llu packs have no parity: 'holdfast target parity' makes it\n",
+		       (unsigned long long)s->bare);
 }
 
 static void show_bounded(const struct scrub_result *s)
@@ -76,14 +92,15 @@ static void show_scrub(struct cli *c, const struct scrub_result *s, json_t *find
 	char bytes[HUMAN_TEXT], when[CLOCK_TEXT];
 
 	if (c->json) {
-		cli_json(json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:O}", "objects",
-				   (json_int_t)s->objects, "read_bytes", (json_int_t)s->bytes,
-				   "damaged_objects", (json_int_t)s->damaged, "strange_objects",
-				   (json_int_t)s->strange, "passed_objects", (json_int_t)s->passed,
-				   "due_objects", (json_int_t)s->due, "oldest_verification",
-				   s->oldest_us ? json_string(clock_rfc3339(s->oldest_us, when))
-						: json_null(),
-				   "findings", findings));
+		cli_json(json_pack(
+			"{s:I,s:I,s:I,s:I,s:I,s:I,s:i,s:I,s:o,s:O}", "objects",
+			(json_int_t)s->objects, "read_bytes", (json_int_t)s->bytes,
+			"damaged_objects", (json_int_t)s->damaged, "strange_objects",
+			(json_int_t)s->strange, "passed_objects", (json_int_t)s->passed,
+			"due_objects", (json_int_t)s->due, "parity_percent", (int)s->parity,
+			"packs_without_parity", (json_int_t)s->bare, "oldest_verification",
+			s->oldest_us ? json_string(clock_rfc3339(s->oldest_us, when)) : json_null(),
+			"findings", findings));
 		return;
 	}
 	if (s->strange)
@@ -94,6 +111,7 @@ static void show_scrub(struct cli *c, const struct scrub_result *s, json_t *find
 		       (unsigned long long)s->objects, human_bytes(s->bytes, bytes),
 		       s->due || s->passed ? "of them " : "that is there ");
 	show_bounded(s);
+	show_bare(s);
 }
 
 static int take_bounds(struct cli *c, struct scrub_bounds *b, struct err *e)
@@ -197,26 +215,16 @@ static void on_waiting(void *arg, size_t n)
 
 static int collect_options(struct cli *c, struct collect_options *o, struct err *e)
 {
-	const char *waste = parsed_text(&c->p, "waste");
-	char *end = NULL;
-	long percent;
-
 	*o = (struct collect_options){.dead_after_us = COLLECT_DEAD_AFTER_US,
 				      .dry_run = parsed_flag(&c->p, "dry-run"),
 				      .cancel = &c->cancel,
 				      .doing = on_doing,
 				      .waiting = on_waiting,
 				      .arg = c};
-	if (cli_duration(c, "dead-after", &o->dead_after_us, e) < 0)
-		return -1;
-	if (!waste)
-		return 0;
-	percent = strtol(waste, &end, 10);
-	if (end == waste || (*end && strcmp(end, "%") != 0) || percent < 1 || percent > 100)
-		return err_set(e, ERR_INVALID, "--waste '%s': write a number of per cent, 1 to 100",
-			       waste);
-	o->waste_percent = (unsigned)percent;
-	return 0;
+	return cli_duration(c, "dead-after", &o->dead_after_us, e) < 0 ||
+			       cli_percent(c, "waste", 100, &o->waste_percent, e) < 0
+		       ? -1
+		       : 0;
 }
 
 /* What the repository held is what the first run found. */

@@ -51,6 +51,8 @@ const struct opt global_opts[] = {
 static const struct opt init_opts[] = {
 	{"new-key-file", 0, "FILE", "make a new key, write it to this file, and use it"},
 	{"label", 0, "TEXT", "name of the first key slot", .fallback = "first key"},
+	{"parity", 0, "PERCENT",
+	 "store so much more with every pack, to mend it from when it is damaged: 5%, say"},
 	{0},
 };
 
@@ -137,6 +139,15 @@ static const struct opt target_verify_opts[] = {
 	{0},
 };
 
+static const struct opt parity_opts[] = {
+	{"percent", 0, "PERCENT", "how much of a pack, 1 to 25",
+	 .fallback = "as the target was created with, else 5"},
+	{"for", 0, "TIME", "begin nothing new after this time"},
+	{"limit", 0, "BYTES", "read no more than this of packs"},
+	{"rate", 0, "BYTES", "read no more than this in a second"},
+	{0},
+};
+
 static const struct opt repair_opts[] = {
 	{"from", 0, "TARGET", "another target, with copies"},
 	{"from-key-file", 0, "FILE",
@@ -217,8 +228,15 @@ const struct command commands[] = {
 	 "try again what fails, 1m unless told otherwise), joined by '&'. The access key is taken "
 	 "from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN), or from the "
 	 "profile AWS_PROFILE in ~/.aws/credentials; AWS_REGION and AWS_CA_BUNDLE count, too. A "
-	 "pack is spooled to TMPDIR (/var/tmp) before it is sent: up to 180 MiB.",
+	 "pack is spooled to TMPDIR (/var/tmp) before it is sent: up to 180 MiB.\n\n"
+	 "With --parity, whatever is stored from now on gets parity: flipped bits, sectors that "
+	 "cannot be read and a tail that is cut off are then mended by 'holdfast target repair' "
+	 "without another copy, as long as less of a pack is lost than it has parity. What is gone "
+	 "as a whole only a copy in another target brings back. It costs space, one more object "
+	 "for "
+	 "each pack of 60 MiB, and little time.",
 	 "holdfast target init -t dir:/srv/backup --new-key-file /root/backup.key\n"
+	 "holdfast target init -t dir:/mnt/disk --new-key-file /root/backup.key --parity 5%\n"
 	 "holdfast target init -t dir:/srv/backup\n"
 	 "holdfast target init -t s3:https://s3.example.org/backup/site1\n",
 	 init_opts, cmd_target_init},
@@ -239,8 +257,21 @@ const struct command commands[] = {
 	 "holdfast target verify -t dir:/srv/backup\n"
 	 "holdfast target verify -t dir:/srv/backup --max-age 30d --for 2h\n",
 	 target_verify_opts, cmd_target_verify},
+	{"target parity", "", 0, 0, "make parity for packs that have none",
+	 "Reads the packs that have no parity, and makes it: see --parity of 'holdfast target "
+	 "init'. A target that was created with --parity needs this only where a backup was killed "
+	 "at the wrong moment; in another one, run it from time to time, and what was stored until "
+	 "then is protected. No key is needed. Backups and collectors can go on meanwhile, and it "
+	 "can be stopped and started again: what was made stays.\n\n"
+	 "Parity is removed with its pack by 'holdfast target collect'. Nothing counts on it, so "
+	 "the folder 'parity' can be removed at any time.",
+	 "holdfast target parity\n"
+	 "holdfast target parity --percent 10% --for 2h\n",
+	 parity_opts, cmd_target_parity},
 	{"target repair", "", 0, 0, "mend what is damaged",
-	 "Reads everything in the target. What is damaged is never again counted on: the next "
+	 "Reads everything in the target. Packs that have parity are brought back from it, in "
+	 "place, if less of them is lost than it has. What stays damaged is never again counted "
+	 "on: the next "
 	 "backup that comes across what was lost stores it anew, and that mends every checkpoint "
 	 "that needs it. With --from, what is lost is fetched from copies in another target at "
 	 "once (see 'holdfast checkpoint copy'), and compared bit for bit.\n\n"

@@ -71,3 +71,19 @@ int cmd_freeze_guard(struct cli *c, struct err *e)
 	exit(libvirt_freeze_guard(c->p.args[0], c->p.args[1],
 				  strtoull(c->p.args[2], NULL, 10) * 1000));
 }
+
+int cli_percent(const struct cli *c, const char *name, unsigned most, unsigned *ret, struct err *e)
+{
+	const char *text = parsed_text(&c->p, name);
+	char *end = NULL;
+	long percent;
+
+	if (!text)
+		return 0;
+	percent = strtol(text, &end, 10);
+	if (end == text || (*end && strcmp(end, "%") != 0) || percent < 1 || percent > (long)most)
+		return err_set(e, ERR_INVALID, "--%s '%s': write a number of per cent, 1 to %u",
+			       name, text, most);
+	*ret = (unsigned)percent;
+	return 0;
+}

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "repo/epoch.h"
+#include "repo/pack.h"
+#include "repo/parity_store.h"
 
 struct mending {
 	const struct mend *m;
@@ -178,6 +180,96 @@ static int mend_all(struct mending *g, struct err *e)
 	return mend_each(g, v, e);
 }
 
+/* ---- by parity ---- */
+
+static void tell_rebuilt(struct mending *g, const char *key, const char *why_not)
+{
+	if (g->m->rebuilt)
+		g->m->rebuilt(g->m->arg, key, why_not);
+}
+
+/*
+ * A pack is immutable and is what its name says, so whoever reads it meanwhile gets nothing wrong.
+ * That it does not come back after a collector has removed it, see session_replace().
+ */
+static int rebuild(struct mending *g, struct session *s, const uint8_t pack[HASH_BYTES],
+		   struct err *e)
+{
+	struct store *store = repo_store(g->m->repo);
+	char key[STORE_KEY_MAX];
+	AUTO_BUF bytes = BUF_INIT;
+	struct err why = {0};
+	int there;
+
+	pack_key_name(pack, key);
+	there = store_has(store, key, e);
+	if (there <= 0 || pack_set_has(session_condemned(s), pack))
+		return there;
+	if (parity_rebuild(store, pack, &bytes, &why) == 0) {
+		if (session_replace(s, pack, &bytes, e) < 0)
+			return err_wrap(e, "putting %s back", key);
+		damage_mended(&g->damage, pack);
+		g->result->rebuilt++;
+		tell_rebuilt(g, key, NULL);
+		return 0;
+	}
+	if (why.kind == ERR_NOENT) /* it has none */
+		return 0;
+	if (why.kind == ERR_CORRUPT || why.kind == ERR_IO) {
+		tell_rebuilt(g, key, why.msg);
+		return 0;
+	}
+	if (e)
+		*e = why;
+	return -1;
+}
+
+/* From the last one: those that are mended go out of the set. */
+static int rebuild_all(struct mending *g, struct err *e)
+{
+	AUTO(session) s = session_begin(g->m->repo, NULL, e);
+
+	for (size_t i = g->damage.packs.n; s && i-- > 0;) {
+		if (cancel_check(g->m->cancel, e) < 0 ||
+		    rebuild(g, s, g->damage.packs.names[i], e) < 0)
+			return -1;
+	}
+	return s ? 0 : -1;
+}
+
+/* Of packs that are whole by now. */
+static int renew_parity(struct mending *g, struct err *e)
+{
+	unsigned percent = repo_parity(g->m->repo);
+	const struct parity_fill f = {.store = repo_store(g->m->repo),
+				      .percent = percent ? percent : PARITY_PERCENT,
+				      .cancel = g->m->cancel,
+				      .progress = g->m->progress};
+
+	for (size_t i = 0; i < g->damage.parity.n; i++) {
+		const uint8_t *pack = g->damage.parity.names[i];
+		struct err why = {0};
+
+		if (pack_set_has(&g->damage.packs, pack))
+			continue;
+		if (parity_renew(&f, pack, &why) == 0) {
+			g->result->parity++;
+		} else if (why.kind != ERR_NOENT) { /* else it was collected */
+			if (e)
+				*e = why;
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static int use_parity(struct mending *g, struct err *e)
+{
+	if (g->damage.packs.n && rebuild_all(g, e) < 0)
+		return -1;
+	return renew_parity(g, e);
+}
+
 /* From now on nobody counts on them; unless that was said before. */
 static int condemn(struct mending *g, struct err *e)
 {
@@ -210,6 +302,8 @@ int mend_run(const struct mend *m, struct mend_result *ret, struct err *e)
 	if (rc == 0)
 		rc = damage_find(m->repo, &s, &g.damage, e);
 	ret->scrub = g.damage.scrub;
+	if (rc == 0)
+		rc = use_parity(&g, e);
 	ret->packs = g.damage.packs.n;
 	/* Before anything is stored: what is lost must not be found in them. And where nothing
 	 * seems to be damaged, a pack may be gone together with the run that named it. */

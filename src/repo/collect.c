@@ -21,6 +21,7 @@
 #include "repo/epoch.h"
 #include "repo/mark.h"
 #include "repo/object.h"
+#include "repo/parity_store.h"
 #include "repo/session.h"
 #include "repo/writers.h"
 
@@ -515,7 +516,7 @@ static int end_epoch(void *arg, const char *key, uint64_t size, struct err *e)
 static int remove_all(struct collector *c, struct err *e)
 {
 	doing(c, "removing what is not");
-	if (remove_packs(c, e) < 0)
+	if (remove_packs(c, e) < 0 || parity_sweep(repo_store(c->repo), e) < 0)
 		return -1;
 	/* A damaged run may have been there only for a pack that could not be read either. */
 	if (index_is_damaged(repo_index(c->repo)) && session_heal_index(c->repo, e) < 0)

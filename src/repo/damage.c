@@ -10,6 +10,7 @@
 void damage_done(struct damage *d)
 {
 	pack_set_done(&d->packs);
+	pack_set_done(&d->parity);
 	pack_set_done(&d->shunned);
 	idset_done(&d->lost);
 	idset_done(&d->saved);
@@ -99,11 +100,32 @@ int damage_find(struct repo *r, const struct scrub *s, struct damage *ret_d, str
 
 	*ret_d = (struct damage){0};
 	job.bad_packs = &ret_d->packs;
+	job.bad_parity = &ret_d->parity;
 	return heal_index(r, e) < 0 || scrub_run(&job, &ret_d->scrub, e) < 0 ||
 			       find_missing(r, s->cancel, &ret_d->packs, e) < 0 ||
 			       shun(r, ret_d, e) < 0
 		       ? -1
 		       : 0;
+}
+
+static void take_out(struct pack_set *set, const uint8_t pack[HASH_BYTES])
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < set->n; i++) {
+		if (memcmp(set->names[i], pack, HASH_BYTES) != 0)
+			memmove(set->names[kept++], set->names[i], HASH_BYTES);
+	}
+	set->n = kept;
+}
+
+void damage_mended(struct damage *d, const uint8_t pack[HASH_BYTES])
+{
+	uint8_t name[HASH_BYTES]; /* it may be one of the set */
+
+	memcpy(name, pack, HASH_BYTES);
+	take_out(&d->packs, name);
+	take_out(&d->shunned, name);
 }
 
 /* ---- whom it hurts ---- */

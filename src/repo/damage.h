@@ -13,6 +13,7 @@
 
 struct damage {
 	struct pack_set packs;	 /* damaged, or named by the index and not there */
+	struct pack_set parity;	 /* packs whose parity is damaged */
 	struct pack_set shunned; /* these, and those that epochs name: nobody counts on them */
 	/* Filled by damage_hurts(): */
 	struct idset lost;	   /* blocks and nodes that no place gives whole */
@@ -26,6 +27,8 @@ struct damage {
  * damaged is mended first, which writes.
  */
 int damage_find(struct repo *r, const struct scrub *s, struct damage *ret_d, struct err *e);
+/* This pack of `packs` was made whole where it is. */
+void damage_mended(struct damage *d, const uint8_t pack[HASH_BYTES]);
 void damage_done(struct damage *d);
 
 /* Does the checkpoint need anything that is lost, or known nowhere, and was not stored anew since?

@@ -6,20 +6,23 @@
 
 #include "base/hex.h"
 #include "base/mem.h"
+#include "repo/parity.h"
 #include "repo/seal.h"
 
 #define FIRST_LINE "holdfast repository\n"
 #define HASH_LINE "sha256: "
 
-void header_encode(const struct uuid *id, struct buf *out)
+void header_encode(const struct header *h, struct buf *out)
 {
 	char text[UUID_TEXT], hex[HASH_TEXT];
 	uint8_t hash[HASH_BYTES];
 
 	buf_text(out, FIRST_LINE);
 	buf_fmt(out, "version: %d\n", REPO_VERSION);
-	buf_fmt(out, "id: %s\n", uuid_text(id, text));
+	buf_fmt(out, "id: %s\n", uuid_text(&h->id, text));
 	buf_text(out, "needs:\nneeds-to-write:\n");
+	if (h->parity)
+		buf_fmt(out, "parity: %u\n", h->parity);
 	sha256(out->data, out->len, hash);
 	buf_fmt(out, HASH_LINE "%s\n", hex_encode(hash, HASH_BYTES, hex));
 }
@@ -55,6 +58,16 @@ struct lines {
 	bool id;
 };
 
+/* What is beyond what we can do is as if nothing was said. */
+static unsigned parity_of(const char *value)
+{
+	char *end;
+	long percent = strtol(value, &end, 10);
+
+	return *end == 0 && percent > 0 && percent <= (long)PARITY_PERCENT_MAX ? (unsigned)percent
+									       : 0;
+}
+
 static int take_line(struct lines *l, const char *key, const char *value, struct err *e)
 {
 	if (strcmp(key, "version") == 0) {
@@ -68,6 +81,8 @@ static int take_line(struct lines *l, const char *key, const char *value, struct
 			       value);
 	} else if (strcmp(key, "needs-to-write") == 0 && value[0]) {
 		l->h.read_only = true;
+	} else if (strcmp(key, "parity") == 0) {
+		l->h.parity = parity_of(value);
 	}
 	return 0;
 }

@@ -16,10 +16,11 @@
 
 struct header {
 	struct uuid id;
-	bool read_only; /* needs a feature for writing that we do not know */
+	unsigned parity; /* per cent, wanted for every pack; 0: none */
+	bool read_only;	 /* needs a feature for writing that we do not know */
 };
 
-void header_encode(const struct uuid *id, struct buf *out);
+void header_encode(const struct header *h, struct buf *out);
 /* ERR_CORRUPT: no header, or a damaged one; ERR_VERSION: a newer format. */
 int header_decode(const void *text, size_t n, struct header *ret_h, struct err *e);
 

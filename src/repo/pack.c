@@ -42,6 +42,7 @@ static void record_aad(const struct pack_entry *at, uint8_t aad[RECORD_AAD])
 
 struct pack_writer {
 	struct write_behind *out; /* sealed bytes on their way to the store */
+	struct parity *parity;	  /* of them, or NULL */
 	struct digest *digest;	  /* of them */
 	struct aead *aead;
 	uint8_t head[PACK_HEAD];
@@ -76,15 +77,15 @@ static int put_bytes(struct pack_writer *p, const void *data, size_t n, struct e
 }
 
 struct pack_writer *pack_writer_new(const struct keyring *k, struct store_session *ss,
-				    struct err *e)
+				    struct parity *parity, struct err *e)
 {
+	AUTO(pack_writer) p = xcalloc(1, sizeof(*p));
 	struct store_upload *up = ss->ops->upload(ss, e);
-	AUTO(pack_writer) p = NULL;
 
+	p->parity = parity;
 	if (!up)
 		return NULL;
-	p = xcalloc(1, sizeof(*p));
-	p->out = write_behind_new(up);
+	p->out = write_behind_new(up, parity);
 	p->digest = digest_new();
 	start_head(p, k);
 	return put_bytes(p, p->head, PACK_HEAD, e) < 0 ? NULL : steal(&p);
@@ -95,6 +96,7 @@ void pack_writer_free(struct pack_writer *p)
 	if (!p)
 		return;
 	write_behind_free(p->out);
+	parity_free(p->parity);
 	digest_free(p->digest);
 	aead_free(p->aead);
 	buf_done(&p->nodes);
@@ -244,6 +246,7 @@ struct pack_done *pack_close(struct pack_writer *p, struct err *e)
 	if (write_nodes(p, e) == 0 && write_end(p, e) == 0) {
 		d = xcalloc(1, sizeof(*d));
 		d->out = steal(&p->out);
+		d->parity = steal(&p->parity);
 		d->entries = steal(&p->entries);
 		d->n = p->n;
 		d->size = p->offset;
@@ -266,6 +269,7 @@ void pack_done_free(struct pack_done *d)
 	if (!d)
 		return;
 	write_behind_free(d->out);
+	parity_free(d->parity);
 	free(d->entries);
 	free(d);
 }

@@ -35,8 +35,9 @@ struct pack_entry {
 
 struct pack_writer;
 
+/* `parity`, unless NULL, becomes its own and gets the pack's bytes. */
 struct pack_writer *pack_writer_new(const struct keyring *k, struct store_session *ss,
-				    struct err *e);
+				    struct parity *parity, struct err *e);
 /* Throw the pack away. NULL is fine. */
 void pack_writer_free(struct pack_writer *p);
 /* A delta's payload names its base. */
@@ -47,6 +48,7 @@ uint64_t pack_writer_size(const struct pack_writer *p);
 
 struct pack_done {
 	struct write_behind *out;
+	struct parity *parity; /* complete once the pack is finished; or NULL */
 	uint8_t name[HASH_BYTES];
 	uint64_t size;
 	struct pack_entry *entries; /* blocks first, then nodes */

@@ -3,12 +3,11 @@
 
 #include <stdio.h>
 
-#include "repo/header.h"
-
 struct repo {
 	struct store *store;
 	struct keyring *keys;
 	struct index *index;
+	unsigned parity;
 	bool read_only;
 	char *warning;
 };
@@ -18,10 +17,10 @@ struct repo {
  * called again with a key that opens them, and which repo_open accepts.
  */
 int repo_create(struct store *s, const struct credential *c, const char *label,
-		const struct keyring_cost *cost, struct err *e)
+		const struct repo_options *o, struct err *e)
 {
-	struct uuid id = uuid_random();
-	AUTO(keyring) k = keyring_new(&id, c, label, cost, e);
+	struct header h = {.id = uuid_random(), .parity = o ? o->parity : 0};
+	AUTO(keyring) k = keyring_new(&h.id, c, label, o ? o->cost : NULL, e);
 	AUTO_BUF header = BUF_INIT;
 	struct err why = {0};
 
@@ -38,13 +37,13 @@ int repo_create(struct store *s, const struct credential *c, const char *label,
 		there = keyring_open(s, c, e);
 		if (!there)
 			return -1;
-		id = *keyring_repo_id(there);
+		h.id = *keyring_repo_id(there);
 	}
-	header_encode(&id, &header);
+	header_encode(&h, &header);
 	return store_put_new(s, HEADER_KEY, header.data, header.len, e);
 }
 
-static int read_header(struct store *s, struct header *ret_h, struct err *e)
+int repo_header(struct store *s, struct header *ret_h, struct err *e)
 {
 	AUTO_BUF text = BUF_INIT;
 
@@ -69,6 +68,7 @@ static int judge_header(struct repo *r, const struct header *h, const struct err
 			       "%s: the header and the keys belong to different repositories",
 			       r->store->url);
 	r->read_only = h->read_only;
+	r->parity = h->parity;
 	return 0;
 }
 
@@ -79,7 +79,7 @@ struct repo *repo_open(struct store *s, const struct credential *c, struct err *
 	struct err why = {0};
 
 	r->store = s;
-	if (read_header(s, &h, &why) < 0 && why.kind != ERR_CORRUPT && why.kind != ERR_NOENT &&
+	if (repo_header(s, &h, &why) < 0 && why.kind != ERR_CORRUPT && why.kind != ERR_NOENT &&
 	    why.kind != ERR_LIMIT) {
 		if (e)
 			*e = why;
@@ -122,6 +122,11 @@ struct index *repo_index(const struct repo *r)
 const char *repo_warning(const struct repo *r)
 {
 	return r->warning;
+}
+
+unsigned repo_parity(const struct repo *r)
+{
+	return r->parity;
 }
 
 int repo_check_writable(const struct repo *r, struct err *e)

@@ -9,15 +9,25 @@
 #define HF_REPO_REPO_H
 
 #include "repo/block.h"
+#include "repo/header.h"
 #include "repo/index.h"
 #include "repo/keyring.h"
 #include "repo/store.h"
 
 struct repo;
 
-/* Create a repository in an empty store, opened by one credential. ERR_EXISTS: there is one. */
+/* What a repository is made with; zero members mean the defaults. */
+struct repo_options {
+	const struct keyring_cost *cost;
+	unsigned parity; /* per cent of every pack: see parity.h; 0: none */
+};
+
+/* Create a repository in an empty store, opened by one credential. ERR_EXISTS: there is one. NULL
+ * options: the defaults. */
 int repo_create(struct store *s, const struct credential *c, const char *label,
-		const struct keyring_cost *cost, struct err *e);
+		const struct repo_options *o, struct err *e);
+/* The header of what is in a store. */
+int repo_header(struct store *s, struct header *ret_h, struct err *e);
 /*
  * Open the repository in a store, which stays the caller's and must outlive it. ERR_NOENT: there is
  * none; ERR_KEY; ERR_VERSION; ERR_CORRUPT.
@@ -30,6 +40,8 @@ struct keyring *repo_keys(const struct repo *r);
 struct index *repo_index(const struct repo *r);
 /* What the user should hear about: a damaged header, say; NULL for nothing. Owned by the repo. */
 const char *repo_warning(const struct repo *r);
+/* Per cent of parity that packs are to have; 0: none. */
+unsigned repo_parity(const struct repo *r);
 /* -1 with ERR_VERSION when this program may only read it. */
 int repo_check_writable(const struct repo *r, struct err *e);
 

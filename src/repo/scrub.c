@@ -18,6 +18,7 @@
 #include "repo/header.h"
 #include "repo/object.h"
 #include "repo/pack.h"
+#include "repo/parity_store.h"
 #include "repo/point.h"
 #include "repo/run.h"
 
@@ -43,8 +44,9 @@ static enum proof proof_of(const char *key, uint8_t ret_name[HASH_BYTES])
 /* A pack or a run. */
 struct named {
 	uint8_t name[HASH_BYTES];
-	bool run, bad;
-	uint64_t size, when_us; /* of its last verification */
+	bool run, bad, has_parity, bad_parity;
+	uint64_t size;	  /* with its parity */
+	uint64_t when_us; /* of its last verification */
 };
 
 /* An object to be looked at. */
@@ -57,35 +59,16 @@ struct scrubbing {
 	const struct scrub *s;
 	struct crew *crew;
 	struct queue *jobs;
-	uint64_t start_us;    /* monotonic */
-	pthread_mutex_t lock; /* of the two below, and of s->bad */
+	uint64_t start_us; /* monotonic */
+	struct pace pace;
+	pthread_mutex_t lock; /* of the result, and of s->bad */
 	struct scrub_result result;
-	uint64_t free_us; /* until then what was read keeps to the rate */
 	/* of the thread that lists; one that is read, of the worker that reads it: */
 	struct named *named;
 	size_t n_named, cap_named, n_chosen; /* the first of them are read */
 	uint64_t listed_bytes, now_us;
 	bool has_keys, has_header;
 };
-
-/* Stand still for as long as reading faster than allowed takes. */
-static int keep_to_rate(struct scrubbing *sc, size_t n, struct err *e)
-{
-	uint64_t rate = sc->s->bounds.bytes_per_s, now = clock_mono_us(), until;
-
-	if (!rate)
-		return 0;
-	pthread_mutex_lock(&sc->lock);
-	sc->free_us = MAX(sc->free_us, now) + (uint64_t)n * 1000000 / rate;
-	until = sc->free_us;
-	pthread_mutex_unlock(&sc->lock);
-	for (; now < until; now = clock_mono_us()) {
-		if (cancel_check(sc->s->cancel, e) < 0)
-			return -1;
-		clock_sleep_ms((unsigned)MIN((until - now) / 1000 + 1, (uint64_t)100));
-	}
-	return 0;
-}
 
 static bool out_of_time(const struct scrubbing *sc)
 {
@@ -106,43 +89,83 @@ static int damaged(struct scrubbing *sc, const char *key, struct err *e)
 		       sc->s->store->url, key);
 }
 
-static int check_name(struct scrubbing *sc, const char *key, const uint8_t name[HASH_BYTES],
-		      uint8_t *piece, uint64_t *ret_len, struct err *e)
+/* The SHA-256 of an object's first `until` bytes. */
+static int digest_object(struct scrubbing *sc, const char *key, uint64_t until, uint8_t *piece,
+			 uint64_t *ret_len, uint8_t ret_hash[HASH_BYTES], struct err *e)
 {
 	AUTO(digest) d = digest_new();
-	uint8_t hash[HASH_BYTES];
+	size_t want;
 	ssize_t n;
 
 	do {
 		if (cancel_check(sc->s->cancel, e) < 0)
 			return -1;
-		n = store_get(sc->s->store, key, *ret_len, piece, PIECE, e);
+		want = (size_t)MIN((uint64_t)PIECE, until - *ret_len);
+		n = store_get(sc->s->store, key, *ret_len, piece, want, e);
 		if (n < 0)
 			return -1;
 		digest_add(d, piece, (size_t)n);
 		*ret_len += (size_t)n;
 		was_read(sc, (uint64_t)n);
-		if (keep_to_rate(sc, (size_t)n, e) < 0)
+		if (pace_keep(&sc->pace, (size_t)n, sc->s->cancel, e) < 0)
 			return -1;
-	} while ((size_t)n == PIECE);
-	digest_take(d, hash);
+	} while ((size_t)n == want && *ret_len < until);
+	digest_take(d, ret_hash);
+	return 0;
+}
+
+static int check_name(struct scrubbing *sc, const char *key, const uint8_t name[HASH_BYTES],
+		      uint8_t *piece, uint64_t *ret_len, struct err *e)
+{
+	uint8_t hash[HASH_BYTES];
+
+	if (digest_object(sc, key, UINT64_MAX, piece, ret_len, hash, e) < 0)
+		return -1;
 	return memcmp(hash, name, HASH_BYTES) == 0 ? 0 : damaged(sc, key, e);
+}
+
+/* A large object that ends with the SHA-256 of what is before. */
+static int check_end(struct scrubbing *sc, const char *key, uint8_t *piece, uint64_t *ret_len,
+		     struct err *e)
+{
+	uint8_t hash[HASH_BYTES], end[HASH_BYTES];
+	uint64_t size;
+
+	if (store_size(sc->s->store, key, &size, e) < 0)
+		return -1;
+	if (size <= HASH_BYTES)
+		return damaged(sc, key, e);
+	if (digest_object(sc, key, size - HASH_BYTES, piece, ret_len, hash, e) < 0 ||
+	    store_get_all(sc->s->store, key, size - HASH_BYTES, end, HASH_BYTES, e) < 0)
+		return -1;
+	*ret_len += HASH_BYTES;
+	was_read(sc, HASH_BYTES);
+	return memcmp(hash, end, HASH_BYTES) == 0 ? 0 : damaged(sc, key, e);
+}
+
+static int check_header(struct scrubbing *sc, const struct buf *text, struct err *e)
+{
+	struct header h = {0};
+
+	if (header_decode(text->data, text->len, &h, e) < 0)
+		return err_wrap(e, "%s/%s", sc->s->store->url, HEADER_KEY);
+	pthread_mutex_lock(&sc->lock);
+	sc->result.parity = h.parity;
+	pthread_mutex_unlock(&sc->lock);
+	return 0;
 }
 
 static int check_small(struct scrubbing *sc, const char *key, uint64_t *ret_len, struct err *e)
 {
 	AUTO_BUF bytes = BUF_INIT;
 	uint8_t hash[HASH_BYTES];
-	struct header h;
 
 	if (store_slurp(sc->s->store, key, OBJECT_MAX, &bytes, e) < 0)
 		return -1;
 	*ret_len = bytes.len;
 	was_read(sc, bytes.len);
 	if (strcmp(key, HEADER_KEY) == 0)
-		return header_decode(bytes.data, bytes.len, &h, e) < 0
-			       ? err_wrap(e, "%s/%s", sc->s->store->url, key)
-			       : 0;
+		return check_header(sc, &bytes, e);
 	if (bytes.len <= HASH_BYTES)
 		return damaged(sc, key, e);
 	sha256(bytes.data, bytes.len - HASH_BYTES, hash);
@@ -151,26 +174,75 @@ static int check_small(struct scrubbing *sc, const char *key, uint64_t *ret_len,
 		       : damaged(sc, key, e);
 }
 
-static void count(struct scrubbing *sc, const char *key, uint64_t len, const struct err *why)
+static void count(struct scrubbing *sc, const char *key, uint64_t len, const struct err *why,
+		  enum scrub_parity parity)
 {
+	struct scrub_finding f = {key, why, parity};
+
 	pthread_mutex_lock(&sc->lock);
 	sc->result.objects++;
 	sc->result.bytes += len;
 	if (why) {
 		sc->result.damaged++;
-		sc->s->bad(sc->s->arg, key, why);
+		sc->s->bad(sc->s->arg, &f);
 	}
 	pthread_mutex_unlock(&sc->lock);
 }
 
-/* What is damaged is never young enough to be passed over. */
-static void judge(struct scrubbing *sc, const struct job *j, uint64_t len, const struct err *why)
+/* What was found out of an object: true when it is damaged. Of one that is gone there is nothing to
+ * say, and a newer version's header is no damage, but none of ours to judge. */
+static bool is_bad(int rc, const struct err *why)
 {
-	if (j->named) {
-		j->named->bad = why != NULL;
-		j->named->when_us = why ? 0 : sc->now_us;
-	}
-	count(sc, j->key, len, why);
+	return rc < 0 && why->kind != ERR_VERSION && why->kind != ERR_NOENT;
+}
+
+static bool stopped(int rc, const struct err *why, struct err *e)
+{
+	if (rc == 0 || why->kind != ERR_CANCELLED)
+		return false;
+	if (e)
+		*e = *why;
+	return true;
+}
+
+static int check_parity(struct scrubbing *sc, struct named *n, uint8_t *piece, struct err *e)
+{
+	struct err why = {0};
+	char key[STORE_KEY_MAX];
+	uint64_t len = 0;
+	int rc;
+
+	parity_key_name(n->name, key);
+	rc = check_end(sc, key, piece, &len, &why);
+	if (stopped(rc, &why, e))
+		return -1;
+	n->bad_parity = is_bad(rc, &why);
+	if (rc == 0 || n->bad_parity)
+		count(sc, key, len, n->bad_parity ? &why : NULL, PARITY_NONE);
+	return 0;
+}
+
+static int check_named(struct scrubbing *sc, const char *key, struct named *n, uint8_t *piece,
+		       struct err *e)
+{
+	enum scrub_parity parity = PARITY_NONE;
+	struct err why = {0};
+	uint64_t len = 0;
+	int rc = check_name(sc, key, n->name, piece, &len, &why);
+
+	if (stopped(rc, &why, e))
+		return -1;
+	n->bad = is_bad(rc, &why);
+	if (n->bad && n->has_parity)
+		parity = parity_mends(sc->s->store, n->name, NULL) > 0 ? PARITY_MENDS : PARITY_LOST;
+	if (rc == 0 || n->bad)
+		count(sc, key, len, n->bad ? &why : NULL, parity);
+	if (n->has_parity && check_parity(sc, n, piece, e) < 0)
+		return -1;
+	/* What is damaged is never young enough to be passed over. */
+	if (rc == 0 || n->bad)
+		n->when_us = n->bad || n->bad_parity ? 0 : sc->now_us;
+	return 0;
 }
 
 /* Whatever is wrong with an object, the others are looked at; only a stop stops. */
@@ -178,19 +250,15 @@ static int check(struct scrubbing *sc, const struct job *j, uint8_t *piece, stru
 {
 	struct err why = {0};
 	uint64_t len = 0;
-	int rc = j->named ? check_name(sc, j->key, j->named->name, piece, &len, &why)
-			  : check_small(sc, j->key, &len, &why);
+	int rc;
 
-	if (rc < 0 && why.kind == ERR_CANCELLED) {
-		if (e)
-			*e = why;
+	if (j->named)
+		return check_named(sc, j->key, j->named, piece, e);
+	rc = check_small(sc, j->key, &len, &why);
+	if (stopped(rc, &why, e))
 		return -1;
-	}
-	/* A newer version's header is no damage, but none of ours to judge. */
-	if (rc == 0 || why.kind == ERR_VERSION)
-		judge(sc, j, len, NULL);
-	else if (why.kind != ERR_NOENT)
-		judge(sc, j, len, &why);
+	if (rc == 0 || why.kind != ERR_NOENT)
+		count(sc, j->key, len, is_bad(rc, &why) ? &why : NULL, PARITY_NONE);
 	return 0;
 }
 
@@ -250,6 +318,47 @@ static int measure(void *arg, const char *key, uint64_t size, struct err *e)
 	else
 		sc->listed_bytes += size;
 	sc->has_keys = sc->has_keys || strncmp(key, "keys/", 5) == 0;
+	return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+
+	return memcmp(x->name, y->name, HASH_BYTES);
+}
+
+/* What has no pack goes with the next collection. */
+static int note_parity(void *arg, const char *key, uint64_t size, struct err *e)
+{
+	struct scrubbing *sc = arg;
+	struct named want, *n;
+
+	(void)e;
+	if (!parity_key_parse(key, want.name)) {
+		sc->result.strange++;
+		return 0;
+	}
+	n = sc->n_named ? bsearch(&want, sc->named, sc->n_named, sizeof(*n), by_name) : NULL;
+	if (n) {
+		n->has_parity = true;
+		n->size += size;
+	}
+	return 0;
+}
+
+/* After the packs: what is put is put after its pack. */
+static int list_parity(struct scrubbing *sc, struct err *e)
+{
+	if (sc->n_named)
+		qsort(sc->named, sc->n_named, sizeof(*sc->named), by_name);
+	if (store_list(sc->s->store, "parity/", note_parity, sc, e) < 0)
+		return -1;
+	for (size_t i = 0; i < sc->n_named; i++) {
+		const struct named *n = &sc->named[i];
+
+		sc->result.bare += !n->run && !n->has_parity && n->size <= PARITY_PACK_MAX;
+	}
 	return 0;
 }
 
@@ -354,7 +463,7 @@ static int look(struct scrubbing *sc, struct err *e)
 	uint64_t size = 0;
 	int there;
 
-	if (list_all(sc, measure, e) < 0)
+	if (list_all(sc, measure, e) < 0 || list_parity(sc, e) < 0)
 		return -1;
 	choose(sc);
 	there = store_has(s, HEADER_KEY, e);
@@ -364,7 +473,7 @@ static int look(struct scrubbing *sc, struct err *e)
 		return err_set(e, ERR_NOENT, "there is no repository in %s", s->url);
 	if (!there) {
 		err_set(&missing, ERR_CORRUPT, "%s/%s is missing", s->url, HEADER_KEY);
-		count(sc, HEADER_KEY, 0, &missing);
+		count(sc, HEADER_KEY, 0, &missing, PARITY_NONE);
 	}
 	sc->has_header = there;
 	atomic_store(&sc->s->progress->total, sc->listed_bytes + size);
@@ -393,7 +502,7 @@ static int read_all(struct scrubbing *sc, struct err *e)
 static void remember(struct scrubbing *sc)
 {
 	struct verified *v = sc->s->verified;
-	struct pack_set *bad = sc->s->bad_packs;
+	struct pack_set *bad = sc->s->bad_packs, *bad_parity = sc->s->bad_parity;
 
 	if (v)
 		v->n = 0;
@@ -406,11 +515,15 @@ static void remember(struct scrubbing *sc)
 			verified_add(v, x->name, x->when_us);
 		if (bad && x->bad && !x->run)
 			pack_set_add(bad, x->name);
+		if (bad_parity && x->bad_parity)
+			pack_set_add(bad_parity, x->name);
 	}
 	if (v)
 		verified_sort(v);
 	if (bad)
 		pack_set_sort(bad);
+	if (bad_parity)
+		pack_set_sort(bad_parity);
 }
 
 int scrub_run(const struct scrub *s, struct scrub_result *ret, struct err *e)
@@ -424,6 +537,7 @@ int scrub_run(const struct scrub *s, struct scrub_result *ret, struct err *e)
 	int rc;
 
 	pthread_mutex_init(&sc.lock, NULL);
+	pace_init(&sc.pace, s->bounds.bytes_per_s);
 	sc.crew = crew_new(stop, &sc);
 	rc = look(&sc, &why);
 	if (rc == 0)
@@ -437,6 +551,7 @@ int scrub_run(const struct scrub *s, struct scrub_result *ret, struct err *e)
 	crew_free(sc.crew);
 	queue_free(sc.jobs);
 	pthread_mutex_destroy(&sc.lock);
+	pace_done(&sc.pace);
 	remember(&sc);
 	free(sc.named);
 	*ret = sc.result;

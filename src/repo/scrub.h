@@ -5,7 +5,8 @@
  * can watch over it, without being able to read what is in it.
  *
  * That an object is missing only the keys can tell: what is not listed is not there. Sessions,
- * which change under their writers' hands and hold nothing that is missed, are passed over.
+ * which change under their writers' hands and hold nothing that is missed, are passed over. The
+ * parity of a pack is read after the pack, and the two have one age.
  */
 #ifndef HF_REPO_SCRUB_H
 #define HF_REPO_SCRUB_H
@@ -24,23 +25,36 @@ struct scrub_bounds {
 	uint64_t bytes_per_s;
 };
 
+/* What is known of a bad pack's parity. */
+enum scrub_parity { PARITY_NONE, PARITY_MENDS, PARITY_LOST };
+
+/* An object that is damaged or cannot be read. */
+struct scrub_finding {
+	const char *key;
+	const struct err *why;
+	enum scrub_parity parity; /* of a pack: is there parity, and is enough left? */
+};
+
 struct scrub {
 	struct store *store;
 	const struct cancel *cancel; /* may be NULL */
 	struct progress *progress;
-	/* An object that is damaged or cannot be read; one call at a time. */
-	void (*bad)(void *arg, const char *key, const struct err *why);
+	/* One call at a time. */
+	void (*bad)(void *arg, const struct scrub_finding *f);
 	void *arg;
 	struct scrub_bounds bounds;
 	/* What was verified when; takes what is found whole now, and forgets what is gone. NULL:
 	 * nothing is known. */
 	struct verified *verified;
-	struct pack_set *bad_packs; /* takes the names of packs that are bad, sorted; or NULL */
+	/* Take the names of packs that are bad, and of those whose parity is, sorted; or NULL. */
+	struct pack_set *bad_packs, *bad_parity;
 };
 
 struct scrub_result {
 	uint64_t objects, bytes; /* checked, the damaged ones included */
 	uint64_t damaged;
+	uint64_t bare;	    /* packs without parity, and */
+	unsigned parity;    /* ... per cent of it that the header wants */
 	uint64_t strange;   /* with names that mean nothing here: not looked at */
 	uint64_t passed;    /* packs and runs that were verified recently enough */
 	uint64_t due;	    /* ... that should have been, and were left by a bound */

@@ -29,6 +29,7 @@
 #include "repo/epoch.h"
 #include "repo/idset.h"
 #include "repo/object.h"
+#include "repo/parity_store.h"
 #include "repo/presence.h"
 #include "repo/record.h"
 
@@ -157,6 +158,8 @@ static int finish_loop(void *arg, struct err *e)
 
 	while ((d = queue_take(s->finish)) != NULL) {
 		rc = pack_finish(d, e);
+		if (rc == 0 && d->parity)
+			rc = parity_put(repo_store(s->repo), d->parity, d->name, e);
 		pack_done_free(d);
 		if (rc < 0)
 			return write_failed(s, e); /* unfinished, so that nobody publishes it */
@@ -425,6 +428,15 @@ static bool due(const struct session *s)
 	       clock_mono_us() - s->published_us >= (uint64_t)s->o.publish_ms * 1000;
 }
 
+static int open_pack(struct session *s, struct err *e)
+{
+	unsigned percent = repo_parity(s->repo);
+
+	s->pack = pack_writer_new(repo_keys(s->repo), s->ss,
+				  percent ? parity_new(percent, s->o.pack_bytes) : NULL, e);
+	return s->pack ? 0 : write_failed(s, e);
+}
+
 int session_put(struct session *s, enum block_kind kind, const struct block_id *id,
 		enum block_encoding encoding, const void *payload, size_t n, size_t *ret_stored,
 		struct err *e)
@@ -435,11 +447,8 @@ int session_put(struct session *s, enum block_kind kind, const struct block_id *
 		return background_failed(s, e);
 	if (!note_id(s, id))
 		return 0;
-	if (!s->pack) {
-		s->pack = pack_writer_new(repo_keys(s->repo), s->ss, e);
-		if (!s->pack)
-			return write_failed(s, e);
-	}
+	if (!s->pack && open_pack(s, e) < 0)
+		return -1;
 	if (pack_add(s->pack, kind, encoding, id, payload, n, e) < 0)
 		return -1;
 	if (ret_stored)
@@ -515,6 +524,22 @@ int session_drop(struct session *s, const struct pack_set *drop, const struct pa
 		 struct err *e)
 {
 	return index_drop(repo_index(s->repo), s->ss, drop, leave, e);
+}
+
+int session_replace(struct session *s, const uint8_t pack[HASH_BYTES], const struct buf *bytes,
+		    struct err *e)
+{
+	struct store_upload *up = s->ss->ops->upload(s->ss, e);
+	AUTO(write_behind) w = up ? write_behind_new(up, NULL) : NULL;
+	char key[STORE_KEY_MAX];
+
+	pack_key_name(pack, key);
+	if (up)
+		up->replaces = true;
+	if (!w || write_behind_add(w, bytes->data, bytes->len, e) < 0 ||
+	    write_behind_finish(w, key, e) < 0)
+		return write_failed(s, e);
+	return 0;
 }
 
 /* ---- commit ---- */

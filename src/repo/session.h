@@ -35,6 +35,13 @@ struct session_options {
 struct session *session_begin(struct repo *r, const struct session_options *o, struct err *e);
 /* Without a commit: abort. NULL is fine. */
 void session_free(struct session *s);
+/*
+ * Put the bytes of a pack back under its name, where they are damaged (parity_store.h). It has to
+ * be there, and in no epoch that the session found: so while the session lives no collector removes
+ * it, and once the session is revoked it is not made anew.
+ */
+int session_replace(struct session *s, const uint8_t pack[HASH_BYTES], const struct buf *bytes,
+		    struct err *e);
 /* The id that the checkpoint will have. */
 const struct uuid *session_id(const struct session *s);
 struct repo *session_repo(const struct session *s);

@@ -98,6 +98,10 @@ struct store_session {
 
 struct store_upload {
 	const struct store_upload_ops *ops;
+	/* Set before finish: the object is there, and is not to be made anew if it is removed
+	 * meanwhile, not even by a request that arrives late. ERR_CONFLICT: it is another by now.
+	 */
+	bool replaces;
 };
 
 /* Open "dir:PATH" (or a path) or "s3:…" (net/s3_place.h) as a store. With `create` the place is

@@ -109,6 +109,7 @@ static void upload_abort(struct store_upload *u)
 
 static int finish_inner(struct hook_upload *up, const char *key, struct err *e)
 {
+	up->inner->replaces = up->u.replaces;
 	return up->inner->ops->finish(steal(&up->inner), key, e);
 }
 

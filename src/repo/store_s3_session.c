@@ -209,9 +209,13 @@ static const char *hash_in(const char *key)
 		       : NULL;
 }
 
-static int send_spooled(struct s3_upload *up, const char *key, struct err *e)
+static int send_spooled(struct s3_upload *up, const char *key, const char *if_match, struct err *e)
 {
-	struct s3_put put = {.key = key, .fd = up->fd, .len = up->len, .sha256 = hash_in(key)};
+	struct s3_put put = {.key = key,
+			     .fd = up->fd,
+			     .len = up->len,
+			     .sha256 = hash_in(key),
+			     .if_match = if_match};
 	AUTO_FREE uint8_t *bytes = NULL;
 
 	if (!put.sha256 && up->len) {
@@ -223,10 +227,21 @@ static int send_spooled(struct s3_upload *up, const char *key, struct err *e)
 	return s3_put(up->ses->d->s3, &put, NULL, e);
 }
 
+/* Only if it is still the object that it was: see store.h, replaces. */
+static int send_over(struct s3_upload *up, const char *key, struct err *e)
+{
+	struct s3_info info;
+
+	if (!up->u.replaces)
+		return send_spooled(up, key, NULL, e);
+	return s3_head(up->ses->d->s3, key, &info, e) < 0 ? -1
+							  : send_spooled(up, key, info.etag, e);
+}
+
 static int upload_finish(struct store_upload *u, const char *key, struct err *e)
 {
 	struct s3_upload *up = (struct s3_upload *)u;
-	int rc = send_spooled(up, key, e);
+	int rc = send_over(up, key, e);
 
 	/* Afterwards: a session that is revoked later was there when the object was, so whoever
 	 * revoked it sees the object. */

@@ -14,6 +14,7 @@ struct buffer {
 
 struct write_behind {
 	struct store_upload *upload;
+	struct parity *parity;
 	struct buffer buffers[WRITE_BEHIND_BUFFERS];
 	struct buffer *now;	    /* being filled */
 	struct queue *full, *spare; /* full to the thread, spare back */
@@ -29,11 +30,12 @@ static void stop(void *arg)
 	queue_close(w->spare);
 }
 
-struct write_behind *write_behind_new(struct store_upload *up)
+struct write_behind *write_behind_new(struct store_upload *up, struct parity *parity)
 {
 	struct write_behind *w = xcalloc(1, sizeof(*w));
 
 	w->upload = up;
+	w->parity = parity;
 	w->full = queue_new(WRITE_BEHIND_BUFFERS);
 	w->spare = queue_new(WRITE_BEHIND_BUFFERS);
 	w->crew = crew_new(stop, w);
@@ -57,13 +59,20 @@ void write_behind_free(struct write_behind *w)
 	free(w);
 }
 
+static int write_buffer(struct write_behind *w, const struct buffer *b, struct err *e)
+{
+	if (w->parity)
+		parity_add(w->parity, b->bytes, b->len);
+	return w->upload->ops->write(w->upload, b->bytes, b->len, e);
+}
+
 static int write_loop(void *arg, struct err *e)
 {
 	struct write_behind *w = arg;
 	struct buffer *b;
 
 	while ((b = queue_take(w->full)) != NULL) {
-		if (w->upload->ops->write(w->upload, b->bytes, b->len, e) < 0)
+		if (write_buffer(w, b, e) < 0)
 			return -1;
 		queue_give(w->spare, b);
 	}
@@ -138,7 +147,7 @@ int write_behind_finish(struct write_behind *w, const char *key, struct err *e)
 	queue_close(w->full);
 	if (crew_join(w->crew, e) < 0)
 		return -1;
-	if (w->now->len && w->upload->ops->write(w->upload, w->now->bytes, w->now->len, e) < 0)
+	if (w->now->len && write_buffer(w, w->now, e) < 0)
 		return -1;
 	w->now->len = 0;
 	return w->upload->ops->finish(steal(&w->upload), key, e);

@@ -11,6 +11,7 @@
 #ifndef HF_REPO_WRITE_BEHIND_H
 #define HF_REPO_WRITE_BEHIND_H
 
+#include "repo/parity.h"
 #include "repo/store.h"
 
 #define WRITE_BEHIND_BYTES ((size_t)2 << 20) /* of a buffer */
@@ -19,8 +20,9 @@
 
 struct write_behind;
 
-/* The upload becomes its own. */
-struct write_behind *write_behind_new(struct store_upload *up);
+/* The upload becomes its own. What is written is also added to `parity`, unless that is NULL; it
+ * stays the caller's and has all of it when the upload is finished. */
+struct write_behind *write_behind_new(struct store_upload *up, struct parity *parity);
 /* Abandons the upload if it was not finished. NULL is fine. */
 void write_behind_free(struct write_behind *w);
 

@@ -76,7 +76,7 @@ static void seed_keys(const char *dir)
 
 	keyring_encode(k, &ring);
 	put(dir, "keyring", "object", &ring);
-	header_encode(&id, &header);
+	header_encode(&(struct header){.id = id, .parity = 5}, &header);
 	put(dir, "header", "one", &header);
 	secret_free(c.secret);
 }

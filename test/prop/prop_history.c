@@ -77,7 +77,7 @@ static struct repo *open_repo(struct history *h)
 static void begin(struct history *h, uint64_t seed)
 {
 	*h = (struct history){.rnd = {seed | 1}, .key = 1};
-	h->repo = test_repo(&h->store);
+	h->repo = test_repo_parity(&h->store, seed % 3 ? 5 : 0);
 	h->store->late = below(h, 2);
 	for (int i = 0; i < DISKS; i++) {
 		h->disks[i].data = xcalloc(BLOCKS_MAX, BLOCK);
@@ -416,11 +416,10 @@ static void damage_something(struct history *h)
 	h->damages++;
 }
 
-static void ignore_object(void *arg, const char *key, const struct err *why)
+static void ignore_object(void *arg, const struct scrub_finding *f)
 {
 	(void)arg;
-	(void)key;
-	(void)why;
+	(void)f;
 }
 
 static void must_be_mended(void *arg, const struct point *p, bool mended, const char *why)
@@ -451,7 +450,7 @@ static void do_damage(struct history *h)
 	OK(point_list_load(h->repo, &points, e));
 	OK(point_list_load(h->second, &there, e));
 	OK(mend_run(&job, &result, e));
-	h->mended += (unsigned)result.mended;
+	h->mended += (unsigned)(result.mended + result.rebuilt);
 	point_list_done(&points);
 	point_list_done(&there);
 	do_collect(h);

@@ -53,7 +53,7 @@ struct block_id numbered(uint64_t i)
 
 static struct pack_done *write_pack(struct index_fixture *f, uint64_t first, size_t n)
 {
-	struct pack_writer *p = OK_PTR(pack_writer_new(f->keys, f->ss, e));
+	struct pack_writer *p = OK_PTR(pack_writer_new(f->keys, f->ss, NULL, e));
 	struct pack_done *d;
 
 	for (uint64_t i = first; i < first + n; i++) {

@@ -35,27 +35,32 @@ static int decode(const struct buf *b, struct header *ret_h, struct err *e)
 
 static void test_round_trip(void **state)
 {
-	struct uuid id = uuid_random();
+	struct header made = {.id = uuid_random()}, h;
 	AUTO_BUF b = BUF_INIT;
-	struct header h;
 
 	(void)state;
-	header_encode(&id, &b);
+	header_encode(&made, &b);
 	OK(decode(&b, &h, e));
-	assert_true(uuid_equal(&h.id, &id));
+	assert_true(uuid_equal(&h.id, &made.id));
+	assert_int_equal(h.parity, 0);
 	assert_false(h.read_only);
+	made.parity = 12;
+	b.len = 0;
+	header_encode(&made, &b);
+	OK(decode(&b, &h, e));
+	assert_int_equal(h.parity, 12);
 }
 
 static void test_text(void **state)
 {
 	AUTO_BUF b = BUF_INIT;
 	AUTO_BUF want = BUF_INIT;
-	struct uuid id;
+	struct header h = {0};
 
 	(void)state;
-	assert_true(uuid_parse(ID, &id));
+	assert_true(uuid_parse(ID, &h.id));
 	checksummed(&want, FIRST "version: 1\nid: " ID "\nneeds:\nneeds-to-write:\n");
-	header_encode(&id, &b);
+	header_encode(&h, &b);
 	assert_string_equal(buf_str(&b), buf_str(&want));
 }
 
@@ -121,13 +126,12 @@ static void test_refused(void **state)
 
 static void test_every_flipped_byte_and_cut(void **state)
 {
-	struct uuid id = uuid_random();
+	struct header made = {.id = uuid_random(), .parity = 5}, h;
 	AUTO_BUF b = BUF_INIT;
-	struct header h;
 	size_t whole;
 
 	(void)state;
-	header_encode(&id, &b);
+	header_encode(&made, &b);
 	whole = b.len;
 	for (size_t i = 0; i < whole; i++) {
 		b.data[i] ^= 1;

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "repo/collect.h"
+#include "repo/epoch.h"
+#include "repo/pack.h"
 #include "repo/store_mem.h"
 #include "writer.h"
 
@@ -21,7 +23,7 @@ struct bench {
 	struct uuid ids[3];
 	struct progress progress;
 	struct cancel cancel;
-	unsigned bad, told, told_mended;
+	unsigned bad, told, told_mended, rebuilt, not_rebuilt;
 };
 
 /* Small packs, so that there are some; three checkpoints that have a part in common. */
@@ -41,12 +43,12 @@ static struct uuid store_disk(struct bench *b, const struct disk *d)
 	return p->id;
 }
 
-static int up(void **state)
+static int up_with(void **state, unsigned parity)
 {
 	struct bench *b = xcalloc(1, sizeof(*b));
 
 	b->rnd.state = random_seed();
-	b->r = test_repo(&b->store);
+	b->r = test_repo_parity(&b->store, parity);
 	b->other = test_repo(&b->other_store);
 	for (int i = 0; i < 3; i++) {
 		b->disks[i] = (struct disk){xcalloc(DISK_BLOCKS, BLOCK), DISK_BLOCKS * BLOCK};
@@ -56,6 +58,16 @@ static int up(void **state)
 	}
 	*state = b;
 	return 0;
+}
+
+static int up(void **state)
+{
+	return up_with(state, 0);
+}
+
+static int up_parity(void **state)
+{
+	return up_with(state, 5);
 }
 
 static int down(void **state)
@@ -127,10 +139,19 @@ static void drop_pack(struct bench *b, int disk, uint64_t at)
 	OK(store_remove(b->store, key, e));
 }
 
-static void on_bad(void *arg, const char *key, const struct err *why)
+static void on_bad(void *arg, const struct scrub_finding *f)
 {
-	assert_true(key[0] && why->msg[0]);
+	assert_true(f->key[0] && f->why->msg[0]);
 	((struct bench *)arg)->bad++;
+}
+
+static void on_rebuilt(void *arg, const char *key, const char *why_not)
+{
+	struct bench *b = arg;
+
+	assert_true(key[0] && (!why_not || why_not[0]));
+	b->rebuilt += !why_not;
+	b->not_rebuilt += why_not != NULL;
 }
 
 static void tell(void *arg, const struct point *p, bool mended, const char *why)
@@ -154,10 +175,11 @@ static struct mend_result mend(struct bench *b, bool with_other)
 			 .progress = &b->progress,
 			 .cancel = &b->cancel,
 			 .bad = on_bad,
+			 .rebuilt = on_rebuilt,
 			 .tell = tell,
 			 .arg = b};
 
-	b->bad = b->told = b->told_mended = 0;
+	b->bad = b->told = b->told_mended = b->rebuilt = b->not_rebuilt = 0;
 	OK(point_list_load(fresh, &points, e));
 	OK(point_list_load(b->other, &there, e));
 	OK(mend_run(&m, &result, e));
@@ -384,8 +406,121 @@ static void test_stopped(void **state)
 	point_list_done(&points);
 }
 
+/* ---- parity ---- */
+
+static void flip_at(struct bench *b, const char *prefix, size_t n, size_t every)
+{
+	char key[STORE_KEY_MAX];
+	uint8_t *bytes;
+	size_t len;
+
+	test_nth(b->store, prefix, n, key);
+	bytes = store_mem_bytes(b->store, key, &len);
+	for (size_t at = len / 3; at < len; at += every)
+		bytes[at] ^= 1;
+}
+
+/* Every pack is damaged, and nothing else is needed: no epoch, no other repository. */
+static void test_parity_mends(void **state)
+{
+	struct bench *b = *state;
+	size_t packs = test_count(b->store, "packs/");
+	struct mend_result result;
+
+	for (size_t i = 0; i < packs; i++)
+		flip_at(b, "packs/", i, SIZE_MAX / 2);
+	result = mend(b, false);
+	assert_int_equal(result.rebuilt, packs);
+	assert_int_equal(b->rebuilt, packs);
+	assert_int_equal(b->bad, packs);
+	assert_int_equal(result.packs + result.hurt + result.lost + b->not_rebuilt, 0);
+	assert_int_equal(test_count(b->store, "epochs/"), 0);
+	assert_int_equal(test_count(b->store, "packs/"), packs);
+	assert_whole(b);
+}
+
+/* What is more than parity can do goes the other way; and a pack that is gone is gone. */
+static void test_parity_is_not_enough(void **state)
+{
+	struct bench *b = *state;
+	struct mend_result result;
+
+	copy_all(b);
+	flip_at(b, "packs/", 0, SIZE_MAX / 2);
+	flip_at(b, "packs/", 1, 4096);
+	drop_pack(b, 2, 55);
+	result = mend(b, false);
+	assert_int_equal(result.rebuilt, 1);
+	assert_int_equal(b->not_rebuilt, 1);
+	assert_int_equal(result.packs, 2);
+	assert_true(result.hurt > 0 && result.mended == 0);
+	/* What was condemned is lost, even if it could come back by now. */
+	result = mend(b, true);
+	assert_int_equal(result.rebuilt, 0);
+	assert_int_equal(result.mended, result.hurt);
+	assert_whole(b);
+	assert_int_equal(test_count(b->store, "parity/"), test_count(b->store, "packs/"));
+}
+
+static void test_damaged_parity_is_renewed(void **state)
+{
+	struct bench *b = *state;
+	struct mend_result result;
+	size_t n = test_count(b->store, "parity/");
+
+	flip_at(b, "parity/", 0, 50);
+	flip_at(b, "parity/", 1, SIZE_MAX / 2);
+	result = mend(b, false);
+	assert_int_equal(b->bad, 2);
+	assert_int_equal(result.parity, 2);
+	assert_int_equal(test_count(b->store, "parity/"), n);
+	result = mend(b, false);
+	assert_int_equal(b->bad + result.parity, 0);
+}
+
+/* Nothing is taken from a condemned pack, so it is not put back either: a collector may be about to
+ * remove it. */
+static void test_condemned_packs_stay(void **state)
+{
+	struct bench *b = *state;
+	struct mend_result result;
+	struct pack_set set = {0};
+	uint8_t name[HASH_BYTES];
+	char key[STORE_KEY_MAX];
+
+	test_nth(b->store, "packs/", 0, key);
+	assert_true(pack_key_parse(key, name));
+	pack_set_add(&set, name);
+	OK(epoch_publish(b->r, &set, e));
+	pack_set_done(&set);
+	flip_at(b, "packs/", 0, SIZE_MAX / 2);
+	result = mend(b, false);
+	assert_int_equal(result.rebuilt, 0);
+	assert_int_equal(result.packs, 1);
+}
+
+/* A session that was revoked puts nothing back: its pack may have been removed since. */
+static void test_revoked_while_mending(void **state)
+{
+	struct bench *b = *state;
+	AUTO(session) s = OK_PTR(session_begin(b->r, NULL, e));
+	char key[STORE_KEY_MAX], text[UUID_TEXT];
+	uint8_t name[HASH_BYTES];
+	AUTO_BUF bytes = BUF_INIT;
+
+	test_nth(b->store, "packs/", 0, key);
+	assert_true(pack_key_parse(key, name));
+	OK(store_slurp(b->store, key, 1 << 20, &bytes, e));
+	OK(session_replace(s, name, &bytes, e));
+	OK(store_session_revoke(b->store, uuid_text(session_id(s), text), e));
+	OK(store_remove(b->store, key, e));
+	FAILS(ERR_CONFLICT, session_replace(s, name, &bytes, e));
+	assert_int_equal(store_has(b->store, key, NULL), 0);
+}
+
 int main(void)
 {
+#define P(name) cmocka_unit_test_setup_teardown(name, up_parity, down)
 #define T(name) cmocka_unit_test_setup_teardown(name, up, down)
 	const struct CMUnitTest tests[] = {
 		T(test_nothing_is_damaged),
@@ -397,6 +532,11 @@ int main(void)
 		T(test_beside_a_collector),
 		T(test_a_wrong_copy),
 		T(test_stopped),
+		P(test_parity_mends),
+		P(test_parity_is_not_enough),
+		P(test_damaged_parity_is_renewed),
+		P(test_condemned_packs_stay),
+		P(test_revoked_while_mending),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

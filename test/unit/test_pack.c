@@ -77,7 +77,7 @@ static int add_some(struct pack_writer *p, size_t n, struct err *e)
 
 static struct pack_done *write_pack(struct fixture *f, size_t n)
 {
-	struct pack_writer *p = OK_PTR(pack_writer_new(f->keys, f->ss, e));
+	struct pack_writer *p = OK_PTR(pack_writer_new(f->keys, f->ss, NULL, e));
 	struct pack_done *d;
 
 	OK(add_some(p, n, e));
@@ -190,7 +190,7 @@ static void test_size_is_known_before(void **state)
 	struct fixture *f = *state;
 
 	for (size_t n = 0; n < 30; n += 7) {
-		struct pack_writer *p = OK_PTR(pack_writer_new(f->keys, f->ss, e));
+		struct pack_writer *p = OK_PTR(pack_writer_new(f->keys, f->ss, NULL, e));
 		AUTO(pack_done) d = NULL;
 		uint64_t size;
 
@@ -207,7 +207,7 @@ static void test_large_records(void **state)
 	static const size_t sizes[] = {(2 << 20) - SEAL_TAG, (2 << 20) - SEAL_TAG + 1,	   100,
 				       (2 << 20) - 200,	     RECORD_STORED_MAX - SEAL_TAG, 5};
 	struct fixture *f = *state;
-	struct pack_writer *p = OK_PTR(pack_writer_new(f->keys, f->ss, e));
+	struct pack_writer *p = OK_PTR(pack_writer_new(f->keys, f->ss, NULL, e));
 	AUTO_FREE uint8_t *data = xcalloc(1, RECORD_STORED_MAX);
 	AUTO_FREE uint8_t *out = xcalloc(1, RECORD_STORED_MAX);
 	AUTO(pack_done) d = NULL;
@@ -239,7 +239,7 @@ static void test_large_records(void **state)
 static void test_too_large_a_record(void **state)
 {
 	struct fixture *f = *state;
-	struct pack_writer *p = OK_PTR(pack_writer_new(f->keys, f->ss, e));
+	struct pack_writer *p = OK_PTR(pack_writer_new(f->keys, f->ss, NULL, e));
 	AUTO_FREE uint8_t *data = xcalloc(1, RECORD_STORED_MAX);
 	struct block_id id = id_of(1);
 
@@ -254,7 +254,7 @@ static void test_too_many_records(void **state)
 {
 	const size_t most = (PACK_DIRECTORY_MAX - SEAL_TAG) / PACK_ENTRY;
 	struct fixture *f = *state;
-	struct pack_writer *p = OK_PTR(pack_writer_new(f->keys, f->ss, e));
+	struct pack_writer *p = OK_PTR(pack_writer_new(f->keys, f->ss, NULL, e));
 	struct block_id id = id_of(1);
 	size_t i = 0;
 
@@ -268,11 +268,11 @@ static void test_too_many_records(void **state)
 static void test_thrown_away(void **state)
 {
 	struct fixture *f = *state;
-	struct pack_writer *p = OK_PTR(pack_writer_new(f->keys, f->ss, e));
+	struct pack_writer *p = OK_PTR(pack_writer_new(f->keys, f->ss, NULL, e));
 
 	OK(add_some(p, 9, e));
 	pack_writer_free(p);
-	p = OK_PTR(pack_writer_new(f->keys, f->ss, e));
+	p = OK_PTR(pack_writer_new(f->keys, f->ss, NULL, e));
 	pack_done_free(OK_PTR(pack_close(p, e)));
 	assert_int_equal(test_count(f->s, "packs/"), 0);
 	pack_writer_free(NULL);
@@ -285,7 +285,7 @@ static int try_pack(struct store *s, const struct keyring *k, struct err *e)
 	AUTO_FREE uint8_t *large = xcalloc(1, 3 << 20);
 	struct store_session *ss = store_session_begin(s, SESSION, "x", 1, e);
 	struct block_id id = id_of(1);
-	struct pack_writer *p = ss ? pack_writer_new(k, ss, e) : NULL;
+	struct pack_writer *p = ss ? pack_writer_new(k, ss, NULL, e) : NULL;
 	struct pack_done *d = NULL;
 	int rc = -1;
 

@@ -141,7 +141,7 @@ static void test_bad_cost(void **state)
 	AUTO(store) s = store_mem_new();
 
 	(void)state;
-	FAILS(ERR_INVALID, repo_create(s, c, "test", &cost, e));
+	FAILS(ERR_INVALID, repo_create(s, c, "test", &(struct repo_options){.cost = &cost}, e));
 	assert_int_equal(test_count(s, ""), 0);
 }
 

@@ -13,22 +13,25 @@
 #include "repo/store_mem.h"
 #include "writer.h"
 
-static const char *const prefixes[] = {"keys/", "points/", "epochs/", "index/", "packs/"};
+static const char *const prefixes[] = {"keys/",	 "points/", "epochs/",
+				       "index/", "packs/",  "parity/"};
 
 struct seen {
 	struct progress progress;
 	unsigned bad; /* the calls are one at a time */
 	char key[STORE_KEY_MAX];
 	struct err why;
+	enum scrub_parity parity;
 };
 
-static void on_bad(void *arg, const char *key, const struct err *why)
+static void on_bad(void *arg, const struct scrub_finding *f)
 {
 	struct seen *seen = arg;
 
 	seen->bad++;
-	snprintf(seen->key, sizeof(seen->key), "%s", key);
-	seen->why = *why;
+	snprintf(seen->key, sizeof(seen->key), "%s", f->key);
+	seen->why = *f->why;
+	seen->parity = f->parity;
 }
 
 static int scrub(struct store *s, const struct cancel *cancel, struct seen *seen,
@@ -41,16 +44,16 @@ static int scrub(struct store *s, const struct cancel *cancel, struct seen *seen
 }
 
 /* Two checkpoints and an epoch. */
-static int fill(void **state)
+static int fill_with(void **state, unsigned parity)
 {
 	struct session_options o = {.pack_bytes = 100 << 10};
 	struct repo_fixture *f;
 	struct pack_set none = {0};
 	struct random rnd = {random_seed()};
 
-	if (repo_fixture_up(state) < 0)
-		return -1;
-	f = *state;
+	f = xcalloc(1, sizeof(*f));
+	f->r = test_repo_parity(&f->s, parity);
+	*state = f;
 	for (int i = 0; i < 2; i++) {
 		struct disk d;
 		struct uuid id;
@@ -61,6 +64,16 @@ static int fill(void **state)
 	}
 	OK(epoch_publish(f->r, &none, e));
 	return 0;
+}
+
+static int fill(void **state)
+{
+	return fill_with(state, 0);
+}
+
+static int fill_with_parity(void **state)
+{
+	return fill_with(state, 5);
 }
 
 static void assert_whole(struct store *s)
@@ -403,14 +416,79 @@ static void test_rate(void **state)
 	verified_done(&v);
 }
 
+/* What parity can do about a damaged pack is found out; what has no parity is counted. */
+static void test_parity(void **state)
+{
+	struct repo_fixture *f = *state;
+	char key[STORE_KEY_MAX], parity[STORE_KEY_MAX];
+	struct scrub_result result;
+	struct seen seen;
+	uint8_t *bytes;
+	size_t len;
+
+	OK(scrub(f->s, NULL, &seen, &result, e));
+	assert_int_equal(result.parity, 5);
+	assert_int_equal(result.bare, 0);
+	test_nth(f->s, "packs/", 0, key);
+	bytes = store_mem_bytes(f->s, key, &len);
+	bytes[len / 2] ^= 1;
+	OK(scrub(f->s, NULL, &seen, &result, e));
+	assert_int_equal(result.damaged, 1);
+	assert_int_equal(seen.parity, PARITY_MENDS);
+	for (size_t i = 0; i < len; i += 1000)
+		bytes[i] ^= 1;
+	OK(scrub(f->s, NULL, &seen, &result, e));
+	assert_int_equal(seen.parity, PARITY_LOST);
+	snprintf(parity, sizeof(parity), "parity/%s", key + strlen("packs/"));
+	OK(store_remove(f->s, parity, e));
+	OK(scrub(f->s, NULL, &seen, &result, e));
+	assert_int_equal(seen.parity, PARITY_NONE);
+	assert_int_equal(result.bare, 1);
+}
+
+/* A pack and its parity have one age: where the parity is damaged, both are read each time. */
+static void test_age_of_parity(void **state)
+{
+	static const struct scrub_bounds month = {.max_age_us = UINT64_MAX / 2};
+	struct repo_fixture *f = *state;
+	struct scrub_result result;
+	struct verified v = {0};
+	struct pack_set bad = {0};
+	struct seen seen = {0};
+	struct scrub job = {f->s,  NULL,	   &seen.progress,    on_bad,
+			    &seen, .verified = &v, .bad_parity = &bad};
+	size_t packs = test_count(f->s, "packs/"), runs = test_count(f->s, "index/"), len;
+	char key[STORE_KEY_MAX];
+
+	test_nth(f->s, "parity/", 0, key);
+	store_mem_bytes(f->s, key, &len)[len / 2] ^= 1;
+	OK(scrub_run(&job, &result, e));
+	assert_int_equal(result.damaged, 1);
+	assert_int_equal(v.n, packs + runs - 1);
+	assert_int_equal(bad.n, 1);
+	job.bounds = month;
+	OK(scrub_run(&job, &result, e));
+	assert_int_equal(result.damaged, 1);
+	assert_int_equal(result.passed, packs + runs - 1);
+	store_mem_bytes(f->s, key, &len)[len / 2] ^= 1;
+	OK(scrub_run(&job, &result, e));
+	OK(scrub_run(&job, &result, e));
+	assert_int_equal(result.passed, packs + runs);
+	pack_set_done(&bad);
+	verified_done(&v);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fill, repo_fixture_down)
+#define P(name) cmocka_unit_test_setup_teardown(name, fill_with_parity, repo_fixture_down)
 	const struct CMUnitTest tests[] = {
-		T(test_all_is_read),
-		T(test_every_damaged_byte_is_found),
+		P(test_all_is_read),
+		P(test_every_damaged_byte_is_found),
+		P(test_parity),
+		P(test_age_of_parity),
 		T(test_header),
-		T(test_objects_cut_short_or_longer),
+		P(test_objects_cut_short_or_longer),
 		cmocka_unit_test(test_no_repository),
 		T(test_strange_names),
 		T(test_gone_meanwhile),

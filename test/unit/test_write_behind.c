@@ -61,7 +61,7 @@ static void down(struct bench *b)
 
 static struct write_behind *begin(struct bench *b)
 {
-	return write_behind_new(OK_PTR(b->ss->ops->upload(b->ss, e)));
+	return write_behind_new(OK_PTR(b->ss->ops->upload(b->ss, e)), NULL);
 }
 
 /* One piece, made in place where it fits, and added otherwise. */

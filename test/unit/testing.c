@@ -88,10 +88,16 @@ int repo_fixture_down(void **state)
 
 struct repo *test_repo(struct store **ret_store)
 {
+	return test_repo_parity(ret_store, 0);
+}
+
+struct repo *test_repo_parity(struct store **ret_store, unsigned percent)
+{
+	struct repo_options o = {.parity = percent};
 	AUTO(credential) c = test_credential(1);
 	struct store *s = store_mem_new();
 
-	OK(repo_create(s, c, "test", NULL, e));
+	OK(repo_create(s, c, "test", &o, e));
 	*ret_store = s;
 	return test_reopen(s);
 }

@@ -74,6 +74,8 @@ struct credential *test_credential(uint8_t byte);
 struct keyring *test_keys(void);
 /* A new repository in memory; the store is freed by the caller after the repo. */
 struct repo *test_repo(struct store **ret_store);
+/* The same, with so many per cent of parity. */
+struct repo *test_repo_parity(struct store **ret_store, unsigned percent);
 /* The repository in a store, with test_credential(1). */
 struct repo *test_reopen(struct store *s);
 
