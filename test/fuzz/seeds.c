@@ -12,6 +12,7 @@
 #include "repo/epoch.h"
 #include "repo/header.h"
 #include "repo/keyring_priv.h"
+#include "repo/parity.h"
 #include "repo/point.h"
 #include "repo/run.h"
 #include "repo/tree.h"
@@ -165,6 +166,20 @@ static void seed_others(const char *dir)
 	put(dir, "pack", "directory", &b);
 }
 
+/* The parity of a pack of a few cells, and what the target needs of it: see fuzz_parity.c. */
+static void seed_parity(const char *dir)
+{
+	static const uint8_t pack[3 * PARITY_CELL + 100] = {1, 2, 3}, name[HASH_BYTES] = {1};
+	AUTO(parity) p = parity_new(25, 0);
+	AUTO_BUF b = BUF_INIT;
+
+	parity_add(p, pack, sizeof(pack));
+	parity_end(p, name, &b);
+	put(dir, "parity", "one", &b);
+	b.len = PARITY_FIXED + 4 * 5;
+	put(dir, "parity", "head", &b);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2) {
@@ -178,5 +193,6 @@ int main(int argc, char **argv)
 	seed_box(argv[1]);
 	seed_run(argv[1]);
 	seed_others(argv[1]);
+	seed_parity(argv[1]);
 	return 0;
 }

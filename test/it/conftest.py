@@ -112,12 +112,12 @@ def no_runs_left(holdfast):
 def make_repo(holdfast, session_folder, folder_numbers, request):
     made = []
 
-    def make():
+    def make(*options):
         folder = _folder(session_folder, folder_numbers)
         made.append(folder)
         # Tests without domains do not wait for a libvirtd.
         lab = request.getfixturevalue("lab") if "lab" in request.fixturenames else None
-        return Repo(holdfast, folder, lab).init()
+        return Repo(holdfast, folder, lab).init(*options)
 
     yield make
     for folder in made:

@@ -58,8 +58,8 @@ class Repo:
     def where(self):
         return ["-t", self.url, "-k", self.key]
 
-    def init(self):
-        self.holdfast.run("target", "init", "-t", self.url, "--new-key-file", self.key, env=self.env)
+    def init(self, *options):
+        self.holdfast.run("target", "init", "-t", self.url, "--new-key-file", self.key, *options, env=self.env)
         return self
 
     def run(self, *args, env=None, **how):

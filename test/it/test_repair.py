@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Damage: all of it is found, whom it hurts is told exactly, and it is mended, from a copy or by what comes next."""
+import os
 import random
 
 import pytest
@@ -146,3 +147,69 @@ def test_a_damaged_point(repo, other):
     other.run("checkpoint", "copy", "--all", "--to", repo.url, "--to-key-file", repo.key)
     assert repo.run("checkpoint", "cat", "x@latest", "stdin").out == b"x" * 1000
     assert repair(repo).json["damaged_packs"] == 0
+
+
+def spoil(path, at, n=1):
+    path.chmod(0o600)
+    with open(path, "r+b") as f:
+        f.seek(at)
+        old = f.read(n)
+        f.seek(at)
+        f.write(bytes(b ^ 0x55 for b in old))
+
+
+def test_parity(make_repo, other):
+    """Packs of a target with parity are damaged in every way but as a whole: all come back without another target.
+    Then one is damaged too much, and only a copy mends it."""
+    repo = make_repo("--parity", "5%")
+    rnd = random.Random(20261122)
+    made = {repo.protect_stdin(f"s{seed}", content(seed)).id: seed for seed in range(9)}
+    copy(repo, other)
+    before = {p: p.read_bytes() for p in repo.packs()}
+    for i, (path, held) in enumerate(before.items()):
+        if i % 3 == 0:
+            for _ in range(3):
+                spoil(path, rnd.randrange(len(held)))
+        elif i % 3 == 1:
+            spoil(path, rnd.randrange(len(held) // 2), 3000)
+        else:
+            os.truncate(path, len(held) - 2000)
+    verify = ["target", "verify", "-t", repo.url, "-o", "json"]
+    found = repo.holdfast.run(*verify, code="corrupt").json
+    assert len(found["findings"]) == len(before) and all(f["parity_mends"] for f in found["findings"])
+    assert len(repair(repo).json["rebuilt_packs"]) == len(before)
+    assert {p: p.read_bytes() for p in repo.packs()} == before and not repo.epochs()
+    assert repo.verify()["damaged_checkpoints"] == 0
+    broken = repo.packs()[0]
+    for at in range(0, len(before[broken]), 8192):
+        spoil(broken, at)
+    finding, = repo.holdfast.run(*verify, code="corrupt").json["findings"]
+    assert not finding["parity_mends"] and "--from" in finding["way_out"]
+    done = repair(repo, code="corrupt")
+    assert "its parity cannot mend it" in done.err and "--from" in done.error["message"]
+    assert repair(repo, other).json["left"] == []
+    assert whole(repo, made) == set(made)
+    repo.collect()
+    assert_tidy(repo)
+
+
+def test_parity_later(repo):
+    """A target that was created without parity gets it for what it holds; damaged parity is made anew."""
+    for seed in range(3):
+        repo.protect_stdin(f"s{seed}", content(seed))
+    objects = lambda: sorted((repo.path / "parity").rglob("?" * 64))  # noqa: E731
+    parity = lambda *more: repo.holdfast.run("target", "parity", "-t", repo.url, "-o", "json", *more).json  # noqa: E731
+    assert repo.run("target", "show").json["parity_bytes"] == 0
+    assert parity("--limit", "1")["left_packs"] == 2
+    assert parity()["made"] == 2 and parity()["made"] == 0 and len(objects()) == 3
+    spoil(repo.packs()[1], 5000)
+    spoil(objects()[0], 5000, 9000)
+    found = repo.holdfast.run("target", "verify", "-t", repo.url, "-o", "json", code="corrupt").json
+    assert {f["object"].split("/")[0] for f in found["findings"]} == {"packs", "parity"}
+    done = repair(repo).json
+    assert len(done["rebuilt_packs"]) == 1 and done["renewed_parity"] == 1
+    assert_tidy(repo)
+    repo.run("checkpoint", "delete", repo.points()[0].id, "--yes")
+    assert repo.collect()["removed_packs"] and len(objects()) == len(repo.packs())
+    for bad in ("0", "26", "x%"):
+        assert "--percent" in repo.run("target", "parity", "--percent", bad, code="invalid").error["message"]

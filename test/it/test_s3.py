@@ -141,6 +141,24 @@ def test_a_run_that_arrives_late(s3_repo):
     assert s3_repo.verify()["damaged_checkpoints"] == 0
 
 
+def test_parity(holdfast, ceph, folder):
+    """A damaged pack in a bucket is put back over what is there."""
+    repo = BucketRepo(holdfast, folder, ceph, ceph.new_bucket()).init("--parity", "5%")
+    data = images.noise(3 * MIB, 1)
+    point = repo.protect_stdin("x", data)
+    held = {k: repo.body(k) for k in repo.objects("packs/")}
+    assert len(repo.objects("parity/")) == len(held) == 1
+    for key, body in held.items():
+        repo.put(key, body[:MIB] + b"x" * 10000 + body[MIB + 10000:-20000])
+    assert len(repo.run("target", "repair").json["rebuilt_packs"]) == 1
+    assert {k: repo.body(k) for k in repo.objects("packs/")} == held
+    assert repo.run("checkpoint", "cat", point.id, "stdin").out == data
+    repo.run("checkpoint", "delete", point.id, "--yes")
+    repo.collect()
+    assert not repo.objects("packs/") and not repo.objects("parity/")
+    assert_tidy(repo)
+
+
 def test_a_stopped_backup_leaves_nothing(s3_repo):
     backup = s3_repo.start("protect", "stdin", "--name", "x", stdin=subprocess.PIPE)
     backup.process.stdin.write(images.noise(4 * MIB, 1))
