@@ -329,6 +329,36 @@ def test_reads_beside_a_writer(holdfast, small, tmp_path):
     assert [point["id"] for point in checkpoints(copy, key)] == [kept]
 
 
+def test_rebuilds_from_parity(holdfast, tmp_path):
+    """Packs that are damaged, without a key, by the document alone."""
+    repository, key = tmp_path / "r", tmp_path / "k"
+    holdfast(repository, None, "target", "init", "--new-key-file", key, "--parity", "10%")
+    for size in (100, 3000000, 9000000):  # the last in columns of many cells
+        (tmp_path / "in").write_bytes(noise(size, size))
+        holdfast(repository, key, "protect", "disk", tmp_path / "in", "--name", f"d{size}")
+    packs = [p for p in (repository / "packs").rglob("?" * 64)]
+    assert len(packs) == 3
+    for pack in packs:
+        held = pack.read_bytes()
+        bent = bytearray(held)
+        bent[len(held) // 3] ^= 1
+        for what in (held, bent, bent[:-10], held + b"more"):
+            pack.chmod(0o600)
+            pack.write_bytes(what)
+            reader(repository, "rebuild", pack.name, tmp_path / "out")
+            assert (tmp_path / "out").read_bytes() == held
+        parity = repository / "parity" / pack.name[:2] / pack.name
+        whole = parity.read_bytes()
+        parity.chmod(0o600)
+        pack.write_bytes(bent)
+        parity.write_bytes(whole[:40] + b"x" + whole[41:])  # the second head
+        reader(repository, "rebuild", pack.name, tmp_path / "out")
+        assert (tmp_path / "out").read_bytes() == held
+        if len(held) > 4096:  # of a smaller one parity is as much as a copy
+            pack.write_bytes(bytes(b ^ 1 for b in held))
+            assert "too much is lost" in reader(repository, "rebuild", pack.name, tmp_path / "no", code=1)
+
+
 def test_self_test():
     assert b"passed" in reader("--self-test")
     reader("--no-such-option", code=2)
