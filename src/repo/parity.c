@@ -66,7 +66,6 @@ struct parity {
 	unsigned spare;
 	uint8_t *tables, *cells; /* `spare` columns of parity */
 	uint32_t *sums;		 /* of the pack's cells */
-	size_t cap;
 	bool too_large;
 };
 
@@ -81,6 +80,7 @@ struct parity *parity_new(unsigned percent, uint64_t expected)
 
 	p->percent = percent;
 	p->expected = MAX(expected, (uint64_t)SMALL);
+	buf_reserve(&p->small, SMALL); /* at once: growing would take twice as much */
 	return p;
 }
 
@@ -106,6 +106,7 @@ static void shape(struct parity *p, uint64_t size)
 		for (unsigned j = 0; j < PARITY_COLUMNS_MAX; j++)
 			factors[i * PARITY_COLUMNS_MAX + j] = factor(i, j);
 	}
+	p->sums = xcalloc((size_t)PARITY_COLUMNS_MAX * p->rows, sizeof(*p->sums));
 	p->tables = xmalloc((size_t)p->spare * PARITY_COLUMNS_MAX * TABLE);
 	ec_init_tables(PARITY_COLUMNS_MAX, (int)p->spare, factors, p->tables);
 	p->cells = xmalloc_pages((size_t)p->spare * p->rows * PARITY_CELL);
@@ -118,10 +119,6 @@ static void add_part(struct parity *p, const uint8_t *data, size_t n)
 	size_t cell = (size_t)(p->size / PARITY_CELL), within = (size_t)(p->size % PARITY_CELL);
 	uint8_t *to[PARITY_PERCENT_MAX];
 
-	if (cell == p->cap) {
-		p->cap = p->cap ? p->cap * 2 : 256;
-		p->sums = xreallocarray(p->sums, p->cap, sizeof(*p->sums));
-	}
 	p->sums[cell] = crc32_gzip_refl(within ? p->sums[cell] : 0, data, n);
 	for (unsigned i = 0; i < p->spare; i++)
 		to[i] = p->cells + ((size_t)i * p->rows + cell % p->rows) * PARITY_CELL + within;
@@ -198,6 +195,14 @@ static void add_head(const struct parity *p, const uint8_t pack[HASH_BYTES], uin
 	buf_add(out, hash, HASH_BYTES);
 }
 
+static size_t object_bytes(const struct parity *p, uint32_t spare)
+{
+	size_t cells = (size_t)spare * p->rows;
+	size_t head = PARITY_FIXED + 4 * (div_up(p->size, PARITY_CELL) + cells) + HASH_BYTES;
+
+	return 2 * head + cells * PARITY_CELL + PARITY_END;
+}
+
 bool parity_end(struct parity *p, const uint8_t pack[HASH_BYTES], struct buf *out)
 {
 	size_t start = out->len;
@@ -211,6 +216,7 @@ bool parity_end(struct parity *p, const uint8_t pack[HASH_BYTES], struct buf *ou
 	pad_last_cell(p);
 	columns = (uint32_t)div_up(p->size, p->rows * PARITY_CELL);
 	spare = (uint32_t)MIN((size_t)p->spare, div_up((uint64_t)columns * p->percent, 100));
+	buf_reserve(out, object_bytes(p, spare));
 	add_head(p, pack, columns, spare, out);
 	buf_add(out, p->cells, (size_t)spare * p->rows * PARITY_CELL);
 	head = (uint32_t)(out->len - start - (size_t)spare * p->rows * PARITY_CELL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A parity object: the input as a whole one, and as a head without its checksum, which is put right;
- * then as much of a damaged pack as there is input is mended with it.
+ * A parity object: the input as a whole one, and as a head without its checksum, which is put
+ * right; then as much of a damaged pack as there is input is mended with it.
  */
 #include "fuzz.h"
 
