@@ -104,8 +104,11 @@ size_t codec_delta(struct codec *c, const struct block_id *base_id, const void *
 	if (room <= HASH_BYTES)
 		return 0;
 	memcpy(out, base_id->b, HASH_BYTES);
+	/* A frame that did not fit is still open: a prefix would be refused. */
+	ZSTD_CCtx_reset(c->cctx, ZSTD_reset_session_only);
 	/* Holds for the next frame only. */
-	ZSTD_CCtx_refPrefix(c->cctx, base, base_len);
+	if (ZSTD_isError(ZSTD_CCtx_refPrefix(c->cctx, base, base_len)))
+		return 0;
 	len = ZSTD_compress2(c->cctx, (uint8_t *)out + HASH_BYTES, room - HASH_BYTES, data, n);
 	return ZSTD_isError(len) ? 0 : HASH_BYTES + len;
 }

@@ -281,6 +281,32 @@ static void test_delta_against_its_base(void **state)
 				      &back, e));
 }
 
+/* Where there is no room for one delta, the next one is a delta all the same. */
+static void test_delta_after_one_that_did_not_fit(void **state)
+{
+	struct fixture *f = *state;
+	AUTO_FREE uint8_t *base = xmalloc(SIZE);
+	AUTO_FREE uint8_t *other = xmalloc(SIZE);
+	static const struct block_id id = {{1}};
+	size_t len, back;
+
+	random_fill(&f->rnd, base, SIZE, true);
+	random_fill(&f->rnd, other, SIZE, true);
+	memcpy(f->data, base, SIZE);
+	memset(f->data + 1000, 7, 100);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(codec_delta(f->c, &id, base, SIZE, other, SIZE, f->out, SIZE / 2),
+				 0);
+		len = codec_delta(f->c, &id, base, SIZE, f->data, SIZE, f->out, SIZE / 2);
+		assert_true(len > HASH_BYTES && len < 1000);
+		assert_memory_equal(f->out, id.b, HASH_BYTES);
+		OK(codec_decode(f->c, BLOCK_DELTA, f->out + HASH_BYTES, len - HASH_BYTES, base,
+				SIZE, f->back, SIZE, &back, e));
+		assert_int_equal(memcmp(f->back, f->data, SIZE), 0);
+	}
+	assert_int_equal(codec_delta(f->c, &id, base, SIZE, f->data, SIZE, f->out, HASH_BYTES), 0);
+}
+
 /* The base is for one payload: the next one is read without it. */
 static void test_base_does_not_stay(void **state)
 {
@@ -348,6 +374,7 @@ int main(void)
 		T(test_frame_without_its_size),
 		T(test_unknown_encodings),
 		T(test_delta_against_its_base),
+		T(test_delta_after_one_that_did_not_fit),
 		T(test_base_does_not_stay),
 		T(test_wrong_base),
 	};
