@@ -213,17 +213,24 @@ int cmd_protect_disk(struct cli *c, struct err *e)
 
 static int read_stream(struct cli *c, struct single *s, const char *name, struct err *e)
 {
+	struct backup_stream job = {.fd = STDIN_FILENO,
+				    .name = "standard input",
+				    .progress = &c->progress,
+				    .cancel = &c->cancel};
 	struct progress_bar *bar = progress_begin(c, name, true);
 	struct point_resource *res;
 	struct point_disk *d;
 	char host[256];
 	int rc;
 
+	if (s->was) {
+		job.parent = &s->was->tree;
+		job.parent_point = &s->was->point;
+	}
 	res = point_add_resource(s->point, "stream", name, name, host_name(host));
 	d = point_add_disk(res, "stdin");
 	d->mode = xstrdup("full");
-	rc = backup_stream(s->session, STDIN_FILENO, "standard input", &c->progress, &c->cancel,
-			   &d->tree, &d->stats, e);
+	rc = backup_stream(s->session, &job, &d->tree, &d->stats, e);
 	progress_end(bar);
 	return rc;
 }

@@ -41,9 +41,8 @@ const struct opt global_opts[] = {
 #define OPT_COMPRESSION "compression", 0, "LEVEL", "zstd level, 1 to 19", .fallback = "1"
 #define OPT_DELTA                                                                                  \
 	"delta", 0, "WHEN",                                                                        \
-		"store of a block that changed a little what changed; auto: not in a bucket, "     \
-		"from "                                                                            \
-		"which old blocks come slowly",                                                    \
+		"store of a block that changed a little what changed since the last checkpoint; "  \
+		"auto: not in a bucket, from which old blocks come slowly",                        \
 		NULL, "auto", deltas
 #define OPT_TAG "tag", 0, "KEY=VALUE", "note this with the checkpoint", .many = true
 #define OPT_NAME(help) "name", 'n', "NAME", help
@@ -100,8 +99,9 @@ static const struct opt protect_disk_opts[] = {
 };
 
 static const struct opt protect_stdin_opts[] = {
-	{OPT_NAME("what to call it (required)")},
+	{OPT_NAME("what to call it (required); streams of one name are compared with each other")},
 	{OPT_COMPRESSION},
+	{OPT_DELTA},
 	{OPT_TAG},
 	{0},
 };
@@ -337,7 +337,9 @@ const struct command commands[] = {
 	 protect_disk_opts, cmd_protect_disk},
 	{"protect stdin", "", 0, 0, "back up what comes from standard input",
 	 "Makes a checkpoint of a stream: a database dump, an archive. It is cut where its content "
-	 "says so, so that what is the same as in an earlier stream is found wherever it lies.\n\n"
+	 "says so, so that what is the same as in an earlier stream is found wherever it lies; of "
+	 "what changed a "
+	 "little since the last stream of this name, only the change is stored.\n\n"
 	 "A stream that ends early looks like one that is complete: use 'set -o pipefail' and "
 	 "delete "
 	 "the checkpoint if the program before it failed.",

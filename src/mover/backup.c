@@ -423,13 +423,11 @@ static int run(struct backup *b, struct session *s, struct fetch *fetch, struct 
 /* A parent counts only if its checkpoint was there after the session began. */
 static int check_parent(struct session *s, struct backup_disk *job, struct err *e)
 {
-	char key[STORE_KEY_MAX];
 	int there;
 
 	if (!job->parent || !job->parent_point)
 		return 0;
-	point_key_name(job->parent_point, key);
-	there = store_has(repo_store(session_repo(s)), key, e);
+	there = session_sees(s, job->parent_point, e);
 	if (there)
 		return there < 0 ? -1 : 0;
 	if (job->incremental)

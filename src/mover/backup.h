@@ -36,9 +36,19 @@ struct backup_disk {
 int backup_disk(struct session *s, const struct backup_disk *b, struct tree *ret_tree,
 		struct point_stats *ret_stats, struct err *e);
 
-/* Store all that `fd` gives until its end, in content-defined blocks. `name` is for messages. */
-int backup_stream(struct session *s, int fd, const char *name, struct progress *progress,
-		  const struct cancel *cancel, struct tree *ret_tree, struct point_stats *ret_stats,
-		  struct err *e);
+struct backup_stream {
+	int fd;
+	const char *name; /* for messages */
+	/* What the stream gave before, and the checkpoint of that, as for a disk. A tree of another
+	 * type is as good as none. */
+	const struct tree *parent;
+	const struct uuid *parent_point;
+	struct progress *progress;
+	const struct cancel *cancel;
+};
+
+/* Store all that a stream gives until its end, in content-defined blocks. */
+int backup_stream(struct session *s, const struct backup_stream *b, struct tree *ret_tree,
+		  struct point_stats *ret_stats, struct err *e);
 
 #endif

@@ -64,8 +64,8 @@ struct base {
 
 static bool can_compare(const struct point_disk *a, const struct point_disk *b)
 {
-	return a && b && a->tree.type == TREE_MAP && b->tree.type == TREE_MAP &&
-	       a->tree.block_log == b->tree.block_log && a->tree.fanout_log == b->tree.fanout_log;
+	return a && b && a->tree.type == b->tree.type && a->tree.block_log == b->tree.block_log &&
+	       a->tree.fanout_log == b->tree.fanout_log;
 }
 
 /* Does this older checkpoint do for the disk? */
@@ -162,9 +162,10 @@ static void nothing_to_stop(void *arg)
 
 /* Cut anew: its blocks end where they ended before, but ids and the places of cuts are keyed. */
 static int copy_stream(const struct copying *c, struct session *s, const struct point_disk *d,
-		       struct point_disk *out, struct err *e)
+		       const struct base *b, struct point_disk *out, struct err *e)
 {
 	AUTO(crew) crew = crew_new(nothing_to_stop, NULL);
+	struct backup_stream job = {.name = d->name, .progress = c->progress, .cancel = c->cancel};
 	struct progress ignored = {0};
 	struct err why = {0}, early = {0};
 	AUTO(sink) sink = NULL;
@@ -185,8 +186,12 @@ static int copy_stream(const struct copying *c, struct session *s, const struct 
 		close(fds[1]);
 		return -1;
 	}
-	rc = backup_stream(s, fds[0], d->name, c->progress, c->cancel, &out->tree, &out->stats,
-			   &why);
+	job.fd = fds[0];
+	if (b->copy) {
+		job.parent = &b->there->tree;
+		job.parent_point = &b->copy->id;
+	}
+	rc = backup_stream(s, &job, &out->tree, &out->stats, &why);
 	close(fds[0]);
 	/* A stream whose source failed ended early; one that nobody reads any more failed to write.
 	 */
@@ -216,7 +221,7 @@ static int copy_disk(const struct copying *c, struct session *s, const struct po
 	out->format = xstrdup0(d->format);
 	/* Change tracking stays with the checkpoint that it was begun for. */
 	return d->tree.type == TREE_MAP ? copy_map(c, s, d, &b, out, e)
-					: copy_stream(c, s, d, out, e);
+					: copy_stream(c, s, d, &b, out, e);
 }
 
 static int copy_item(const struct copying *c, struct session *s, const struct point_item *it,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Backing up a stream. The reader keeps a window of the stream, cuts blocks off its front and
- * copies them into slots; what is left when a slot is full moves to the front of the window.
+ * copies them into slots; what is left when a slot is full moves to the front of the window. What
+ * stood in the place of each block before is guessed here, too: a changed one is compared with it.
  */
 #include <errno.h>
 #include <poll.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "mover/alignment.h"
 #include "mover/backup.h"
 #include "mover/chunker.h"
 #include "mover/pipeline.h"
@@ -17,9 +19,7 @@
 #define WINDOW ((size_t)2 << 20)
 
 struct stream {
-	int fd;
-	const char *name;
-	struct progress *progress;
+	const struct backup_stream *job;
 	struct chunker chunker;
 	struct tree_seq *seq;
 	uint64_t size;
@@ -27,6 +27,7 @@ struct stream {
 	uint8_t *window;
 	size_t at, have; /* bytes used of the window, and filled */
 	bool ended;
+	struct alignment *before; /* or NULL */
 };
 
 /* Fill the window, or as much as comes before the end, looking for a stop meanwhile. */
@@ -36,7 +37,7 @@ static int fill(struct stream *st, struct pipeline *p, struct err *e)
 	st->have -= st->at;
 	st->at = 0;
 	while (st->have < WINDOW && !st->ended) {
-		struct pollfd pfd = {.fd = st->fd, .events = POLLIN};
+		struct pollfd pfd = {.fd = st->job->fd, .events = POLLIN};
 		ssize_t n;
 
 		if (pipeline_check(p, e) < 0)
@@ -44,17 +45,17 @@ static int fill(struct stream *st, struct pipeline *p, struct err *e)
 		/* A regular file is always ready; a pipe may be silent for long. */
 		if (poll(&pfd, 1, 100) == 0)
 			continue;
-		n = read(st->fd, st->window + st->have, WINDOW - st->have);
+		n = read(st->job->fd, st->window + st->have, WINDOW - st->have);
 		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (n < 0)
-			return err_sys(e, errno, "read %s", st->name);
+			return err_sys(e, errno, "read %s", st->job->name);
 		/* Ctrl-C ends the program before us as well: that end is none of the stream. */
 		if (n == 0 && pipeline_check(p, e) < 0)
 			return -1;
 		st->ended = n == 0;
 		st->have += (size_t)n;
-		progress_add(&st->progress->passed, (uint64_t)n);
+		progress_add(&st->job->progress->passed, (uint64_t)n);
 	}
 	return 0;
 }
@@ -75,6 +76,8 @@ static int fill_slot(struct stream *st, struct pipeline *p, struct pipe_slot *sl
 			break;
 		memcpy(slot->buf + used, st->window + st->at, len);
 		*it = (struct pipe_item){.off = (uint32_t)used, .len = (uint32_t)len};
+		if (st->before)
+			alignment_next(st->before, len, &it->parent);
 		slot->n_items++;
 		used += len;
 		st->at += len;
@@ -113,24 +116,52 @@ static int place(void *arg, const struct pipe_slot *slot, struct err *e)
 	return 0;
 }
 
-int backup_stream(struct session *s, int fd, const char *name, struct progress *progress,
-		  const struct cancel *cancel, struct tree *ret_tree, struct point_stats *ret_stats,
-		  struct err *e)
+/* What to compare with: nothing where no deltas are made, or when it may be about to go. */
+static int find_before(struct session *s, const struct backup_stream *b, const struct tree **ret_t,
+		       struct err *e)
 {
-	struct stream st = {.fd = fd, .name = name, .progress = progress};
-	AUTO(codec) codec = codec_new(repo_keys(session_repo(s)), session_level(s));
-	AUTO(tree_seq) seq = tree_seq_new(codec, session_put_node, s);
-	struct pipeline_job run = {s, 1, read_stream, place, &st, progress, cancel};
-	struct point_stats stats = {0};
-	uint64_t start = clock_mono_us();
+	int there = 1;
+
+	*ret_t = NULL;
+	if (!b->parent || b->parent->type != TREE_SEQUENCE || !session_deltas(s))
+		return 0;
+	if (b->parent_point)
+		there = session_sees(s, b->parent_point, e);
+	if (there > 0)
+		*ret_t = b->parent;
+	return there < 0 ? -1 : 0;
+}
+
+static int run(struct stream *st, struct session *s, struct point_stats *stats, struct err *e)
+{
+	const struct backup_stream *b = st->job;
+	struct pipeline_job run = {s, 1, read_stream, place, st, b->progress, b->cancel};
+	AUTO(fetch) fetch = fetch_new(session_repo(s));
+	AUTO(alignment) before = NULL;
+	const struct tree *parent;
 	int rc;
 
+	if (find_before(s, b, &parent, e) < 0)
+		return -1;
+	before = parent ? alignment_new(parent, fetch) : NULL;
+	st->before = before;
+	st->window = xmalloc_pages(WINDOW);
+	rc = pipeline_run(&run, stats, e);
+	free(st->window);
+	return rc;
+}
+
+int backup_stream(struct session *s, const struct backup_stream *b, struct tree *ret_tree,
+		  struct point_stats *ret_stats, struct err *e)
+{
+	AUTO(codec) codec = codec_new(repo_keys(session_repo(s)), session_level(s));
+	AUTO(tree_seq) seq = tree_seq_new(codec, session_put_node, s);
+	struct stream st = {.job = b, .seq = seq};
+	struct point_stats stats = {0};
+	uint64_t start = clock_mono_us();
+
 	chunker_init(&st.chunker, repo_keys(session_repo(s)), AVERAGE);
-	st.seq = seq;
-	st.window = xmalloc_pages(WINDOW);
-	rc = pipeline_run(&run, &stats, e);
-	free(st.window);
-	if (rc < 0 || tree_seq_finish(seq, ret_tree, e) < 0)
+	if (run(&st, s, &stats, e) < 0 || tree_seq_finish(seq, ret_tree, e) < 0)
 		return -1;
 	stats.content = st.size;
 	stats.spent_us = clock_mono_us() - start;

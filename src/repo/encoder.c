@@ -3,7 +3,9 @@
 
 #define SMALLEST ((size_t)4 << 10) /* content worth a delta */
 /* A delta takes at most so much of what the whole would: less is not worth another read. */
-#define WORTH(whole) ((whole) / 4 * 3)
+#define WORTH(whole) ((whole) / 8 * 7)
+/* One so small is worth it without knowing what the whole would take, which costs as much time. */
+#define SURE(n) ((n) / 32)
 /* Where what was there before is of no use (a disk that its guest encrypts anew), reading it is in
  * vain: after so many times in a row, only one block in so many is tried. */
 #define VAIN_MAX 16
@@ -72,8 +74,10 @@ size_t encoder_encode(struct encoder *en, const struct block_id *before, const v
 		      void *out, enum block_encoding *ret_encoding)
 {
 	size_t delta = is_worth_trying(en, before, n) ? make_delta(en, before, data, n) : 0;
-	size_t whole = codec_encode(en->codec, data, n, out, ret_encoding);
+	size_t whole = n;
 
+	if (!delta || delta > SURE(n))
+		whole = codec_encode(en->codec, data, n, out, ret_encoding);
 	if (!delta || delta > WORTH(whole))
 		return whole;
 	en->vain = 0;

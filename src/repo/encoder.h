@@ -3,7 +3,7 @@
  * encoder.h: the payload of a new block: as a whole, or as what changed against what stood there
  * before (format section 6, encoding 2).
  *
- * A delta is made where it takes no more than three quarters of what the block would take as a
+ * A delta is made where it takes no more than seven eighths of what the block would take as a
  * whole, and never of a delta, so that a block is read with two reads at most.
  *
  * Threads: an encoder belongs to one thread; there may be many of one session.

@@ -297,6 +297,14 @@ bool session_deltas(const struct session *s)
 	       (s->o.deltas == DELTAS_AUTO && !repo_store(s->repo)->distant);
 }
 
+int session_sees(struct session *s, const struct uuid *point, struct err *e)
+{
+	char key[STORE_KEY_MAX];
+
+	point_key_name(point, key);
+	return store_has(repo_store(s->repo), key, e);
+}
+
 const struct pack_set *session_condemned(const struct session *s)
 {
 	return &s->condemned;

@@ -49,6 +49,8 @@ int session_level(const struct session *s);
 bool session_deltas(const struct session *s);
 /* Packs named in the epochs that were there when it began: no block is taken from them. */
 const struct pack_set *session_condemned(const struct session *s);
+/* Is this checkpoint there? If so, what it reaches stays for as long as this session. 1, 0, -1. */
+int session_sees(struct session *s, const struct uuid *point, struct err *e);
 
 /* Does the repository have this block, or will it once this session is durable? 1, 0, -1.
  * Thread-safe. */

@@ -32,13 +32,14 @@ class Chaos:
         self.ended = {}
 
     def content(self, seed):
-        """Much in common with others, much of its own; every other one is a disk, changed a little here and there."""
-        if seed % 2:
-            return images.noise(MIB, seed % 5) + images.noise(MIB // 2, 1000 + seed)
-        disk = bytearray(images.noise(MIB, 100 + seed % 3))
+        """What others have, changed a little here and there; every other one is a stream, with something of its own."""
+        data = bytearray(images.noise(MIB, 100 + seed % 3))
         for at in range(seed * 1000 % 50000, MIB - 20, 50000):
-            disk[at:at + 20] = images.noise(20, seed)
-        return bytes(disk)
+            data[at:at + 20] = images.noise(20, seed)
+        if seed % 2:
+            at = seed * 10000 % MIB
+            data[at:at] = images.noise(MIB // 2, 1000 + seed)
+        return bytes(data)
 
     def write(self):
         path = self.repo.folder / f"in-{self.number}"
@@ -46,7 +47,7 @@ class Chaos:
         if self.number % 2 == 0:
             return self.repo.start("protect", "disk", str(path), "--name", f"d{self.number % 3}", "--delta", "on")
         with open(path, "rb") as f:
-            return self.repo.start("protect", "stdin", "--name", f"s{self.number}", stdin=f)
+            return self.repo.start("protect", "stdin", "--name", f"s{self.number % 3}", "--delta", "on", stdin=f)
 
     def start(self):
         self.number += 1

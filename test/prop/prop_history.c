@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Random histories of a repository: disks are written, resized and backed up, as a whole or what
+ * Random histories of a repository: disks and streams change and are backed up, as a whole or what
  * changed; checkpoints are deleted, space is collected, keys rotated, sessions aborted or
  * interleaved, processes begin anew; objects are damaged or lost, and mended from a second
- * repository. Whatever happens, every checkpoint that is there holds what the disk held then.
+ * repository. Whatever happens, every checkpoint that is there holds what was backed up then.
  *
  * HF_SEED gives another seed, HF_HISTORIES how many histories.
  */
-#include "mover/backup.h"
+#include "machine.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "fake_source.h"
 #include "mover/mend.h"
 #include "repo/collect.h"
 #include "repo/epoch.h"
 #include "repo/store_mem.h"
 #include "writer.h"
 
-enum { DISKS = 2, BLOCKS_MAX = 30, GRAIN = 20000, GRAINS = BLOCKS_MAX * 65536 / GRAIN + 1 };
+enum { MACHINES = 3 /* two disks and a stream */ };
 enum { KEPT_MAX = 12, STEPS = 30, RUNS = 4 };
 
 /* A checkpoint and what it must hold. */
@@ -28,14 +27,6 @@ struct kept {
 	struct tree tree;
 	uint8_t *data;
 	uint64_t size;
-};
-
-/* A machine's disk: what it holds, and which grains changed since its last checkpoint. */
-struct machine {
-	uint8_t *data;
-	uint64_t size;
-	bool dirty[GRAINS];
-	struct uuid parent; /* zero: none */
 };
 
 /* An index run that is there, or once was. */
@@ -49,7 +40,7 @@ struct history {
 	struct store *store;
 	struct repo *repo;
 	uint8_t key;
-	struct machine disks[DISKS];
+	struct machine machines[MACHINES];
 	struct kept kept[KEPT_MAX];
 	size_t n_kept;
 	struct once runs[RUNS];
@@ -79,20 +70,16 @@ static void begin(struct history *h, uint64_t seed)
 	*h = (struct history){.rnd = {seed | 1}, .key = 1};
 	h->repo = test_repo_parity(&h->store, seed % 3 ? 5 : 0);
 	h->store->late = below(h, 2);
-	for (int i = 0; i < DISKS; i++) {
-		h->disks[i].data = xcalloc(BLOCKS_MAX, BLOCK);
-		h->disks[i].size = 1 + below(h, BLOCKS_MAX * BLOCK);
-		/* What does not compress: what changes of it a little becomes a delta. */
-		random_fill(&h->rnd, h->disks[i].data, h->disks[i].size / 2, true);
-	}
+	for (int i = 0; i < MACHINES; i++)
+		machine_init(&h->machines[i], &h->rnd, i == 2);
 }
 
 static void end(struct history *h)
 {
 	for (size_t i = 0; i < h->n_kept; i++)
 		free(h->kept[i].data);
-	for (int i = 0; i < DISKS; i++)
-		free(h->disks[i].data);
+	for (int i = 0; i < MACHINES; i++)
+		machine_done(&h->machines[i]);
 	for (int i = 0; i < RUNS; i++)
 		buf_done(&h->runs[i].bytes);
 	repo_free(h->repo);
@@ -101,67 +88,7 @@ static void end(struct history *h)
 	store_free(h->second_store);
 }
 
-/* ---- what happens to disks ---- */
-
-static void touch(struct machine *m, uint64_t off, uint64_t n)
-{
-	for (uint64_t at = off; at < off + n; at++)
-		m->dirty[at / GRAIN] = true;
-}
-
-static void do_write(struct history *h)
-{
-	struct machine *m = &h->disks[below(h, DISKS)], *other = &h->disks[below(h, DISKS)];
-	uint64_t off, n;
-
-	if (m->size == 0)
-		return;
-	off = below(h, m->size);
-	n = 1 + below(h, below(h, 3) ? 5000 : 8 * BLOCK);
-	n = MIN(n, m->size - off);
-	switch (below(h, 5)) {
-	case 0:
-		memset(m->data + off, 0, n);
-		break;
-	case 1: /* the same data elsewhere */
-		n = MIN(n, other->size - MIN(other->size, off));
-		memmove(m->data + off, other->data + off, n);
-		break;
-	default:
-		random_fill(&h->rnd, m->data + off, n, below(h, 3) == 0);
-	}
-	touch(m, off, n);
-}
-
-/* A little here and there. */
-static void do_sprinkle(struct history *h)
-{
-	struct machine *m = &h->disks[below(h, DISKS)];
-
-	for (int i = 0; i < 8 && m->size >= 50; i++) {
-		uint64_t off = below(h, m->size - 49);
-
-		random_fill(&h->rnd, m->data + off, 50, true);
-		touch(m, off, 50);
-	}
-}
-
-static void do_resize(struct history *h)
-{
-	struct machine *m = &h->disks[below(h, DISKS)];
-	uint64_t size = below(h, BLOCKS_MAX * BLOCK);
-
-	if (below(h, 3) == 0)
-		size = size / BLOCK * BLOCK;
-	/* What is cut off is gone; what is added is zeros and counts as changed. */
-	if (size < m->size)
-		memset(m->data + size, 0, m->size - size);
-	else
-		touch(m, m->size, size - m->size);
-	m->size = size;
-}
-
-/* ---- backups ---- */
+/* ---- checkpoints ---- */
 
 static struct kept *find(struct history *h, const struct uuid *id)
 {
@@ -190,24 +117,36 @@ static void do_delete(struct history *h)
 	h->deletions++;
 }
 
-/* The map of an increment, grain by grain; of a whole disk, holes where it is zeros. */
-static size_t make_map(struct history *h, const struct machine *m, bool increment,
-		       struct extent *map)
+/* ---- what happens to disks and streams ---- */
+
+static struct machine *any_machine(struct history *h)
 {
-	size_t n = 0;
-
-	for (uint64_t off = 0; off < m->size; off += GRAIN, n++) {
-		uint64_t len = MIN((uint64_t)GRAIN, m->size - off);
-		enum extent_kind kind = EXTENT_DATA;
-
-		if (increment && !m->dirty[off / GRAIN])
-			kind = EXTENT_CLEAN;
-		else if (block_all_zero(m->data + off, len) && below(h, 2))
-			kind = EXTENT_ZERO;
-		map[n] = (struct extent){len, kind};
-	}
-	return n;
+	return &h->machines[below(h, MACHINES)];
 }
+
+static void do_write(struct history *h)
+{
+	struct machine *m = any_machine(h);
+
+	machine_write(m, any_machine(h), &h->rnd);
+}
+
+static void do_sprinkle(struct history *h)
+{
+	machine_sprinkle(any_machine(h), &h->rnd);
+}
+
+static void do_shift(struct history *h)
+{
+	machine_shift(any_machine(h), &h->rnd);
+}
+
+static void do_resize(struct history *h)
+{
+	machine_resize(any_machine(h), &h->rnd);
+}
+
+/* ---- backups ---- */
 
 /* One machine's backup in an open session. */
 struct attempt {
@@ -229,24 +168,13 @@ static void attempt_begin(struct history *h, struct attempt *a, struct machine *
 static void attempt_read(struct history *h, struct attempt *a)
 {
 	const struct kept *parent = find(h, &a->m->parent);
-	struct extent map[GRAINS];
-	struct progress progress = {0};
-	struct point_stats stats;
-	struct fake_source f;
-	struct backup_disk job = {.source = &f.s, .progress = &progress};
+	const char *type = a->m->stream ? "stream" : "disk";
 
-	job.parent = parent && below(h, 3) ? &parent->tree : NULL;
-	job.parent_point = parent ? &parent->id : NULL;
-	job.incremental = job.parent && below(h, 4);
-	fake_source_init(&f, a->m->data, a->m->size);
-	f.rnd.state = random_next(&h->rnd) | 1;
-	f.late = below(h, 2);
-	f.pieces = (unsigned)below(h, 4);
-	f.map = map;
-	f.n_map = make_map(h, a->m, job.incremental, map);
-	OK(backup_disk(a->s, &job, &a->kept.tree, &stats, e));
-	h->increments += job.incremental;
-	point_add_disk(point_add_resource(a->p, "disk", "", "d", ""), "d")->tree = a->kept.tree;
+	if (below(h, 3) == 0)
+		parent = NULL;
+	h->increments += machine_back_up(a->m, a->s, &h->rnd, parent ? &parent->tree : NULL,
+					 parent ? &parent->id : NULL, &a->kept.tree);
+	point_add_disk(point_add_resource(a->p, type, "", "d", ""), "d")->tree = a->kept.tree;
 }
 
 static void attempt_commit(struct history *h, struct attempt *a)
@@ -280,7 +208,7 @@ static void do_backup(struct history *h)
 {
 	struct attempt a;
 
-	attempt_begin(h, &a, &h->disks[below(h, DISKS)]);
+	attempt_begin(h, &a, any_machine(h));
 	attempt_read(h, &a);
 	if (below(h, 5))
 		attempt_commit(h, &a);
@@ -307,9 +235,10 @@ static void do_two_backups(struct history *h)
 {
 	struct attempt a, b;
 	char id[UUID_TEXT];
+	uint64_t first = below(h, MACHINES);
 
-	attempt_begin(h, &a, &h->disks[0]);
-	attempt_begin(h, &b, &h->disks[1]);
+	attempt_begin(h, &a, &h->machines[first]);
+	attempt_begin(h, &b, &h->machines[(first + 1) % MACHINES]);
 	attempt_read(h, &b);
 	attempt_read(h, &a);
 	if (below(h, 4) == 0) {
@@ -530,10 +459,10 @@ static void check_all(struct history *h)
 typedef void act(struct history *h);
 
 static act *const acts[] = {
-	do_write,    do_write,	  do_write,    do_sprinkle, do_sprinkle, do_sprinkle,	 do_resize,
-	do_backup,   do_backup,	  do_backup,   do_backup,   do_backup,	 do_two_backups, do_delete,
-	do_rotate,   do_reopen,	  do_check,    do_collect,  do_collect,	 do_delete,	 do_condemn,
-	do_late_run, do_late_run, do_late_run, do_copy,	    do_damage};
+	do_write,   do_write,	 do_write,    do_sprinkle, do_sprinkle, do_sprinkle, do_shift,
+	do_resize,  do_backup,	 do_backup,   do_backup,   do_backup,	do_backup,   do_two_backups,
+	do_delete,  do_rotate,	 do_reopen,   do_check,	   do_collect,	do_collect,  do_delete,
+	do_condemn, do_late_run, do_late_run, do_late_run, do_copy,	do_damage};
 
 static uint64_t histories(void)
 {

@@ -195,6 +195,29 @@ def test_changed_a_little(holdfast, tmp_path, mode):
 
 
 @MODES
+def test_a_stream_that_changed(holdfast, tmp_path, mode):
+    """Blocks of a stream that are stored as what changed: some bytes are others, some came, some went."""
+    repository, key = (tmp_path / name for name in ("repository", "key"))
+    holdfast(repository, None, "target", "init", "--new-key-file", key)
+    content, expected, sizes = bytearray(noise(3 << 20)), [], []
+    for day in range(3):
+        expected.append(tmp_path / f"day-{day}")
+        expected[-1].write_bytes(content)
+        holdfast(repository, key, "protect", "stdin", "--name", "a", stdin=bytes(content))
+        sizes.append(sum(path.stat().st_size for path in files(repository)))
+        for at in range(0, len(content) - 20, 50000):
+            content[at:at + 20] = noise(20, day)
+        content[1 << 20:1 << 20] = noise(5000, 10 + day)
+        del content[(2 << 20):(2 << 20) + 1000]
+    assert sizes[2] - sizes[0] < 3 << 20
+    restores(repository, key, tmp_path / "all", expected, mode)
+    holdfast(repository, key, "checkpoint", "delete", "-y", checkpoints(repository, key)[0]["id"])
+    holdfast(repository, key, "target", "collect", "--waste", "1")
+    restores(repository, key, tmp_path / "later", expected[1:], mode)
+    assert reader(*mode, repository, key, "check") == b""
+
+
+@MODES
 def test_keys(holdfast, tmp_path, mode):
     """Old and new generations, several slots of both kinds, and slots that were removed."""
     repository, first, second, phrase = (tmp_path / name for name in ("repository", "first", "second", "phrase"))

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/fio.h"
@@ -272,28 +273,36 @@ static void test_finding_copies(void **state)
 	lists_done(&l);
 }
 
+/* A checkpoint of the disk's content as a stream. */
+static struct uuid protect_stream(struct bench *b)
+{
+	AUTO_CLOSE int fd = memfd_create("s", MFD_CLOEXEC);
+	AUTO(session) s = OK_PTR(session_begin(b->from, NULL, e));
+	AUTO(point) p = point_new();
+	struct backup_stream job = {
+		.fd = fd, .name = "s", .progress = &b->progress, .cancel = &b->cancel};
+	struct point_resource *r = point_add_resource(p, "stream", "s", "s", "host");
+	struct point_disk *d = point_add_disk(r, "stdin");
+
+	p->instant_us = ++b->instant;
+	OK(fio_write(fd, b->disk.data, b->disk.size, "s", e));
+	lseek(fd, 0, SEEK_SET);
+	OK(backup_stream(s, &job, &d->tree, &d->stats, e));
+	OK(session_commit(s, p, e));
+	return p->id;
+}
+
 static void test_streams(void **state)
 {
 	struct bench *b = *state;
-	char *folder = test_folder();
-	AUTO_FREE char *path = test_path(folder, "s");
-	AUTO(point) p = point_new();
 	AUTO(point) copied = NULL;
-	AUTO(session) s = NULL;
-	AUTO_CLOSE int fd = -1;
-	struct point_resource *r = point_add_resource(p, "stream", "s", "s", "host");
-	struct point_disk *d = point_add_disk(r, "stdin");
+	struct uuid id;
 
 	up_disk(b, 100);
 	random_fill(&b->rnd, b->disk.data, b->disk.size, true);
 	b->disk.size -= 12345;
-	fd = open(path, O_RDWR | O_CREAT, 0600);
-	OK(fio_write(fd, b->disk.data, b->disk.size, path, e));
-	lseek(fd, 0, SEEK_SET);
-	s = OK_PTR(session_begin(b->from, NULL, e));
-	OK(backup_stream(s, fd, "s", &b->progress, &b->cancel, &d->tree, &d->stats, e));
-	OK(session_commit(s, p, e));
-	copied = copy(b, &p->id);
+	id = protect_stream(b);
+	copied = copy(b, &id);
 	assert_copy(b, copied);
 	assert_int_equal(copied->resources[0].disks[0].tree.type, TREE_SEQUENCE);
 	/* A stream that cannot be read to its end is no copy, however much came before. */
@@ -306,8 +315,30 @@ static void test_streams(void **state)
 		bytes = store_mem_bytes(b->from_store, pack, &len);
 		bytes[len / 2] ^= 1;
 	}
-	cannot_copy(b, &p->id, ERR_CORRUPT);
-	test_folder_done(folder);
+	cannot_copy(b, &id, ERR_CORRUPT);
+}
+
+/* What changed a little since a stream that was copied before is stored as what changed. */
+static void test_a_stream_that_changed(void **state)
+{
+	struct bench *b = *state;
+	struct uuid one, two;
+	AUTO(point) first = NULL;
+	AUTO(point) second = NULL;
+
+	up_disk(b, 100);
+	random_fill(&b->rnd, b->disk.data, b->disk.size, true);
+	one = protect_stream(b);
+	first = copy(b, &one);
+	for (size_t at = 0; at < b->disk.size; at += BLOCK)
+		b->disk.data[at]++;
+	two = protect_stream(b);
+	assert_int_equal(test_count_deltas(b->from), 0);
+	second = copy(b, &two);
+	assert_copy(b, second);
+	assert_true(uuid_equal(&second->parent, &first->id));
+	assert_true(second->stats.stored < b->disk.size / 2);
+	assert_true(test_count_deltas(b->to) > 0);
 }
 
 /* ---- what goes wrong ---- */
@@ -408,9 +439,10 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, up, down)
 	const struct CMUnitTest tests[] = {
-		T(test_all_of_it),	T(test_what_changed), T(test_gaps),
-		T(test_finding_copies), T(test_streams),      T(test_damaged_source),
-		T(test_damaged_base),	T(test_stopped),      T(test_beside_a_collector),
+		T(test_all_of_it),	    T(test_what_changed), T(test_gaps),
+		T(test_finding_copies),	    T(test_streams),	  T(test_a_stream_that_changed),
+		T(test_damaged_source),	    T(test_damaged_base), T(test_stopped),
+		T(test_beside_a_collector),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

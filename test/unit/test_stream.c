@@ -59,6 +59,11 @@ struct bench {
 	struct random rnd;
 	char *folder, *path;
 	struct tree tree;
+	struct uuid id; /* of the last checkpoint */
+	/* What the next is compared with: a tree (NULL: nothing), and its checkpoint. */
+	const struct tree *parent;
+	const struct uuid *parent_point;
+	enum session_deltas deltas;
 	struct point_stats stats;
 	struct progress progress;
 	struct cancel cancel;
@@ -85,18 +90,29 @@ static void down(struct bench *b)
 /* Back up what `fd` gives, as a checkpoint. */
 static int back_up_fd(struct bench *b, int fd, struct err *e)
 {
-	AUTO(session) s = session_begin(b->r, NULL, e);
+	struct session_options o = {.pack_bytes = MiB, .deltas = b->deltas};
+	AUTO(session) s = session_begin(b->r, &o, e);
 	AUTO(point) p = point_new();
+	struct backup_stream job = {.fd = fd,
+				    .name = "the stream",
+				    .parent = b->parent,
+				    .parent_point = b->parent_point,
+				    .progress = &b->progress,
+				    .cancel = &b->cancel};
 	int rc;
 
 	sys.fd = fd;
 	sys.reads = sys.polls = 0;
 	memset(&b->progress, 0, sizeof(b->progress));
-	rc = s ? backup_stream(s, fd, "the stream", &b->progress, &b->cancel, &b->tree, &b->stats,
-			       e)
-	       : -1;
+	rc = s ? backup_stream(s, &job, &b->tree, &b->stats, e) : -1;
 	sys.fd = -1;
-	return rc < 0 ? -1 : session_commit(s, p, e);
+	if (rc < 0)
+		return -1;
+	point_add_disk(point_add_resource(p, "stream", "", "s", ""), "stdin")->tree = b->tree;
+	if (session_commit(s, p, e) < 0)
+		return -1;
+	b->id = p->id;
+	return 0;
 }
 
 static int back_up(struct bench *b, const void *data, size_t n, struct err *e)
@@ -282,6 +298,141 @@ static void test_blocks_have_their_bounds(void **state)
 	down(&b);
 }
 
+/* ---- compared with what it gave before ---- */
+
+/* A few bytes in every block, however it was cut. */
+static void sprinkle(struct bench *b, uint8_t *data, size_t n)
+{
+	for (size_t at = 0; at + 10 * KiB <= n; at += 10 * KiB)
+		random_fill(&b->rnd, data + at + random_below(&b->rnd, 9 * KiB), 20, true);
+	/* The last one may be short. */
+	random_fill(&b->rnd, data + n - 20, 20, true);
+}
+
+/* Noise, which takes as much as it is long, as the first checkpoint. */
+static uint8_t *first_backup(struct bench *b, size_t n, struct tree *ret_tree)
+{
+	uint8_t *data = xmalloc(n);
+
+	random_fill(&b->rnd, data, n, true);
+	OK(back_up(b, data, n, e));
+	*ret_tree = b->tree;
+	return data;
+}
+
+static void test_changed_a_little(void **state)
+{
+	AUTO_FREE uint8_t *data = NULL;
+	struct tree before;
+	struct bench b;
+
+	(void)state;
+	up(&b);
+	data = first_backup(&b, 8 * MiB, &before);
+	b.parent = &before;
+	/* The second time, what stood there before is deltas itself. */
+	for (int day = 0; day < 2; day++) {
+		uint64_t had = test_count_deltas(b.r);
+
+		sprinkle(&b, data, 8 * MiB);
+		OK(back_up(&b, data, 8 * MiB, e));
+		assert_tree(&b, data, 8 * MiB);
+		/* A cut may be gone: then part of a block has nothing to be compared with. */
+		assert_true(b.stats.stored < 3 * MiB);
+		assert_true(test_count_deltas(b.r) > had + 20);
+		before = b.tree;
+	}
+	/* Nothing is new: neither stored nor looked for. */
+	OK(back_up(&b, data, 8 * MiB, e));
+	assert_tree(&b, data, 8 * MiB);
+	assert_int_equal(b.stats.stored, 0);
+	down(&b);
+}
+
+/* Moved as well: half a MiB is gone, a little came. */
+static void test_changed_and_moved(void **state)
+{
+	AUTO_FREE uint8_t *data = NULL;
+	struct tree before;
+	struct bench b;
+
+	(void)state;
+	up(&b);
+	data = first_backup(&b, 16 * MiB, &before);
+	b.parent = &before;
+	memmove(data + MiB, data + MiB + MiB / 2, 14 * MiB);
+	memmove(data + 8 * MiB + 777, data + 8 * MiB, 6 * MiB);
+	random_fill(&b.rnd, data + 8 * MiB, 777, true);
+	/* From here on every block changed. */
+	sprinkle(&b, data + 4 * MiB, 8 * MiB);
+	OK(back_up(&b, data, 14 * MiB, e));
+	assert_tree(&b, data, 14 * MiB);
+	/* What is new as a whole lies around those places. */
+	assert_true(b.stats.fresh > 7 * MiB);
+	assert_true(b.stats.stored < 4 * MiB);
+	down(&b);
+}
+
+/* Where deltas are not wanted, or nothing that was there before is sure to stay. */
+static void test_not_compared(void **state)
+{
+	static const struct uuid nobody = {{1}};
+	static const struct tree map = {.type = TREE_MAP, .block_log = 16, .fanout_log = 8};
+	AUTO_FREE uint8_t *data = NULL;
+	struct tree before;
+	struct bench b;
+
+	(void)state;
+	up(&b);
+	data = first_backup(&b, 2 * MiB, &before);
+	for (int how = 0; how < 4; how++) {
+		b.parent = how == 0 ? NULL : how == 1 ? &map : &before;
+		b.parent_point = how == 2 ? &nobody : NULL;
+		b.deltas = how == 3 ? DELTAS_OFF : DELTAS_AUTO;
+		sprinkle(&b, data, 2 * MiB);
+		OK(back_up(&b, data, 2 * MiB, e));
+		assert_tree(&b, data, 2 * MiB);
+		assert_int_equal(b.stats.fresh, 2 * MiB);
+		assert_int_equal(test_count_deltas(b.r), 0);
+	}
+	b.deltas = DELTAS_AUTO;
+	b.parent_point = &b.id;
+	before = b.tree;
+	sprinkle(&b, data, 2 * MiB);
+	OK(back_up(&b, data, 2 * MiB, e));
+	assert_true(test_count_deltas(b.r) > 0);
+	down(&b);
+}
+
+/* What was there before is damaged, in its blocks or in its tree: whatever cannot be read is not
+ * compared with. */
+static void test_damaged_before(void **state)
+{
+	(void)state;
+	for (size_t n = 0; n < 9; n++) {
+		AUTO_FREE uint8_t *data = NULL;
+		char key[STORE_KEY_MAX];
+		struct tree before;
+		struct bench b;
+		uint8_t *bytes;
+		size_t len;
+
+		up(&b);
+		data = first_backup(&b, 8 * MiB, &before);
+		b.parent = &before;
+		test_nth(b.store, "packs/", n % test_count(b.store, "packs/"), key);
+		bytes = store_mem_bytes(b.store, key, &len);
+		for (size_t at = 100; at < len; at += 1000)
+			bytes[at] ^= 1;
+		repo_free(b.r);
+		b.r = test_reopen(b.store);
+		sprinkle(&b, data, 8 * MiB);
+		OK(back_up(&b, data, 8 * MiB, e));
+		assert_tree(&b, data, 8 * MiB);
+		down(&b);
+	}
+}
+
 /* ---- what goes wrong ---- */
 
 static void test_read_error(void **state)
@@ -401,6 +552,10 @@ int main(void)
 		cmocka_unit_test(test_from_a_pipe),
 		cmocka_unit_test(test_shifted_content_is_known),
 		cmocka_unit_test(test_blocks_have_their_bounds),
+		cmocka_unit_test(test_changed_a_little),
+		cmocka_unit_test(test_changed_and_moved),
+		cmocka_unit_test(test_not_compared),
+		cmocka_unit_test(test_damaged_before),
 		cmocka_unit_test(test_read_error),
 		cmocka_unit_test(test_cancelled_while_it_is_silent),
 		cmocka_unit_test(test_cancelled_before),
