@@ -115,7 +115,7 @@ power_cuts() {
 	local half states
 	say "Power cuts: what is left of every operation, with all that was not flushed lost or not"
 	for half in 1 2; do
-		HF_POWER_CUTS=48 "$out/clang/test/fault/fault_power" $half 2 >"$results/power-$half.log" 2>&1 &
+		HF_POWER_CUTS=30 "$out/clang/test/fault/fault_power" $half 2 >"$results/power-$half.log" 2>&1 &
 	done
 	wait
 	states=$(sed -n 's/.* operations, \([0-9]*\) different states, 0 wrong$/\1/p' "$results"/power-?.log | awk '{ n += $1 } END { print n + 0 }')

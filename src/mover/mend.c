@@ -105,6 +105,10 @@ static int mend_each(struct mending *g, struct patient *v, struct err *e)
 		if (rc < 0 || (rc > 0 && mend_point(g, v[i].p, &v[i].why, e) < 0))
 			return -1;
 	}
+	/* What counted as whole may lie in a pack that only its directory tells of, left by a
+	 * repair or a backup that died: readers, and collectors, are to know of it. */
+	if (session_heal_index(g->m->repo, e) < 0)
+		return -1;
 	for (size_t i = 0; i < g->result->hurt; i++) {
 		rc = hurts(g, v[i].p, e);
 		if (rc < 0)

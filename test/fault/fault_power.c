@@ -258,6 +258,16 @@ int __wrap_fsync(int fd)
 	return rc;
 }
 
+/* Were runs merged? Before the first pack goes, only runs have such names and go. */
+static bool merged(void)
+{
+	for (size_t i = 0; i < rec.n && !rec.ops[i].ledger.damaging; i++) {
+		if (rec.ops[i].kind == REMOVE && strlen(rec.ops[i].name) == 2 * HASH_BYTES)
+			return true;
+	}
+	return false;
+}
+
 static void record(struct ledger *l)
 {
 	char *folder = test_folder();
@@ -274,6 +284,7 @@ static void record(struct ledger *l)
 	rec.on = false;
 	store_free(s);
 	assert_int_equal(l->failed, 0);
+	assert_true(merged() && l->rotated && l->repaired);
 	assert_false(rec.lost);
 	test_folder_done(folder);
 }

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "scenario.h"
-
 #include <stdlib.h>
 #include <string.h>
 
+#include "mover/copy.h"
 #include "repo/collect.h"
+#include "scenario_priv.h"
 
-#define CONTENT_BLOCKS 4
+const struct session_options in_pieces = {.pack_bytes = 300, .run_entries = 1};
 
-/* Checkpoints share most of their blocks; one is a hole. The others are worth a delta. */
-static void make_content(struct disk *d, uint32_t number)
+void make_content(struct disk *d, uint32_t number)
 {
 	struct random rnd = {1};
 
@@ -21,7 +20,7 @@ static void make_content(struct disk *d, uint32_t number)
 		put_le32(d->data + i * BLOCK, number);
 }
 
-static struct repo *open_repo(struct store *s, struct err *e)
+struct repo *open_repo(struct store *s, struct err *e)
 {
 	AUTO(credential) c = test_credential(1);
 
@@ -40,12 +39,14 @@ static int step_create(struct store *s, struct ledger *l, struct err *e)
 	return 0;
 }
 
-/* The newest that should be there; NULL: none. */
+/* The newest of our own that should be there; NULL: none. */
 static const struct uuid *newest(const struct ledger *l)
 {
 	for (size_t i = l->n; i-- > 0;) {
-		if (l->points[i].committed && !l->points[i].deleting)
-			return &l->points[i].id;
+		const struct ledger_point *p = &l->points[i];
+
+		if (p->committed && !p->deleting && !p->copy)
+			return &p->id;
 	}
 	return NULL;
 }
@@ -78,9 +79,7 @@ static int step_backup(struct store *s, struct ledger *l, struct err *e)
 /* Many small packs and runs. */
 static int step_backup_in_pieces(struct store *s, struct ledger *l, struct err *e)
 {
-	static const struct session_options o = {.pack_bytes = 300, .run_entries = 1};
-
-	return backup(s, l, &o, e);
+	return backup(s, l, &in_pieces, e);
 }
 
 static int step_delete(struct store *s, struct ledger *l, struct err *e)
@@ -167,11 +166,12 @@ static int step_collect(struct store *s, struct ledger *l, struct err *e)
 
 typedef int step_fn(struct store *s, struct ledger *l, struct err *e);
 
-/* The runs of the backups in pieces are enough to be merged. */
 static step_fn *const steps[] = {
-	step_create,	       step_backup, step_backup_in_pieces, step_delete,	     step_key_add,
-	step_backup_in_pieces, step_rotate, step_backup_in_pieces, step_dead_writer, step_collect,
-	step_backup_in_pieces, step_delete, step_backup,	   step_delete,	     step_collect,
+	step_create,  step_backup,	     step_backup_in_pieces, step_delete,
+	step_key_add, step_backup_in_pieces, step_rotate,	    step_backup_in_pieces,
+	step_copy,    step_damage,	     step_repair,	    step_dead_writer,
+	step_collect, step_backup_in_pieces, step_delete,	    step_backup,
+	step_delete,  step_collect,
 };
 
 void scenario_run(struct store *s, bool go_on, struct ledger *l)
@@ -200,7 +200,7 @@ static const struct ledger_point *in_ledger(const struct ledger *l, const struct
 static bool listed(const struct point_list *list, const struct uuid *id)
 {
 	for (size_t i = 0; i < list->n; i++) {
-		if (uuid_equal(&list->points[i]->id, id))
+		if (uuid_equal(copy_origin(list->points[i]), id))
 			return true;
 	}
 	return false;
@@ -221,18 +221,19 @@ static const char *check_points(struct repo *r, const struct ledger *l, const st
 	if (list->n_damaged)
 		return "a checkpoint is damaged";
 	for (size_t i = 0; i < list->n; i++) {
-		const struct ledger_point *p = in_ledger(l, &list->points[i]->id);
+		const struct uuid *id = &list->points[i]->id;
+		const struct ledger_point *p = in_ledger(l, copy_origin(list->points[i]));
 		struct disk d;
 		bool good;
 
-		if (!p && later && uuid_equal(&list->points[i]->id, later))
+		if (!p && later && uuid_equal(id, later))
 			continue;
 		if (!p)
 			return "a checkpoint that nobody made";
 		if (p->deleted)
 			return "a deleted checkpoint is there";
 		make_content(&d, p->content);
-		good = reads_back(r, &p->id, &d);
+		good = reads_back(r, id, &d);
 		disk_done(&d);
 		if (!good)
 			return p->committed ? "an acknowledged checkpoint does not restore"
@@ -250,10 +251,10 @@ static const char *check_points(struct repo *r, const struct ledger *l, const st
 /* Everything that ever was. */
 static void make_all(struct disk *all)
 {
-	enum { ALL = (SCENARIO_POINTS + 1) * CONTENT_BLOCKS };
+	enum { ALL = (COPIED_CONTENT + 1) * CONTENT_BLOCKS };
 
 	*all = (struct disk){xcalloc(ALL, BLOCK), ALL * BLOCK};
-	for (uint32_t n = 0; n <= SCENARIO_POINTS; n++) {
+	for (uint32_t n = 0; n <= COPIED_CONTENT; n++) {
 		struct disk d;
 
 		make_content(&d, n);
@@ -354,6 +355,14 @@ static const char *check_repo(struct repo *r, struct store *s, const struct ledg
 	return wrong ? wrong : check_listed(r, l, &later);
 }
 
+/* Whoever is interrupted while he repairs begins again. */
+static const char *check_repair(struct store *s, const struct ledger *l)
+{
+	if (l->damaging && !l->repaired && repair_copy(s, NULL) < 0)
+		return "what is damaged cannot be repaired";
+	return NULL;
+}
+
 const char *scenario_check(struct store *s, const struct ledger *l)
 {
 	AUTO(credential) one = test_credential(1);
@@ -365,6 +374,8 @@ const char *scenario_check(struct store *s, const struct ledger *l)
 	if (!l->created && repo_create(s, one, "again", NULL, &why) < 0 && why.kind != ERR_EXISTS)
 		return "it cannot be created again";
 	wrong = check_keys(s, l);
+	if (!wrong)
+		wrong = check_repair(s, l);
 	if (wrong)
 		return wrong;
 	r = repo_open(s, one, NULL);

@@ -11,7 +11,8 @@
 #define SCENARIO_POINTS 8
 
 struct ledger_point {
-	struct uuid id; /* noted before the commit */
+	struct uuid id; /* noted before the commit; of a copy: that of its origin */
+	bool copy;
 	uint32_t content;
 	bool committed; /* acknowledged */
 	bool deleting, deleted;
@@ -22,10 +23,12 @@ struct ledger {
 	struct ledger_point points[SCENARIO_POINTS];
 	size_t n;
 	bool created, key_added, rotated;
+	bool damaging, repaired; /* what only the copy needs */
 	size_t steps, failed;
 };
 
-/* Take all steps on a store. With `go_on` a step that fails is left out, else it is the last. */
+/* Take all steps on a store; that from which is copied is another, in memory. With `go_on` a step
+ * that fails is left out, else it is the last. */
 void scenario_run(struct store *s, bool go_on, struct ledger *l);
 
 /*

@@ -10,6 +10,7 @@
 #include "repo/collect.h"
 #include "repo/epoch.h"
 #include "repo/pack.h"
+#include "repo/store_fault.h"
 #include "repo/store_mem.h"
 #include "writer.h"
 
@@ -163,11 +164,11 @@ static void tell(void *arg, const struct point *p, bool mended, const char *why)
 	b->told_mended += mended;
 }
 
-static struct mend_result mend(struct bench *b, bool with_other)
+static int mend_in(struct bench *b, struct store *s, bool with_other, struct mend_result *ret,
+		   struct err *why)
 {
-	AUTO(repo) fresh = test_reopen(b->store);
+	AUTO(repo) fresh = test_reopen(s);
 	struct point_list points, there = {0};
-	struct mend_result result;
 	struct mend m = {.repo = fresh,
 			 .other = with_other ? b->other : NULL,
 			 .points = &points,
@@ -178,15 +179,24 @@ static struct mend_result mend(struct bench *b, bool with_other)
 			 .rebuilt = on_rebuilt,
 			 .tell = tell,
 			 .arg = b};
+	int rc;
 
 	b->bad = b->told = b->told_mended = b->rebuilt = b->not_rebuilt = 0;
 	OK(point_list_load(fresh, &points, e));
 	OK(point_list_load(b->other, &there, e));
-	OK(mend_run(&m, &result, e));
-	assert_int_equal(b->told, result.hurt);
-	assert_int_equal(b->told_mended, result.mended);
+	rc = mend_run(&m, ret, why);
 	point_list_done(&points);
 	point_list_done(&there);
+	return rc;
+}
+
+static struct mend_result mend(struct bench *b, bool with_other)
+{
+	struct mend_result result;
+
+	OK(mend_in(b, b->store, with_other, &result, e));
+	assert_int_equal(b->told, result.hurt);
+	assert_int_equal(b->told_mended, result.mended);
 	return result;
 }
 
@@ -303,6 +313,27 @@ static void test_one_copy_for_all(void **state)
 	result = mend(b, true);
 	assert_int_equal(result.hurt, 3);
 	assert_int_equal(result.mended, 1);
+}
+
+/* It dies at any of its writes. The next one goes on with what it left, and what that says is so.
+ */
+static void test_a_repair_that_died(void **state)
+{
+	struct bench *b = *state;
+	bool died = true;
+
+	copy_all(b);
+	for (uint64_t at = 1; died; at++) {
+		AUTO(store) dies = store_fault_new(b->store, FAULT_DEAD, at);
+		struct mend_result result;
+
+		flip(b, 1, 50);
+		died = mend_in(b, dies, true, &result, NULL) < 0;
+		assert_true(died || at > 5);
+		result = mend(b, true);
+		assert_int_equal(result.mended, result.hurt);
+		assert_whole(b);
+	}
 }
 
 /* Damage never gets into what comes later: the next backup stores anew what it comes across, and
@@ -528,6 +559,7 @@ int main(void)
 		T(test_mended_from_a_copy),
 		T(test_nodes),
 		T(test_one_copy_for_all),
+		T(test_a_repair_that_died),
 		T(test_the_next_backup_mends),
 		T(test_beside_a_collector),
 		T(test_a_wrong_copy),

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 
 int writer_begin(struct writer *w, struct repo *r, const struct session_options *o, struct err *e)
 {
@@ -180,6 +181,7 @@ static int protect_on(struct repo *r, const struct session_options *o, const str
 	struct writer w;
 	int rc;
 
+	p->instant_us = clock_wall_us();
 	pd = point_add_disk(point_add_resource(p, "disk", "id-1", "one", "here"), "vda");
 	rc = writer_begin(&w, r, o, e);
 	if (rc == 0) {
