@@ -523,7 +523,9 @@ static int remove_all(struct collector *c, struct err *e)
 		return -1;
 	if (index_prune(repo_index(c->repo), e) < 0)
 		return -1;
-	return store_list(repo_store(c->repo), "epochs/", end_epoch, c, e);
+	if (store_list(repo_store(c->repo), "epochs/", end_epoch, c, e) < 0)
+		return -1;
+	return store_sweep(repo_store(c->repo), e);
 }
 
 /* ---- a run ---- */

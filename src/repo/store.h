@@ -60,6 +60,9 @@ struct store_ops {
 					       size_t len, struct err *e);
 	/* End somebody's session so that it can never commit; that it is absent is no error. */
 	int (*session_revoke)(struct store *s, const char *id, struct err *e);
+	/* Remove what writers that were killed left beside objects. Who is writing just now may
+	 * have to do a part again, and does. NULL where nothing is left. */
+	int (*sweep)(struct store *s, struct err *e);
 	/* Once the flag is up, give up what would be tried again. NULL when nothing is. */
 	void (*stop_with)(struct store *s, const struct cancel *cancel);
 };
@@ -151,6 +154,10 @@ static inline struct store_session *store_session_begin(struct store *s, const c
 static inline int store_session_revoke(struct store *s, const char *id, struct err *e)
 {
 	return s->ops->session_revoke(s, id, e);
+}
+static inline int store_sweep(struct store *s, struct err *e)
+{
+	return s->ops->sweep ? s->ops->sweep(s, e) : 0;
 }
 static inline void store_stop_with(struct store *s, const struct cancel *cancel)
 {

@@ -218,6 +218,7 @@ static const struct store_ops dir_ops = {
 	.list = dir_list,
 	.session_begin = dir_session_begin,
 	.session_revoke = dir_session_revoke,
+	.sweep = dir_sweep,
 };
 
 /* Make `path` and what is missing above it, and make that durable. */

@@ -55,5 +55,6 @@ int dir_remove(struct store *s, const char *key, struct err *e);
 struct store_session *dir_session_begin(struct store *s, const char *id, const void *data,
 					size_t len, struct err *e);
 int dir_session_revoke(struct store *s, const char *id, struct err *e);
+int dir_sweep(struct store *s, struct err *e);
 
 #endif

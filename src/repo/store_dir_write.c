@@ -6,7 +6,8 @@
  * the directory it appears in, so that a name never stands for half an object, whatever happens:
  *
  *   put_new   tmp/X written, flushed; linked to its name (fails if that exists); tmp/X unlinked.
- *             If interrupted: a file in tmp/ that means nothing.
+ *             If interrupted: a file in tmp/ that means nothing. A collector sweeps them away, also
+ *             that of somebody who is at it, who then begins anew.
  *   upload    sessions/ID/X written, flushed; renamed to its name.
  *             If interrupted: a file in the session's folder, which goes away with it.
  *   commit    sessions/ID/point written, flushed; renamed to points/ID.
@@ -15,7 +16,7 @@
  *             Afterwards no rename out of sessions/ID can succeed: the writer cannot commit.
  *
  * link(2) may report failure over NFS although it was carried out (the answer was lost and the
- * request sent again), so the file's link count decides.
+ * request sent again): then the name is there, and is that of our file.
  */
 #include "repo/store_dir_priv.h"
 
@@ -31,6 +32,7 @@
 #include "base/uuid.h"
 
 #define TEMP_NAME 48
+#define PUT_TRIES 16 /* against collectors that sweep away what is being written */
 
 struct dir_session {
 	struct store_session ss;
@@ -91,11 +93,13 @@ static int make_parents(struct dir_store *d, const char *key, struct err *e)
 	return 0;
 }
 
-/* Create `name` in the folder `at` (called `in` in messages) with these bytes, flushed. */
-static int write_flushed(struct dir_store *d, int at, const char *in, const char *name,
-			 const void *data, size_t len, struct err *e)
+/* Create `name` in the folder `at` (called `in` in messages) with these bytes, flushed. Returns it
+ * open. */
+static int write_open(struct dir_store *d, int at, const char *in, const char *name,
+		      const void *data, size_t len, struct err *e)
 {
 	AUTO_CLOSE int fd = -1;
+	int out;
 
 	if (dir_step(d, "write", name, e) < 0)
 		return -1;
@@ -104,15 +108,32 @@ static int write_flushed(struct dir_store *d, int at, const char *in, const char
 		return dir_fail(d, errno, "create a file in", in, e);
 	if (fio_write(fd, data, len, d->s.url, e) < 0)
 		return err_wrap(e, "%s", in);
-	if (dir_step(d, "fsync", name, e) < 0)
+	if (dir_step(d, "fsync", name, e) < 0 || fio_fsync(fd, d->s.url, e) < 0)
 		return -1;
-	return fio_fsync(fd, d->s.url, e);
+	out = fd;
+	fd = -1;
+	return out;
 }
 
-/* Give a flushed file its name, only if that is free. */
-static int link_new(struct dir_store *d, const char *temp, const char *key, struct err *e)
+static int write_flushed(struct dir_store *d, int at, const char *in, const char *name,
+			 const void *data, size_t len, struct err *e)
 {
-	struct stat st;
+	AUTO_CLOSE int fd = write_open(d, at, in, name, data, len, e);
+
+	return fd < 0 ? -1 : 0;
+}
+
+static bool is_file(struct dir_store *d, const char *key, int fd)
+{
+	struct stat a, b;
+
+	return fstat(fd, &a) == 0 && fstatat(d->fd, key, &b, 0) == 0 && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
+}
+
+/* Give a flushed file, open as `fd`, its name, only if that is free. ERR_NOENT: it was swept. */
+static int link_new(struct dir_store *d, const char *temp, int fd, const char *key, struct err *e)
+{
 	int why;
 
 	if (dir_step(d, "link", key, e) < 0)
@@ -120,7 +141,7 @@ static int link_new(struct dir_store *d, const char *temp, const char *key, stru
 	if (linkat(d->fd, temp, d->fd, key, 0) == 0)
 		return 0;
 	why = errno;
-	if (why == EEXIST && fstatat(d->fd, temp, &st, 0) == 0 && st.st_nlink == 2)
+	if (why == EEXIST && is_file(d, key, fd))
 		return 0; /* it was ours: see the top of this file */
 	/* Some file systems have no links; a rename that refuses to replace does the same. */
 	if (why != EEXIST && renameat2(d->fd, temp, d->fd, key, RENAME_NOREPLACE) == 0)
@@ -130,20 +151,53 @@ static int link_new(struct dir_store *d, const char *temp, const char *key, stru
 	return dir_fail(d, why, "create", key, e);
 }
 
-int dir_put_new(struct store *s, const char *key, const void *data, size_t len, struct err *e)
+static int put_once(struct dir_store *d, const char *key, const void *data, size_t len,
+		    struct err *e)
 {
-	struct dir_store *d = dir_of(s);
 	char temp[TEMP_NAME + 8] = "tmp/";
+	AUTO_CLOSE int fd = -1;
 	int rc;
 
 	temp_name(temp + 4);
 	if (make_parents(d, temp, e) < 0 || make_parents(d, key, e) < 0)
 		return -1;
-	rc = write_flushed(d, d->fd, "tmp", temp, data, len, e);
-	if (rc == 0)
-		rc = link_new(d, temp, key, e);
+	fd = write_open(d, d->fd, "tmp", temp, data, len, e);
+	rc = fd < 0 ? -1 : link_new(d, temp, fd, key, e);
 	unlinkat(d->fd, temp, 0);
+	return rc;
+}
+
+int dir_put_new(struct store *s, const char *key, const void *data, size_t len, struct err *e)
+{
+	struct dir_store *d = dir_of(s);
+	struct err why = {0};
+	int rc;
+
+	for (int tries = 0; tries < PUT_TRIES; tries++) {
+		rc = put_once(d, key, data, len, &why);
+		if (rc == 0 || why.kind != ERR_NOENT)
+			break;
+	}
+	if (rc < 0 && e)
+		*e = why;
 	return rc < 0 ? -1 : flush_parent(d, key, e);
+}
+
+static int sweep_one(void *arg, const char *key, uint64_t size, struct err *e)
+{
+	struct dir_store *d = arg;
+
+	(void)size;
+	if (dir_step(d, "unlink", key, e) < 0)
+		return -1;
+	if (unlinkat(d->fd, key, 0) < 0 && errno != ENOENT)
+		return dir_fail(d, errno, "remove", key, e);
+	return 0;
+}
+
+int dir_sweep(struct store *s, struct err *e)
+{
+	return store_list(s, "tmp/", sweep_one, dir_of(s), e);
 }
 
 int dir_remove(struct store *s, const char *key, struct err *e)

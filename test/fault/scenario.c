@@ -305,6 +305,8 @@ static const char *check_collected(struct repo *r, struct store *s)
 		return "a collector finds packs that cannot be read";
 	if (test_count(s, "epochs/"))
 		return "an epoch does not end";
+	if (test_count(s, "tmp/"))
+		return "a temporary file stays";
 	if (collect(r, &second, NULL) < 0 || second.dropped || second.unfinished)
 		return "a collector left something for the next one";
 	return NULL;

@@ -10,12 +10,12 @@ from images import MIB
 from runner import EXIT
 
 
-def assert_tidy(repo, dead=0, killed=False):
-    """One more collector finds nothing to do, and nobody left anything behind but `dead` sessions their points. Who is
-    killed may leave a temporary file that means nothing, and a late request, too."""
+def assert_tidy(repo, dead=0):
+    """One more collector finds nothing to do, and nobody left anything behind but `dead` sessions their points. A late
+    request may leave a temporary object that means nothing, too."""
     assert repo.collect()["removed_packs"] == 0
     assert not repo.epochs() and not repo.sessions()
-    assert dead or killed or not repo.temporary()
+    assert dead or not repo.temporary()
     assert repo.dead_sessions() <= dead
     repo.holdfast.run("target", "verify", "-t", repo.url, env=repo.env)
 

@@ -21,6 +21,9 @@
 enum link_mode { LINK_WORKS, LINK_LIES, LINK_REFUSED, LINK_NOT_EVEN_RENAME };
 static enum link_mode link_mode;
 static bool rename_lies;
+/* A collector that comes at the worst moment, so often. */
+static struct store *sweeper;
+static unsigned sweeps;
 
 int __real_linkat(int od, const char *op, int nd, const char *np, int flags);
 int __wrap_linkat(int od, const char *op, int nd, const char *np, int flags);
@@ -31,6 +34,8 @@ int __wrap_renameat2(int od, const char *op, int nd, const char *np, unsigned fl
 
 int __wrap_linkat(int od, const char *op, int nd, const char *np, int flags)
 {
+	if (sweeps && sweeps--)
+		OK(store_sweep(sweeper, e));
 	if (link_mode >= LINK_REFUSED) {
 		errno = EPERM;
 		return -1;
@@ -40,6 +45,8 @@ int __wrap_linkat(int od, const char *op, int nd, const char *np, int flags)
 	if (link_mode == LINK_WORKS)
 		return 0;
 	/* As NFS does when the answer was lost and the request came twice. */
+	if (sweeper)
+		OK(store_sweep(sweeper, e));
 	errno = EEXIST;
 	return -1;
 }
@@ -65,7 +72,7 @@ int __wrap_renameat2(int od, const char *op, int nd, const char *np, unsigned fl
 
 /* ---- steps ---- */
 
-enum { STEPS_MAX = 64 };
+enum { STEPS_MAX = 128 };
 
 struct steps {
 	int n, fail_at; /* from 1; 0: none */
@@ -361,6 +368,37 @@ static void test_foreign_files(void **state)
 	put_file(f, name);
 	assert_int_equal(test_count(f->s, "packs/"), 1);
 	assert_int_equal(test_count(f->s, "points/"), 0);
+	OK(store_sweep(f->s, e));
+	assert_int_equal(files_in(f, "tmp"), 0);
+	assert_int_equal(test_count(f->s, "packs/"), 1);
+}
+
+/* Whoever is about to name his file begins anew, up to a point; that he is told that the name was
+ * taken when it was he who took it is no reason to fail. */
+static void test_swept_while_it_is_written(void **state)
+{
+	static const enum link_mode modes[] = {LINK_WORKS, LINK_LIES, LINK_REFUSED};
+	struct fixture *f = *state;
+	char key[16];
+
+	sweeper = OK_PTR(store_dir_open(f->folder, false, NULL, NULL, e));
+	for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+		link_mode = modes[i];
+		sweeps = 3;
+		snprintf(key, sizeof(key), "keys/%zu", i);
+		OK(store_put_new(f->s, key, "abc", 3, e));
+		assert_int_equal(store_has(f->s, key, NULL), 1);
+		assert_int_equal(sweeps, 0);
+		f->steps.n = 0;
+	}
+	link_mode = LINK_WORKS;
+	sweeps = 1000;
+	FAILS(ERR_NOENT, store_put_new(f->s, "keys/x", "abc", 3, e));
+	sweeps = 0;
+	FAILS(ERR_EXISTS, store_put_new(f->s, "keys/0", "abd", 3, e));
+	assert_int_equal(files_in(f, "tmp"), 0);
+	assert_int_equal(files_in(f, "keys"), 3);
+	store_free(steal(&sweeper));
 }
 
 static void test_unfinished_uploads_are_not_listed(void **state)
@@ -546,6 +584,7 @@ int main(void)
 		WITH(test_without_links),
 		WITH(test_rename_that_lies),
 		WITH(test_foreign_files),
+		WITH(test_swept_while_it_is_written),
 		WITH(test_unfinished_uploads_are_not_listed),
 		WITH(test_permissions),
 		WITH(test_read_only),
