@@ -8,6 +8,8 @@
  *             written without what goes (4 to 7)
  *   remove    packs, runs, epochs (8)
  *
+ * Where there is no room for copies, only packs go that need none: that makes room.
+ *
  * If interrupted after `condemn`, or in `remove`, the epoch stays, and the next run takes its packs
  * into its own. If interrupted in `save`, copies that are in no run yet are packs of a dead writer.
  */
@@ -18,217 +20,14 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "repo/collect_priv.h"
 #include "repo/epoch.h"
-#include "repo/mark.h"
 #include "repo/object.h"
 #include "repo/parity_store.h"
 #include "repo/session.h"
 #include "repo/writers.h"
 
-#define WASTE_PERCENT 25
-#define COPIES_MAX ((size_t)1 << 19) /* blocks in one run: 56 MiB of memory */
-#define TRIES 8			     /* when runs are merged away while they are read */
-
-struct pack_fact {
-	uint8_t name[HASH_BYTES];
-	uint64_t size;	      /* in the store */
-	uint64_t total, live; /* bytes of records that a run names; of these, needed */
-	size_t copies;	      /* needed records */
-	bool listed;	      /* by a run */
-};
-
-struct collector {
-	struct repo *repo;
-	const struct collect_options *o;
-	struct collect_result *result;
-	struct pack_fact *packs; /* in the store, sorted by name */
-	size_t n_packs, cap_packs;
-	struct pack_set drop;
-	struct pack_set old_epochs; /* what was condemned already */
-	/* while saving: */
-	struct session *session;
-	struct location *copies;
-	size_t n_copies, cap_copies;
-	struct location *failed;
-	size_t n_failed;
-	size_t writers; /* when it began */
-};
-
-static void doing(struct collector *c, const char *what)
-{
-	if (c->o->doing)
-		c->o->doing(c->o->arg, what);
-}
-
 /* ---- survey ---- */
-
-static int by_name(const void *a, const void *b)
-{
-	return memcmp(((const struct pack_fact *)a)->name, ((const struct pack_fact *)b)->name,
-		      HASH_BYTES);
-}
-
-static struct pack_fact *fact_of(struct collector *c, const uint8_t name[HASH_BYTES])
-{
-	struct pack_fact key;
-
-	memcpy(key.name, name, HASH_BYTES);
-	return c->n_packs ? bsearch(&key, c->packs, c->n_packs, sizeof(key), by_name) : NULL;
-}
-
-static int note_pack(void *arg, const char *key, uint64_t size, struct err *e)
-{
-	struct collector *c = arg;
-	struct pack_fact f = {.size = size};
-
-	(void)e;
-	if (!pack_key_parse(key, f.name))
-		return 0;
-	if (c->n_packs == c->cap_packs) {
-		c->cap_packs = c->cap_packs ? c->cap_packs * 2 : 256;
-		c->packs = xreallocarray(c->packs, c->cap_packs, sizeof(*c->packs));
-	}
-	c->packs[c->n_packs++] = f;
-	c->result->bytes += size;
-	return 0;
-}
-
-static int list_packs(struct collector *c, struct err *e)
-{
-	if (store_list(repo_store(c->repo), "packs/", note_pack, c, e) < 0)
-		return -1;
-	if (c->n_packs)
-		qsort(c->packs, c->n_packs, sizeof(*c->packs), by_name);
-	c->result->packs = c->n_packs;
-	return 0;
-}
-
-/* Marks on all that is needed. */
-static struct index_marks *marks_now(struct collector *c, struct err *e)
-{
-	size_t points = 0;
-	struct index_marks *m = mark_points(c->repo, c->o->cancel, &points, e);
-
-	c->result->checkpoints = points;
-	return m;
-}
-
-static struct index_marks *marks_healed(struct collector *c, struct err *e)
-{
-	if (!index_is_damaged(repo_index(c->repo))) {
-		struct index_marks *m = marks_now(c, e);
-
-		if (m || e->kind != ERR_CORRUPT)
-			return m;
-	}
-	return session_heal_index(c->repo, e) < 0 ? NULL : marks_now(c, e);
-}
-
-/* Tell of every entry whether it is needed. Runs may be merged away, and checkpoints deleted,
- * while they are read: then again, from the beginning, with those that are there. */
-static int tell_marks(struct collector *c,
-		      struct index_marks *(*marks)(struct collector *, struct err *),
-		      void (*begin)(struct collector *), index_entry_fn *tell, struct err *e)
-{
-	struct err why = {0};
-
-	for (int tries = 0; tries < TRIES; tries++) {
-		AUTO(index_marks) m = marks(c, &why);
-
-		begin(c);
-		if (m && index_marks_each(m, tell, c, &why) == 0)
-			return 0;
-		if (why.kind != ERR_NOENT)
-			break;
-	}
-	if (e)
-		*e = why;
-	return -1;
-}
-
-static void begin_weighing(struct collector *c)
-{
-	c->result->needed = 0;
-	for (size_t i = 0; i < c->n_packs; i++) {
-		struct pack_fact *f = &c->packs[i];
-
-		f->total = f->live = f->copies = 0;
-		f->listed = false;
-	}
-}
-
-static int weigh(void *arg, const struct location *l, bool marked, struct err *e)
-{
-	struct collector *c = arg;
-	struct pack_fact *f = fact_of(c, l->pack);
-
-	if (l->at.encoding == BLOCK_DELTA && l->at.kind != BLOCK_DATA)
-		return err_set(e, ERR_VERSION,
-			       "the repository holds nodes that need others, which this version "
-			       "cannot collect: use a newer version of holdfast");
-	if (!f)
-		return 0; /* it is gone, or came after the list */
-	f->listed = true;
-	f->total += l->at.stored;
-	if (marked) {
-		f->live += l->at.stored;
-		f->copies++;
-		c->result->needed += l->at.stored;
-	}
-	return 0;
-}
-
-static bool wasteful(const struct collector *c, const struct pack_fact *f)
-{
-	unsigned percent = c->o->waste_percent ? c->o->waste_percent : WASTE_PERCENT;
-
-	return f->live == 0 || (f->total - f->live) * 100 >= f->total * percent;
-}
-
-/* First what costs nothing, then what has to be copied, as far as memory goes. */
-static void choose(struct collector *c)
-{
-	size_t copies = 0;
-
-	for (size_t i = 0; i < c->n_packs; i++) {
-		struct pack_fact *f = &c->packs[i];
-
-		if (pack_set_has(&c->old_epochs, f->name)) {
-			copies += f->copies;
-		} else if (!f->listed && c->writers) {
-			c->result->unfinished++; /* its writer may be at it */
-		} else if (f->live == 0) {
-			pack_set_add(&c->drop, f->name);
-		}
-	}
-	for (size_t i = 0; i < c->n_packs; i++) {
-		struct pack_fact *f = &c->packs[i];
-
-		if (f->live == 0 || !wasteful(c, f) || pack_set_has(&c->old_epochs, f->name))
-			continue;
-		if (copies + f->copies > COPIES_MAX && copies) {
-			c->result->more = true;
-			continue;
-		}
-		copies += f->copies;
-		pack_set_add(&c->drop, f->name);
-	}
-	for (size_t i = 0; i < c->old_epochs.n; i++)
-		pack_set_add(&c->drop, c->old_epochs.names[i]);
-	pack_set_sort(&c->drop);
-}
-
-static int survey(struct collector *c, struct err *e)
-{
-	doing(c, "finding what checkpoints need");
-	/* Of writers that ended before the list, all packs that will ever be in a run are. */
-	if (writers_count(repo_store(c->repo), &c->writers, e) < 0 || list_packs(c, e) < 0 ||
-	    epoch_condemned(c->repo, &c->old_epochs, e) < 0 ||
-	    tell_marks(c, marks_healed, begin_weighing, weigh, e) < 0)
-		return -1;
-	choose(c);
-	return 0;
-}
 
 /* Nothing is to be dropped, so no writer has to be waited for; but dead ones may have left packs.
  * Where something is, that ends the dead, and what they left goes in the next run. */
@@ -236,17 +35,10 @@ static int survey_again(struct collector *c, struct err *e)
 {
 	size_t dead;
 
-	doing(c, "looking whether backups under way are alive");
+	collect_doing(c, "looking whether backups under way are alive");
 	if (writers_bury(repo_store(c->repo), c->o->dead_after_us, c->o->cancel, &dead, e) < 0)
 		return -1;
-	if (!dead)
-		return 0;
-	free(c->packs);
-	c->packs = NULL;
-	c->n_packs = c->cap_packs = 0;
-	pack_set_done(&c->old_epochs);
-	*c->result = (struct collect_result){0};
-	return survey(c, e);
+	return dead ? collect_survey_anew(c, e) : 0;
 }
 
 /* ---- condemn ---- */
@@ -255,7 +47,7 @@ static int condemn(struct collector *c, struct err *e)
 {
 	if (epoch_publish(c->repo, &c->drop, e) < 0)
 		return -1;
-	doing(c, "waiting for writers");
+	collect_doing(c, "waiting for writers");
 	return writers_wait(repo_store(c->repo), c->o->dead_after_us, c->o->waiting, c->o->arg,
 			    c->o->cancel, e);
 }
@@ -426,9 +218,9 @@ static int save_in_session(struct collector *c, struct err *e)
 	struct pack_set leave;
 	int rc;
 
-	if (tell_marks(c, marks_now, begin_copies, note_copy, e) < 0)
+	if (collect_tell_marks(c, collect_marks_now, begin_copies, note_copy, e) < 0)
 		return -1;
-	doing(c, "copying what is needed");
+	collect_doing(c, "copying what is needed");
 	if (copy_all(c, e) < 0 || keep_unread(c, e) < 0)
 		return -1;
 	others(c, &leave);
@@ -515,7 +307,7 @@ static int end_epoch(void *arg, const char *key, uint64_t size, struct err *e)
 
 static int remove_all(struct collector *c, struct err *e)
 {
-	doing(c, "removing what is not");
+	collect_doing(c, "removing what is not");
 	if (remove_packs(c, e) < 0 || parity_sweep(repo_store(c->repo), e) < 0)
 		return -1;
 	/* A damaged run may have been there only for a pack that could not be read either. */
@@ -523,9 +315,7 @@ static int remove_all(struct collector *c, struct err *e)
 		return -1;
 	if (index_prune(repo_index(c->repo), e) < 0)
 		return -1;
-	if (store_list(repo_store(c->repo), "epochs/", end_epoch, c, e) < 0)
-		return -1;
-	return store_sweep(repo_store(c->repo), e);
+	return store_list(repo_store(c->repo), "epochs/", end_epoch, c, e);
 }
 
 /* ---- a run ---- */
@@ -533,23 +323,68 @@ static int remove_all(struct collector *c, struct err *e)
 static void sum_up(struct collector *c)
 {
 	for (size_t i = 0; i < c->drop.n; i++) {
-		const struct pack_fact *f = fact_of(c, c->drop.names[i]);
+		const struct pack_fact *f = collect_fact(c, c->drop.names[i]);
 
 		c->result->dropped += f != NULL;
 		c->result->dropped_bytes += f ? f->size : 0;
 	}
 }
 
+static int condemn_and_save(struct collector *c, struct err *e)
+{
+	return c->drop.n && (condemn(c, e) < 0 || save(c, e) < 0) ? -1 : 0;
+}
+
+/* What was copied in vain goes with what nobody needs. */
+static int save_frugally(struct collector *c, struct err *e)
+{
+	collect_doing(c, "there is no room for copies: first what needs none");
+	c->frugal = true;
+	c->n_failed = 0;
+	if (collect_survey_anew(c, e) < 0)
+		return -1;
+	if (!c->drop.n)
+		return err_set(
+			e, ERR_NOSPACE,
+			"there is no room to copy what is needed of the packs that could go");
+	c->result->more = true;
+	return condemn_and_save(c, e);
+}
+
+static int save_what_is_needed(struct collector *c, struct err *e)
+{
+	struct err why = {0};
+	int rc = condemn_and_save(c, &why);
+
+	if (rc < 0 && why.kind == ERR_NOSPACE) {
+		why = (struct err){0};
+		rc = save_frugally(c, &why);
+	}
+	if (rc == 0)
+		return 0;
+	if (why.kind == ERR_NOSPACE)
+		return err_set(e, ERR_NOSPACE,
+			       "%s: a collector has to write a little before it can remove "
+			       "anything; make some room beside the repository, or delete further "
+			       "checkpoints, and collect again",
+			       why.msg);
+	if (e)
+		*e = why;
+	return -1;
+}
+
 static int run(struct collector *c, struct err *e)
 {
-	if (repo_check_writable(c->repo, e) < 0 || survey(c, e) < 0)
+	if (repo_check_writable(c->repo, e) < 0)
+		return -1;
+	if (!c->o->dry_run && store_sweep(repo_store(c->repo), e) < 0)
+		return -1;
+	if (collect_survey(c, e) < 0)
 		return -1;
 	if (!c->o->dry_run) {
 		if (!c->drop.n && c->writers && survey_again(c, e) < 0)
 			return -1;
-		if (c->drop.n && (condemn(c, e) < 0 || save(c, e) < 0))
-			return -1;
-		if (remove_all(c, e) < 0)
+		if (save_what_is_needed(c, e) < 0 || remove_all(c, e) < 0)
 			return -1;
 	}
 	sum_up(c);

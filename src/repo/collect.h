@@ -32,7 +32,7 @@ struct collect_result {
 	uint64_t copied;	/* bytes that were needed and are in new packs now */
 	uint64_t kept;		/* packs that should go and cannot be read: see collect_run() */
 	uint64_t unfinished;	/* packs of writers at work, or of dead ones beside them */
-	bool more;		/* there is more to do than fits into one run */
+	bool more;		/* there is more to do than fits into one run, or into the store */
 };
 
 #define COLLECT_DEAD_AFTER_US ((uint64_t)180 * 1000000)
@@ -40,6 +40,7 @@ struct collect_result {
 /*
  * ERR_CORRUPT: it cannot be told what is needed, because something that is needed is missing or
  * damaged: nothing is removed. A pack that holds something needed and damaged is kept.
+ * ERR_NOSPACE: not even for the little that has to be written first.
  * ERR_CONFLICT: somebody took this collector for dead, or removed what it was about to copy:
  * nothing was removed, begin again.
  */

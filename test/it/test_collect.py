@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Space comes back, while others work, and whatever is killed or stands still meanwhile."""
+import contextlib
 import json
+import os
 import random
 import subprocess
 import time
@@ -8,6 +10,7 @@ import time
 import images
 from chaos import Chaos, assert_tidy
 from images import MIB
+from target import Repo
 from waiting import wait_until
 
 
@@ -77,6 +80,38 @@ def test_a_paused_backup_is_revoked(repo):
     backup.process.stdin = None
     assert "taken for dead" in backup.wait("conflict").error["message"]
     assert repo.points() == []
+    assert_tidy(repo)
+
+
+def fill(folder):
+    """The rest of a file system, to the last byte."""
+    filler = folder / "filler"
+    with contextlib.suppress(OSError), open(filler, "ab", buffering=0) as f:
+        while True:
+            f.write(bytes(4096))
+    return filler
+
+
+def test_on_a_full_disk(holdfast, folder, small_folder):
+    """There is no room to copy what is needed of one pack: another, of which nothing is, goes, and that makes room. Where
+    not a byte is left, it is said what to do."""
+    place = small_folder(40)
+    repo = Repo(holdfast, folder)
+    repo.path = place / "target"
+    repo.init()
+    data = images.noise(16 * MIB, 1)
+    whole = repo.protect_stdin("whole", data)
+    half = repo.protect_stdin("half", data[:8 * MIB])
+    other = repo.protect_stdin("other", images.noise(16 * MIB, 2))
+    for point in (whole, other):
+        repo.run("checkpoint", "delete", point.id, "--yes")
+    filler = fill(place)
+    assert "make some room" in repo.run("target", "collect", code="no-space").error["message"]
+    os.truncate(filler, filler.stat().st_size - MIB)
+    done = repo.collect()
+    assert done["removed_bytes"] > 20 * MIB and done["copied_bytes"] > 7 * MIB
+    assert stored(repo) < 9 * MIB
+    assert repo.run("checkpoint", "cat", half.id, "stdin").out == data[:8 * MIB]
     assert_tidy(repo)
 
 
