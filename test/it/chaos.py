@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many processes at one repository, killed and stopped at any moment; and what has to be true afterwards."""
 import contextlib
+import copy
 import json
 import signal
 import time
@@ -23,8 +24,13 @@ def assert_tidy(repo, dead=0):
 class Chaos:
     """Writers, collectors and readers that are killed and stopped at any moment, and the ledger of what was promised."""
 
-    def __init__(self, repo, rnd):
+    def __init__(self, repo, rnd, full=False, clocks=None):
+        """`full`: there may be no room, at any time. `clocks`: programs whose clocks are wrong."""
         self.repo, self.rnd = repo, rnd
+        self.fine = {0, -signal.SIGKILL, EXIT["conflict"]} | ({EXIT["no-space"]} if full else set())
+        self.wrong = [copy.copy(repo) for _ in clocks or []]
+        for other, clock in zip(self.wrong, clocks or []):
+            other.holdfast = clock
         self.promised = {}  # id -> seed of the content
         self.deleted = set()
         self.runs = []      # (run, what, seed)
@@ -41,13 +47,17 @@ class Chaos:
             data[at:at] = images.noise(MIB // 2, 1000 + seed)
         return bytes(data)
 
+    def begin(self, *args, **how):
+        """Two of three have a wrong clock, where there are such."""
+        return self.rnd.choice([self.repo, *self.wrong]).start(*args, **how)
+
     def write(self):
         path = self.repo.folder / f"in-{self.number}"
         path.write_bytes(self.content(self.number))
         if self.number % 2 == 0:
-            return self.repo.start("protect", "disk", str(path), "--name", f"d{self.number % 3}", "--delta", "on")
+            return self.begin("protect", "disk", str(path), "--name", f"d{self.number % 3}", "--delta", "on")
         with open(path, "rb") as f:
-            return self.repo.start("protect", "stdin", "--name", f"s{self.number % 3}", "--delta", "on", stdin=f)
+            return self.begin("protect", "stdin", "--name", f"s{self.number % 3}", "--delta", "on", stdin=f)
 
     def start(self):
         self.number += 1
@@ -55,16 +65,16 @@ class Chaos:
         if what == "write":
             run = self.write()
         elif what == "collect":
-            run = self.repo.start("target", "collect", "--dead-after", "1s", "--waste", "10")
+            run = self.begin("target", "collect", "--dead-after", "1s", "--waste", "10")
         elif what == "repair":
-            run = self.repo.start("target", "repair")  # of what is not damaged
+            run = self.begin("target", "repair")  # of what is not damaged
         elif what == "verify":
-            run = self.repo.start("checkpoint", "verify", "--all")
+            run = self.begin("checkpoint", "verify", "--all")
         elif self.promised:
             point = self.rnd.choice(sorted(self.promised))
             del self.promised[point]
             self.deleted.add(point)
-            run = self.repo.start("checkpoint", "delete", point, "--yes")
+            run = self.begin("checkpoint", "delete", point, "--yes")
         else:
             return
         self.runs.append((run, what, self.number))
@@ -96,7 +106,7 @@ class Chaos:
                 # It saw a checkpoint go while it read it; none that is kept may ever seem damaged.
                 assert {f["checkpoint"] for f in json.loads(out)["findings"]} <= self.deleted, out
             else:
-                assert code in {0, -signal.SIGKILL, EXIT["conflict"]} or (what, code) == ("delete", EXIT["not-found"]), \
+                assert code in self.fine or (what, code) == ("delete", EXIT["not-found"]), \
                     (what, code, err.decode())
             if what == "repair" and code == 0:
                 assert json.loads(out)["damaged_packs"] == 0, out
@@ -116,6 +126,10 @@ class Chaos:
             time.sleep(0.02)
         self.reap(everything=True)
         print(self.ended)
+
+    def wrong_times(self):
+        """How many checkpoints say that they are of another decade."""
+        return sum(abs(int(p["time"][:4]) - time.gmtime().tm_year) > 5 for p in self.repo.points())
 
     def check(self):
         """Whatever was acknowledged and not deleted restores; nothing that is kept is damaged."""

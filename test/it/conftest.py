@@ -95,6 +95,17 @@ def holdfast():
     return Holdfast(os.path.abspath(os.environ["HOLDFAST"]))
 
 
+@pytest.fixture(scope="session")
+def wrong_clocks():
+    """Programs whose clock is ten years late, and early. What moves it does not go with sanitizers."""
+    plain = os.environ.get("HOLDFAST_PLAIN")
+    library = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+    if not plain or not library:
+        pytest.skip("needs libfaketime, and in HOLDFAST_PLAIN a holdfast that is built without sanitizers")
+    env = ["env", f"LD_PRELOAD={library}", "FAKETIME_DONT_FAKE_MONOTONIC=1"]
+    return [Holdfast(os.path.abspath(plain), within=[*env, f"FAKETIME={days}d"]) for days in ("-3652", "+3652")]
+
+
 @pytest.fixture
 def hf(holdfast):
     """Run holdfast and check its exit code; what it still runs after the test is ended."""

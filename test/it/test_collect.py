@@ -10,6 +10,7 @@ import time
 import images
 from chaos import Chaos, assert_tidy
 from images import MIB
+from runner import EXIT
 from target import Repo
 from waiting import wait_until
 
@@ -115,6 +116,14 @@ def test_on_a_full_disk(holdfast, folder, small_folder):
     assert_tidy(repo)
 
 
+def settle(chaos):
+    """Whatever was acknowledged restores, and nothing grows."""
+    chaos.check()
+    last = chaos.repo.collect("--waste", "1")
+    assert last["needed_bytes"] > 0.9 * last["pack_bytes"] or last["pack_bytes"] < MIB
+    assert_tidy(chaos.repo)
+
+
 def test_chaos(repo):
     """For half a minute everybody works at once and is killed or stands still. Whatever was acknowledged and not
     deleted restores; nothing hangs; nothing grows."""
@@ -123,7 +132,25 @@ def test_chaos(repo):
     chaos = Chaos(repo, random.Random(seed))
     chaos.go(30, share=0.15)
     assert sum(n for (what, code), n in chaos.ended.items() if what == "collect" and code == 0) > 3
-    chaos.check()
-    last = repo.collect("--waste", "1")
-    assert last["needed_bytes"] > 0.9 * last["pack_bytes"] or last["pack_bytes"] < MIB
-    assert_tidy(repo)
+    settle(chaos)
+
+
+def test_chaos_with_wrong_clocks(repo, wrong_clocks):
+    """The same, where two of three are ten years early or late."""
+    chaos = Chaos(repo, random.Random(1), clocks=wrong_clocks)
+    chaos.go(15, share=0.15)
+    assert chaos.wrong_times() > 1
+    settle(chaos)
+
+
+def test_chaos_on_a_full_disk(holdfast, folder, small_folder):
+    """The same, where there is no room again and again, to the last byte. With some room made beside the repository,
+    as the messages say, all of it comes back."""
+    place = small_folder(16)
+    repo = Repo(holdfast, folder)
+    repo.path = place / "target"
+    chaos = Chaos(repo.init(), random.Random(2), full=True)
+    chaos.go(20, share=0.1)
+    assert sum(n for (_, code), n in chaos.ended.items() if code == EXIT["no-space"]) > 3
+    subprocess.run(["mount", "-o", "remount,size=18m", place], check=True, timeout=30)
+    settle(chaos)

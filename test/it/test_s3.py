@@ -125,6 +125,15 @@ def test_chaos(holdfast, ceph, folder):
         assert_tidy(repo, dead=1000)
 
 
+def test_chaos_with_wrong_clocks(s3_repo, wrong_clocks):
+    """Two of three are ten years early or late; the service takes signatures of the last quarter of an hour."""
+    chaos = Chaos(s3_repo, random.Random(3), clocks=wrong_clocks)
+    chaos.go(20, share=0.02)
+    assert chaos.wrong_times() > 1
+    chaos.check()
+    assert_tidy(s3_repo, dead=1000)
+
+
 def test_a_run_that_arrives_late(s3_repo):
     """What a revoked session had sent turns up when the pack it names is gone: nobody counts on that."""
     data = images.noise(2 * MIB, 1)
