@@ -96,7 +96,7 @@ static size_t send_body(char *out, size_t size, size_t n, void *arg)
 	if (t->q->data)
 		memcpy(out, (const char *)t->q->data + t->sent, want);
 	else if (want)
-		got = pread(t->q->fd, out, want, (off_t)t->sent);
+		got = pread(t->q->fd, out, want, (off_t)(t->q->off + t->sent));
 	if (got < 0 || (got == 0 && want)) {
 		t->read_errno = got < 0 ? errno : EIO;
 		return CURL_READFUNC_ABORT;
@@ -199,8 +199,9 @@ static void set_body(struct transfer *t)
 
 	if (strcmp(method, "HEAD") == 0) {
 		curl_easy_setopt(c, CURLOPT_NOBODY, 1L);
-	} else if (strcmp(method, "PUT") == 0) {
+	} else if (strcmp(method, "PUT") == 0 || strcmp(method, "POST") == 0) {
 		curl_easy_setopt(c, CURLOPT_UPLOAD, 1L);
+		curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, method);
 		curl_easy_setopt(c, CURLOPT_INFILESIZE_LARGE, (curl_off_t)t->q->len);
 		curl_easy_setopt(c, CURLOPT_READFUNCTION, send_body);
 		curl_easy_setopt(c, CURLOPT_READDATA, t);

@@ -27,10 +27,11 @@ struct http_request {
 	const char *url;
 	const char *const *headers; /* "name: value" */
 	size_t n_headers;
-	/* The body, which PUT and POST have: `len` bytes in memory, or, where `data` is NULL, from
-	 * the beginning of a file. */
+	/* The body, which PUT and POST have: `len` bytes in memory, or, where `data` is NULL, of a
+	 * file from `off` on. */
 	const void *data;
 	int fd;
+	uint64_t off;
 	uint64_t len;
 	/* Where the body of a 2xx answer goes, at most `into_len` bytes; NULL: to the reply. */
 	void *into;

@@ -3,7 +3,6 @@
 
 #include <curl/curl.h>
 #include <openssl/evp.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,22 +11,12 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/uuid.h"
-#include "net/http.h"
-#include "net/s3_place.h"
-#include "net/s3_xml.h"
+#include "net/s3_priv.h"
 
 #define EMPTY_SHA256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define PAUSE_FIRST_MS 100
 #define PAUSE_MAX_MS 10000
 #define PAGE "1000"
-
-struct s3 {
-	struct s3_place place;
-	struct http *http;
-	atomic_llong clock_off; /* seconds that the service is ahead of this machine */
-	atomic_bool bare_etags;
-	const struct cancel *cancel; /* or NULL */
-};
 
 struct s3 *s3_open(const char *url, struct err *e)
 {
@@ -57,28 +46,13 @@ void s3_free(struct s3 *s)
 
 /* ---- one try ---- */
 
-/* A request before it is signed. */
-struct call {
-	const char *method;
-	const char *key;   /* NULL: the bucket */
-	const char *query; /* sorted and encoded; NULL: none */
-	const char *sha256;
-	const char *condition, *condition_value; /* "if-match", or NULL */
-	uint64_t from, to;			 /* range, where `ranged` */
-	bool ranged;
-	struct http_request http; /* its body, and where the answer's goes */
-	struct http_reply reply;  /* without its body: that goes here, if it is no refusal */
-	struct buf *body;	  /* or NULL: it is not wanted */
-	struct s3_error error;	  /* what the service says of a refusal */
-};
-
 static void add_header(struct sigv4_request *r, const char *name, const char *value)
 {
 	r->headers[r->n_headers++] = (struct sigv4_header){name, value};
 }
 
-static int send_signed(struct s3 *s, struct call *c, const char *url, const struct sigv4_request *r,
-		       const char *date, struct err *e)
+static int send_signed(struct s3 *s, struct s3_call *c, const char *url,
+		       const struct sigv4_request *r, const char *date, struct err *e)
 {
 	const char *lines[SIGV4_HEADERS_MAX + 1];
 	AUTO_BUF authorization = BUF_INIT;
@@ -101,7 +75,7 @@ static int send_signed(struct s3 *s, struct call *c, const char *url, const stru
 }
 
 /* Headers in the order of their names. */
-static int try_once(struct s3 *s, struct call *c, struct err *e)
+static int try_once(struct s3 *s, struct s3_call *c, struct err *e)
 {
 	time_t now = (time_t)(clock_wall_us() / 1000000) + (time_t)atomic_load(&s->clock_off);
 	const char *query = c->query ? c->query : "";
@@ -118,6 +92,8 @@ static int try_once(struct s3 *s, struct call *c, struct err *e)
 	}
 	r.path = buf_str(&path);
 	url = xasprintf("%s%s%s%s", s->place.base, r.path, *query ? "?" : "", query);
+	if (c->md5)
+		add_header(&r, "content-md5", c->md5);
 	add_header(&r, "host", s->place.host);
 	if (c->condition)
 		add_header(&r, c->condition, c->condition_value);
@@ -135,7 +111,7 @@ static int try_once(struct s3 *s, struct call *c, struct err *e)
 
 /* ---- trying again ---- */
 
-static bool is_code(const struct call *c, const char *code)
+static bool is_code(const struct s3_call *c, const char *code)
 {
 	return strcmp(c->error.code, code) == 0;
 }
@@ -151,7 +127,7 @@ static bool set_clock(struct s3 *s, const struct http_reply *r)
 	return true;
 }
 
-static bool may_pass(struct s3 *s, const struct call *c)
+static bool may_pass(struct s3 *s, const struct s3_call *c)
 {
 	const struct http_reply *r = &c->reply;
 
@@ -162,7 +138,7 @@ static bool may_pass(struct s3 *s, const struct call *c)
 	       is_code(c, "RequestTimeout") || is_code(c, "SlowDown");
 }
 
-static int refused(struct s3 *s, const struct call *c, struct err *e)
+int s3_refused(struct s3 *s, const struct s3_call *c, struct err *e)
 {
 	const struct http_reply *r = &c->reply;
 	const struct s3_error *x = &c->error;
@@ -206,13 +182,18 @@ static bool wanted(int status, const int *statuses)
 	return false;
 }
 
-static void take_body(struct call *c)
+static void take_body(struct s3_call *c)
 {
 	bool fine = c->reply.status >= 200 && c->reply.status < 300;
 
 	c->error = (struct s3_error){0};
-	if (!fine)
+	if (!fine || strcmp(c->method, "POST") == 0)
 		s3_error_parse(c->reply.body.data, c->reply.body.len, &c->error);
+	/* What takes long is begun with 200, and may end as an error all the same. */
+	if (fine && c->error.code[0]) {
+		c->reply.status = 500;
+		fine = false;
+	}
 	if (fine && c->body)
 		*c->body = c->reply.body;
 	else
@@ -227,8 +208,7 @@ static int wait_before(struct s3 *s, unsigned ms, struct err *e)
 	return cancel_check(s->cancel, e);
 }
 
-/* Try until the answer is one of `statuses` (which ends with 0). */
-static int perform(struct s3 *s, struct call *c, const int *statuses, struct err *e)
+int s3_perform(struct s3 *s, struct s3_call *c, const int *statuses, struct err *e)
 {
 	uint64_t end = clock_mono_us() + s->place.retry_us;
 
@@ -243,7 +223,7 @@ static int perform(struct s3 *s, struct call *c, const int *statuses, struct err
 			if (wanted(c->reply.status, statuses))
 				return 0;
 			again = may_pass(s, c);
-			refused(s, c, &why);
+			s3_refused(s, c, &why);
 		} else {
 			again = why.kind == ERR_UNREACHABLE || why.kind == ERR_TIMEOUT;
 		}
@@ -274,10 +254,10 @@ static void take_info(const struct http_reply *r, struct s3_info *ret)
 
 int s3_head(struct s3 *s, const char *key, struct s3_info *ret, struct err *e)
 {
-	struct call c = {.method = "HEAD", .key = key};
+	struct s3_call c = {.method = "HEAD", .key = key};
 	uint8_t byte;
 
-	if (perform(s, &c, (const int[]){200, 404, 301, 307, 400, 403, 503, 0}, e) < 0)
+	if (s3_perform(s, &c, (const int[]){200, 404, 301, 307, 400, 403, 503, 0}, e) < 0)
 		return -1;
 	if (c.reply.status == 404)
 		return absent(s, key, e);
@@ -294,16 +274,16 @@ int s3_head(struct s3 *s, const char *key, struct s3_info *ret, struct err *e)
 ssize_t s3_get(struct s3 *s, const char *key, uint64_t off, void *data, size_t len,
 	       struct s3_info *ret, struct err *e)
 {
-	struct call c = {.method = "GET", .key = key, .ranged = true};
+	struct s3_call c = {.method = "GET", .key = key, .ranged = true};
 
 	c.from = off;
 	c.to = off + len - 1;
 	c.http.into = data;
 	c.http.into_len = len;
-	if (perform(s, &c, (const int[]){200, 206, 404, 416, 0}, e) < 0)
+	if (s3_perform(s, &c, (const int[]){200, 206, 404, 416, 0}, e) < 0)
 		return -1;
 	if (c.reply.status == 404)
-		return is_code(&c, "NoSuchBucket") ? refused(s, &c, e) : absent(s, key, e);
+		return is_code(&c, "NoSuchBucket") ? s3_refused(s, &c, e) : absent(s, key, e);
 	if (c.reply.status == 200 && off > 0)
 		return err_set(e, ERR_UNSUPPORTED,
 			       "%s: the service sends whole objects where a range is asked for: "
@@ -314,13 +294,11 @@ ssize_t s3_get(struct s3 *s, const char *key, uint64_t off, void *data, size_t l
 	return c.reply.status == 416 ? 0 : (ssize_t)c.reply.n_into;
 }
 
-static const char *hash_of(const struct s3_put *put, char text[S3_SHA_TEXT])
+const char *s3_hash(const void *data, size_t n, char text[S3_SHA_TEXT])
 {
 	uint8_t hash[32];
 
-	if (put->sha256 || put->len == 0)
-		return put->sha256;
-	if (!EVP_Digest(put->data, put->len, hash, NULL, EVP_sha256(), NULL))
+	if (!EVP_Digest(data, n, hash, NULL, EVP_sha256(), NULL))
 		abort();
 	return hex_encode(hash, sizeof(hash), text);
 }
@@ -330,7 +308,7 @@ void s3_flip_etags(struct s3 *s)
 	atomic_store(&s->bare_etags, !atomic_load(&s->bare_etags));
 }
 
-static void set_condition(struct s3 *s, const struct s3_put *put, struct call *c,
+static void set_condition(struct s3 *s, const struct s3_put *put, struct s3_call *c,
 			  char etag[S3_ETAG])
 {
 	size_t n;
@@ -357,24 +335,21 @@ static int condition_failed(struct s3 *s, const struct s3_put *put, struct err *
 		       put->if_absent ? "exists already" : "was changed meanwhile");
 }
 
-int s3_put(struct s3 *s, const struct s3_put *put, char *ret_etag, struct err *e)
+static int put_at_once(struct s3 *s, const struct s3_put *put, char *ret_etag, struct err *e)
 {
-	struct call c = {.method = "PUT", .key = put->key};
+	struct s3_call c = {.method = "PUT", .key = put->key, .sha256 = put->sha256};
 	char hash[S3_SHA_TEXT], etag[S3_ETAG];
 
-	c.sha256 = hash_of(put, hash);
-	if (put->len > S3_PUT_MAX)
-		return err_set(e, ERR_LIMIT,
-			       "%s: %llu bytes are more than the service takes at once", put->key,
-			       (unsigned long long)put->len);
+	if (!c.sha256 && put->len)
+		c.sha256 = s3_hash(put->data, put->len, hash);
 	c.http.data = put->data ? put->data : put->len ? NULL : "";
 	c.http.fd = put->fd;
 	c.http.len = put->len;
 	set_condition(s, put, &c, etag);
-	if (perform(s, &c,
-		    c.condition ? (const int[]){200, 412, put->if_match ? 404 : 412, 0}
-				: (const int[]){200, 0},
-		    e) < 0)
+	if (s3_perform(s, &c,
+		       c.condition ? (const int[]){200, 412, put->if_match ? 404 : 412, 0}
+				   : (const int[]){200, 0},
+		       e) < 0)
 		return -1;
 	if (c.reply.status != 200)
 		return condition_failed(s, put, e);
@@ -383,11 +358,22 @@ int s3_put(struct s3 *s, const struct s3_put *put, char *ret_etag, struct err *e
 	return 0;
 }
 
+int s3_put(struct s3 *s, const struct s3_put *put, char *ret_etag, struct err *e)
+{
+	bool in_parts = !put->if_absent && !put->if_match && !ret_etag;
+
+	if (put->len > (in_parts ? S3_OBJECT_MAX : S3_PUT_MAX))
+		return err_set(e, ERR_LIMIT, "%s: %llu bytes are more than the service takes",
+			       put->key, (unsigned long long)put->len);
+	return in_parts && put->len > s->place.part_bytes ? s3_put_parts(s, put, e)
+							  : put_at_once(s, put, ret_etag, e);
+}
+
 int s3_delete(struct s3 *s, const char *key, struct err *e)
 {
-	struct call c = {.method = "DELETE", .key = key};
+	struct s3_call c = {.method = "DELETE", .key = key};
 
-	return perform(s, &c, (const int[]){200, 204, 404, 0}, e);
+	return s3_perform(s, &c, (const int[]){200, 204, 404, 0}, e);
 }
 
 /* ---- listing ---- */
@@ -412,7 +398,7 @@ static int get_page(struct s3 *s, const char *prefix, const char *token, struct 
 {
 	AUTO_BUF query = BUF_INIT;
 	AUTO_BUF body = BUF_INIT;
-	struct call c = {.method = "GET", .body = &body};
+	struct s3_call c = {.method = "GET", .body = &body};
 
 	if (*token) {
 		buf_text(&query, "continuation-token=");
@@ -423,7 +409,7 @@ static int get_page(struct s3 *s, const char *prefix, const char *token, struct 
 	sigv4_encode(s->place.prefix, false, &query);
 	sigv4_encode(prefix, false, &query);
 	c.query = buf_str(&query);
-	if (perform(s, &c, (const int[]){200, 0}, e) < 0)
+	if (s3_perform(s, &c, (const int[]){200, 0}, e) < 0)
 		return -1;
 	return s3_page_parse(body.data, body.len, ret, e) < 0 ? err_wrap(e, "%s", s->place.base)
 							      : 0;

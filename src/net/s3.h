@@ -6,8 +6,9 @@
  * with growing pauses that vary, until the place's time for that is over. A clock that is wrong
  * here is corrected by what the service says.
  *
- * Sources: Amazon S3 API Reference (PutObject, GetObject, HeadObject, DeleteObject, ListObjectsV2,
- * error responses, conditional requests).
+ * Sources: Amazon S3 API Reference (PutObject, GetObject, HeadObject, DeleteObject, DeleteObjects,
+ * ListObjectsV2, CreateMultipartUpload, UploadPart, CompleteMultipartUpload,
+ * AbortMultipartUpload, ListMultipartUploads, error responses, conditional requests).
  *
  * Threads: thread-safe.
  */
@@ -24,7 +25,8 @@
 #include "base/mem.h"
 
 #define S3_ETAG 128
-#define S3_PUT_MAX ((uint64_t)5 << 30) /* the service's limit for one request */
+#define S3_PUT_MAX ((uint64_t)5 << 30)	  /* the service's limits: for one request, */
+#define S3_OBJECT_MAX ((uint64_t)5 << 40) /* and for an object that is sent in parts */
 #define S3_SHA_TEXT 65
 
 struct s3;
@@ -58,9 +60,11 @@ struct s3_put {
 };
 
 /*
- * Create or replace an object; `ret_etag` takes S3_ETAG bytes or is NULL. ERR_EXISTS: it is there,
- * against if_absent. ERR_CONFLICT: it has another etag than if_match, or is gone. Either may be
- * this call's own doing, if the answer to an earlier try was lost: look at the object.
+ * Create or replace an object; `ret_etag` takes S3_ETAG bytes or is NULL. What is larger than the
+ * place's part, and is put without a condition and without `ret_etag`, is sent in parts.
+ * ERR_EXISTS: it is there, against if_absent. ERR_CONFLICT: it has another etag than if_match, or
+ * is gone. Either may be this call's own doing, if the answer to an earlier try was lost: look at
+ * the object.
  */
 int s3_put(struct s3 *s, const struct s3_put *put, char *ret_etag, struct err *e);
 /* Conditions name etags with their quotes. From now on without, against RFC 9110, as older gateways
@@ -68,11 +72,22 @@ int s3_put(struct s3 *s, const struct s3_put *put, char *ret_etag, struct err *e
 void s3_flip_etags(struct s3 *s);
 /* That it is absent is no error. */
 int s3_delete(struct s3 *s, const char *key, struct err *e);
+#define S3_DELETE_MAX 1000
+/* The same for up to S3_DELETE_MAX objects, in any order and, where the service can do that, at
+ * once. If it fails, some may be gone. */
+int s3_delete_many(struct s3 *s, const char *const *keys, size_t n, struct err *e);
 
 /* -1 stops with `e`. */
 typedef int s3_list_fn(void *arg, const char *key, uint64_t size, struct err *e);
 /* Every object whose key starts with `prefix`, in order; `fn` may change them. */
 int s3_list(struct s3 *s, const char *prefix, s3_list_fn *fn, void *arg, struct err *e);
+
+/* An object that is being sent in parts, by whomever. */
+typedef int s3_upload_fn(void *arg, const char *key, const char *upload, struct err *e);
+/* Tell of those there are; of very many, the first. */
+int s3_uploads(struct s3 *s, s3_upload_fn *fn, void *arg, struct err *e);
+/* Forget what was sent of it; that it has ended is no error. */
+int s3_abort(struct s3 *s, const char *key, const char *upload, struct err *e);
 
 DEFINE_AUTO(s3, s3_free);
 

@@ -8,6 +8,9 @@
 #include "base/fio.h"
 #include "base/human.h"
 
+#define PART_BYTES ((uint64_t)128 << 20) /* a pack goes as a whole */
+#define PART_MIN ((uint64_t)5 << 20)	 /* services take no smaller ones but the last */
+#define PART_MAX ((uint64_t)5 << 30)
 #define RETRY_US ((uint64_t)60 * 1000000)
 #define CREDENTIALS_MAX ((size_t)64 << 10)
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -176,9 +179,12 @@ static int take_option(struct parsing *g, const char *name, const char *value, s
 	}
 	if (strcmp(name, "retry") == 0 && human_parse_duration(value, &g->p->retry_us))
 		return 0;
+	if (strcmp(name, "part") == 0 && human_parse_bytes(value, &g->p->part_bytes) &&
+	    g->p->part_bytes >= PART_MIN && g->p->part_bytes <= PART_MAX)
+		return 0;
 	return err_set(e, ERR_INVALID,
-		       "the target's option '%s=%s': write region=NAME, style=path, "
-		       "style=virtual or retry=TIME (like 2m)",
+		       "the target's option '%s=%s': write region=NAME, style=path, style=virtual, "
+		       "retry=TIME (like 2m) or part=SIZE (5M to 5G)",
 		       name, value);
 }
 
@@ -290,7 +296,7 @@ int s3_place_parse(const char *url, struct s3_place *ret, struct err *e)
 	AUTO_FREE char *options = xstrdup(query ? query + 1 : "");
 	int rc;
 
-	*ret = (struct s3_place){.retry_us = RETRY_US};
+	*ret = (struct s3_place){.retry_us = RETRY_US, .part_bytes = PART_BYTES};
 	rest = plain;
 	rc = take_options(&g, options, e);
 	if (rc == 0)

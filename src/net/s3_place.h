@@ -5,9 +5,10 @@
  *   BUCKET[/PREFIX][?OPTION=VALUE&…]                 Amazon's, or AWS_ENDPOINT_URL_S3
  *   http(s)://HOST[:PORT]/BUCKET[/PREFIX][?…]        any other service
  *
- * Options: region=NAME, style=path|virtual, retry=TIME. Keys, region and endpoint come from the
- * variables and files that every S3 client knows: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and
- * AWS_SESSION_TOKEN), or the profile AWS_PROFILE in AWS_SHARED_CREDENTIALS_FILE
+ * Options: region=NAME, style=path|virtual, retry=TIME, part=SIZE. Keys, region and endpoint come
+ * from the variables and files that every S3 client knows: AWS_ACCESS_KEY_ID and
+ * AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN), or the profile AWS_PROFILE in
+ * AWS_SHARED_CREDENTIALS_FILE
  * (~/.aws/credentials); AWS_REGION, AWS_DEFAULT_REGION; AWS_CA_BUNDLE.
  *
  * Threads: read-only once made.
@@ -29,6 +30,7 @@ struct s3_place {
 	char *bucket, *region;
 	char *ca; /* or NULL */
 	uint64_t retry_us;
+	uint64_t part_bytes; /* larger objects are sent in parts of this size */
 	struct sigv4_key key;
 };
 

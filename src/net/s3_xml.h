@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * s3_xml.h: the two kinds of documents that an S3 service answers with: a page of a listing, and an
- * error. With limits: at most S3_PAGE_MAX objects and HTTP_BODY_MAX bytes; no entities of its own,
- * no document type. Threads: pure functions.
+ * s3_xml.h: the documents that an S3 service answers with. With limits: at most S3_PAGE_MAX objects
+ * and HTTP_BODY_MAX bytes; no entities of its own, no document type. Threads: pure functions.
  */
 #ifndef HF_NET_S3_XML_H
 #define HF_NET_S3_XML_H
@@ -18,7 +17,8 @@
 
 struct s3_object {
 	char *key;
-	uint64_t size;
+	uint64_t size; /* in a listing of objects */
+	char *upload;  /* in a listing of uploads; or NULL */
 };
 
 struct s3_page {
@@ -32,8 +32,17 @@ struct s3_error {
 	char message[256];
 };
 
+/* A page of a listing. */
 int s3_page_parse(const void *xml, size_t n, struct s3_page *ret, struct err *e);
+/* The answer to a removal of many objects: those that are still there. */
+int s3_kept_parse(const void *xml, size_t n, struct s3_page *ret, struct err *e);
+/* The first page of the uploads that nobody finished. */
+int s3_uploads_parse(const void *xml, size_t n, struct s3_page *ret, struct err *e);
 void s3_page_done(struct s3_page *p);
+/* The text of the element `name` right below the document's, which is `root`; "" where there is
+ * none. ERR_IO: it is another document. */
+int s3_value_parse(const void *xml, size_t n, const char *root, const char *name, char ret[S3_TEXT],
+		   struct err *e);
 /* What can be found; empty where it is no such document. */
 void s3_error_parse(const void *xml, size_t n, struct s3_error *ret);
 

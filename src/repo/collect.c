@@ -22,7 +22,6 @@
 #include "base/log.h"
 #include "repo/collect_priv.h"
 #include "repo/epoch.h"
-#include "repo/object.h"
 #include "repo/parity_store.h"
 #include "repo/session.h"
 #include "repo/writers.h"
@@ -252,57 +251,16 @@ static int save(struct collector *c, struct err *e)
 
 /* ---- remove ---- */
 
+static void name_of_pack(const void *arg, size_t i, char out[STORE_KEY_MAX])
+{
+	const struct pack_set *set = arg;
+
+	pack_key_name(set->names[i], out);
+}
+
 static int remove_packs(struct collector *c, struct err *e)
 {
-	for (size_t i = 0; i < c->drop.n; i++) {
-		char key[STORE_KEY_MAX];
-
-		pack_key_name(c->drop.names[i], key);
-		if (store_remove(repo_store(c->repo), key, e) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-/* 1: no pack of the set is there, 0, -1. */
-static int all_gone(struct store *s, const struct pack_set *set, struct err *e)
-{
-	for (size_t i = 0; i < set->n; i++) {
-		char key[STORE_KEY_MAX];
-		int there;
-
-		pack_key_name(set->names[i], key);
-		there = store_has(s, key, e);
-		if (there)
-			return there < 0 ? -1 : 0;
-	}
-	return 1;
-}
-
-static int end_epoch(void *arg, const char *key, uint64_t size, struct err *e)
-{
-	struct collector *c = arg;
-	struct store *s = repo_store(c->repo);
-	AUTO_BUF body = BUF_INIT;
-	struct pack_set set = {0};
-	struct err why = {0};
-	int rc;
-
-	(void)size;
-	/* One that cannot be read stays; writers refuse to begin, and say why. */
-	if (object_get(s, repo_keys(c->repo), key, BOX_EPOCH, &body, NULL, &why) < 0)
-		return 0;
-	rc = epoch_decode(body.data, body.len, &set, e);
-	pack_set_sort(&set);
-	if (rc == 0)
-		rc = all_gone(s, &set, e);
-	if (rc > 0) {
-		rc = index_names(repo_index(c->repo), &set, e);
-		if (rc == 0)
-			rc = store_remove(s, key, e);
-	}
-	pack_set_done(&set);
-	return rc < 0 ? -1 : 0;
+	return store_remove_many(repo_store(c->repo), c->drop.n, name_of_pack, &c->drop, e);
 }
 
 static int remove_all(struct collector *c, struct err *e)
@@ -310,12 +268,15 @@ static int remove_all(struct collector *c, struct err *e)
 	collect_doing(c, "removing what is not");
 	if (remove_packs(c, e) < 0 || parity_sweep(repo_store(c->repo), e) < 0)
 		return -1;
+	/* Every writer that was there when they were noted has ended. */
+	if ((c->drop.n || !c->writers) && store_unfinished(repo_store(c->repo), true, e) < 0)
+		return -1;
 	/* A damaged run may have been there only for a pack that could not be read either. */
 	if (index_is_damaged(repo_index(c->repo)) && session_heal_index(c->repo, e) < 0)
 		return -1;
 	if (index_prune(repo_index(c->repo), e) < 0)
 		return -1;
-	return store_list(repo_store(c->repo), "epochs/", end_epoch, c, e);
+	return epoch_end_all(c->repo, e);
 }
 
 /* ---- a run ---- */

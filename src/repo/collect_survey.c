@@ -194,8 +194,10 @@ static void choose(struct collector *c)
 int collect_survey(struct collector *c, struct err *e)
 {
 	collect_doing(c, "finding what checkpoints need");
-	/* Of writers that ended before the list, all packs that will ever be in a run are. */
-	if (writers_count(repo_store(c->repo), &c->writers, e) < 0 || list_packs(c, e) < 0 ||
+	/* Of writers that ended before the list, all packs that will ever be in a run are; and all
+	 * uploads that were noted before they were counted are those of writers that are. */
+	if (store_unfinished(repo_store(c->repo), false, e) < 0 ||
+	    writers_count(repo_store(c->repo), &c->writers, e) < 0 || list_packs(c, e) < 0 ||
 	    epoch_condemned(c->repo, &c->old_epochs, e) < 0 ||
 	    collect_tell_marks(c, marks_healed, begin_weighing, weigh, e) < 0)
 		return -1;

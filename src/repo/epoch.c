@@ -109,3 +109,84 @@ int epoch_condemned(struct repo *r, struct pack_set *ret_set, struct err *e)
 	*ret_set = rd.set;
 	return 0;
 }
+
+/* ---- the end ---- */
+
+/* What is there when the epochs are known: names of packs, and of epochs. */
+struct ending {
+	struct repo *repo;
+	struct pack_set left;
+	char (*epochs)[STORE_KEY_MAX];
+	size_t n;
+};
+
+static int note_left(void *arg, const char *key, uint64_t size, struct err *e)
+{
+	struct ending *g = arg;
+	uint8_t name[HASH_BYTES];
+
+	(void)size;
+	(void)e;
+	if (pack_key_parse(key, name))
+		pack_set_add(&g->left, name);
+	return 0;
+}
+
+static int note_epoch(void *arg, const char *key, uint64_t size, struct err *e)
+{
+	struct ending *g = arg;
+
+	(void)size;
+	(void)e;
+	g->epochs = xreallocarray(g->epochs, g->n + 1, STORE_KEY_MAX);
+	snprintf(g->epochs[g->n++], STORE_KEY_MAX, "%s", key);
+	return 0;
+}
+
+static bool any_left(const struct ending *g, const struct pack_set *set)
+{
+	for (size_t i = 0; i < set->n; i++) {
+		if (pack_set_has(&g->left, set->names[i]))
+			return true;
+	}
+	return false;
+}
+
+static int end_epoch(struct ending *g, const char *key, struct err *e)
+{
+	struct store *s = repo_store(g->repo);
+	AUTO_BUF body = BUF_INIT;
+	struct pack_set set = {0};
+	struct err why = {0};
+	int rc;
+
+	/* One that cannot be read stays; writers refuse to begin, and say why. */
+	if (object_get(s, repo_keys(g->repo), key, BOX_EPOCH, &body, NULL, &why) < 0)
+		return 0;
+	rc = epoch_decode(body.data, body.len, &set, e);
+	pack_set_sort(&set);
+	if (rc == 0 && !any_left(g, &set)) {
+		rc = index_names(repo_index(g->repo), &set, e);
+		if (rc == 0)
+			rc = store_remove(s, key, e);
+	}
+	pack_set_done(&set);
+	return rc < 0 ? -1 : 0;
+}
+
+/* The epochs are listed first: a pack was there before the epoch that names it, so one that the
+ * second listing does not show is gone. That one listing stands for a question for each pack. */
+int epoch_end_all(struct repo *r, struct err *e)
+{
+	struct ending g = {.repo = r};
+	int rc = store_list(repo_store(r), "epochs/", note_epoch, &g, e);
+
+	if (rc == 0 && g.n)
+		rc = store_list(repo_store(r), "packs/", note_left, &g, e);
+	pack_set_sort(&g.left);
+	for (size_t i = 0; i < g.n && rc == 0; i++)
+		rc = end_epoch(&g, g.epochs[i], e);
+	pack_set_done(&g.left);
+	free(g.epochs);
+	return rc;
+}

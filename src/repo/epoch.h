@@ -16,6 +16,10 @@ int epoch_condemned(struct repo *r, struct pack_set *ret_set, struct err *e);
 /* Name these packs in a new epoch. */
 int epoch_publish(struct repo *r, const struct pack_set *packs, struct err *e);
 
+/* Remove every epoch of which no pack is there and no run names one (format section 11, step 8 of a
+ * collector). */
+int epoch_end_all(struct repo *r, struct err *e);
+
 /* "epochs/N" */
 void epoch_key_name(uint64_t number, char out[STORE_KEY_MAX]);
 /* The way back: N; 0 for what is no epoch's name. */

@@ -89,16 +89,16 @@ struct location entry_location(const struct run_entry *r, const uint8_t pack[HAS
 	return l;
 }
 
+static void name_of_run(const void *arg, size_t i, char out[STORE_KEY_MAX])
+{
+	const struct name_list *runs = arg;
+
+	run_key_name(runs->names[i], out);
+}
+
 int index_remove_runs(struct index *ix, const struct name_list *runs, struct err *e)
 {
-	for (size_t i = 0; i < runs->n; i++) {
-		char key[STORE_KEY_MAX];
-
-		run_key_name(runs->names[i], key);
-		if (store_remove(ix->store, key, e) < 0)
-			return -1;
-	}
-	return 0;
+	return store_remove_many(ix->store, runs->n, name_of_run, runs, e);
 }
 
 /* ---- life ---- */

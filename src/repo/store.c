@@ -27,6 +27,38 @@ struct store *store_open(const char *url, bool create, struct err *e)
 	return NULL;
 }
 
+static int remove_some(struct store *s, const char *const *keys, size_t n, struct err *e)
+{
+	if (s->ops->remove_many)
+		return s->ops->remove_many(s, keys, n, e);
+	for (size_t i = 0; i < n; i++) {
+		if (store_remove(s, keys[i], e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int store_remove_many(struct store *s, size_t n, store_name_fn *name, const void *arg,
+		      struct err *e)
+{
+	size_t most = MIN(n, (size_t)STORE_REMOVE_MAX);
+	AUTO_FREE char *names = xcalloc(most, STORE_KEY_MAX);
+	AUTO_FREE const char **keys = xcalloc(most, sizeof(char *));
+
+	for (size_t i = 0, held = 0; i < n; i++) {
+		char *key = names + held * STORE_KEY_MAX;
+
+		name(arg, i, key);
+		keys[held++] = key;
+		if (held < most && i + 1 < n)
+			continue;
+		if (remove_some(s, keys, held, e) < 0)
+			return -1;
+		held = 0;
+	}
+	return 0;
+}
+
 int store_has(struct store *s, const char *key, struct err *e)
 {
 	struct err why = {0};

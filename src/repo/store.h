@@ -31,6 +31,7 @@
 #include "base/mem.h"
 
 #define STORE_KEY_MAX 96
+#define STORE_REMOVE_MAX 1000
 
 struct store;
 struct store_session;
@@ -51,6 +52,14 @@ struct store_ops {
 		       struct err *e);
 	/* Remove it; that it is absent is no error. */
 	int (*remove)(struct store *s, const char *key, struct err *e);
+	/* The same for up to STORE_REMOVE_MAX objects, in any order. NULL: one after the other. */
+	int (*remove_many)(struct store *s, const char *const *keys, size_t n, struct err *e);
+	/*
+	 * Uploads that are not finished and that nothing shows: note those there are now, or, with
+	 * `end`, end those that were noted. Between the two, every session must have ended that was
+	 * there at the first: each belonged to one. NULL where sessions take theirs with them.
+	 */
+	int (*unfinished)(struct store *s, bool end, struct err *e);
 	/* Every object whose name starts with `prefix`, which ends in "/" ("packs/", "points/"), in
 	 * no order. Sessions are listed as one object each. */
 	int (*list)(struct store *s, const char *prefix, store_list_fn *fn, void *arg,
@@ -159,12 +168,21 @@ static inline int store_sweep(struct store *s, struct err *e)
 {
 	return s->ops->sweep ? s->ops->sweep(s, e) : 0;
 }
+static inline int store_unfinished(struct store *s, bool end, struct err *e)
+{
+	return s->ops->unfinished ? s->ops->unfinished(s, end, e) : 0;
+}
 static inline void store_stop_with(struct store *s, const struct cancel *cancel)
 {
 	if (s->ops->stop_with)
 		s->ops->stop_with(s, cancel);
 }
 
+/* Remove `n` objects, in any order; `name` tells the name of the i-th. If it fails, some may be
+ * gone. */
+typedef void store_name_fn(const void *arg, size_t i, char out[STORE_KEY_MAX]);
+int store_remove_many(struct store *s, size_t n, store_name_fn *name, const void *arg,
+		      struct err *e);
 /* Is it there? 1, 0, -1. */
 int store_has(struct store *s, const char *key, struct err *e);
 /* Exactly `len` bytes from `off`, else ERR_CORRUPT: the object is shorter than it should be. */

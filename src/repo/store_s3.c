@@ -12,12 +12,26 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "repo/store_s3_priv.h"
+
+static void forget_uploads(struct s3_store *d)
+{
+	while (d->n_uploads) {
+		struct s3_upload_name *u = &d->uploads[--d->n_uploads];
+
+		free(u->key);
+		free(u->upload);
+	}
+	free(d->uploads);
+	d->uploads = NULL;
+}
 
 static void s3_store_free(struct store *s)
 {
 	struct s3_store *d = s3_of(s);
 
+	forget_uploads(d);
 	s3_free(d->s3);
 	pthread_mutex_destroy(&d->lock);
 	free(d->s.url);
@@ -110,6 +124,11 @@ static int s3_remove(struct store *s, const char *key, struct err *e)
 	return s3_delete(s3_of(s)->s3, key, e);
 }
 
+static int s3_remove_many(struct store *s, const char *const *keys, size_t n, struct err *e)
+{
+	return s3_delete_many(s3_of(s)->s3, keys, n, e);
+}
+
 /* ---- listing ---- */
 
 struct listing {
@@ -175,6 +194,43 @@ static int s3_store_list(struct store *s, const char *prefix, store_list_fn *fn,
 	return rc;
 }
 
+/* ---- what dead writers began to send ---- */
+
+static int note_upload(void *arg, const char *key, const char *upload, struct err *e)
+{
+	struct s3_store *d = arg;
+
+	(void)e;
+	/* Nothing else is sent in parts; what else lies under this prefix is not ours. */
+	if (!s3_hash_in(key) || (!starts(key, "packs/") && !starts(key, "index/")))
+		return 0;
+	d->uploads = xreallocarray(d->uploads, d->n_uploads + 1, sizeof(*d->uploads));
+	d->uploads[d->n_uploads++] = (struct s3_upload_name){xstrdup(key), xstrdup(upload)};
+	return 0;
+}
+
+/* They only cost money: a service that does not tell of them, or whose key may not ask, is no
+ * reason to fail. For one collector at a time. */
+static int s3_unfinished(struct store *s, bool end, struct err *e)
+{
+	struct s3_store *d = s3_of(s);
+	struct err why = {0};
+
+	if (!end) {
+		forget_uploads(d);
+		if (s3_uploads(d->s3, note_upload, d, &why) < 0)
+			log_debug("unfinished uploads: %s", why.msg);
+	}
+	for (size_t i = 0; end && i < d->n_uploads; i++) {
+		if (s3_abort(d->s3, d->uploads[i].key, d->uploads[i].upload, &why) < 0) {
+			log_debug("ending an upload: %s", why.msg);
+			break;
+		}
+	}
+	(void)e;
+	return 0;
+}
+
 static void s3_store_stop_with(struct store *s, const struct cancel *cancel)
 {
 	s3_stop_with(s3_of(s)->s3, cancel);
@@ -186,9 +242,11 @@ static const struct store_ops s3_ops = {
 	.size = s3_store_size,
 	.put_new = s3_put_new,
 	.remove = s3_remove,
+	.remove_many = s3_remove_many,
 	.list = s3_store_list,
 	.session_begin = s3_session_begin,
 	.session_revoke = s3_session_revoke,
+	.unfinished = s3_unfinished,
 	.stop_with = s3_store_stop_with,
 };
 

@@ -21,11 +21,17 @@
 #define S3_POINTS "points/"
 #define S3_SESSIONS "sessions/"
 
+struct s3_upload_name {
+	char *key, *upload;
+};
+
 struct s3_store {
 	struct store s;
 	struct s3 *s3;
 	pthread_mutex_t lock;
-	bool probed; /* conditions are known to be kept */
+	bool probed;			/* conditions are known to be kept */
+	struct s3_upload_name *uploads; /* that were noted */
+	size_t n_uploads;
 };
 
 static inline struct s3_store *s3_of(struct store *s)
@@ -48,6 +54,9 @@ int s3_holds(struct s3_store *d, const char *key, const void *data, size_t len, 
 /* Create it if it is absent, else ERR_EXISTS; `ret_etag` as above. */
 int s3_create(struct s3_store *d, const char *key, const void *data, size_t len, char *ret_etag,
 	      struct err *e);
+
+/* Is this the name of a pack or run? Then its hash, in hexadecimal digits; else NULL. */
+const char *s3_hash_in(const char *key);
 
 struct store_session *s3_session_begin(struct store *s, const char *id, const void *data,
 				       size_t len, struct err *e);

@@ -12,8 +12,8 @@
  *   end      without a commit, the mark removed. If a commit was tried, and may yet arrive, a
  *            revocation instead.
  *   upload   bytes are spooled to an unnamed local file, because the name is known at the end and
- *            a service cannot rename; then it is one request. One that arrives after its session's
- *            end is harmless to the protocol: see presence.h.
+ *            a service cannot rename; then it is one request, or, if it is large, several. What
+ * arrives after its session's end is harmless to the protocol: see presence.h.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -199,8 +199,7 @@ static int is_ours(struct s3_session *ses, struct err *e)
 	return strcmp(info.etag, ses->etag) == 0;
 }
 
-/* Packs and runs are named by the SHA-256 of their bytes, which signs the request at no cost. */
-static const char *hash_in(const char *key)
+const char *s3_hash_in(const char *key)
 {
 	const char *slash = strrchr(key, '/'), *name = slash ? slash + 1 : key;
 
@@ -209,12 +208,13 @@ static const char *hash_in(const char *key)
 		       : NULL;
 }
 
+/* Packs and runs are named by the SHA-256 of their bytes, which signs the request at no cost. */
 static int send_spooled(struct s3_upload *up, const char *key, const char *if_match, struct err *e)
 {
 	struct s3_put put = {.key = key,
 			     .fd = up->fd,
 			     .len = up->len,
-			     .sha256 = hash_in(key),
+			     .sha256 = s3_hash_in(key),
 			     .if_match = if_match};
 	AUTO_FREE uint8_t *bytes = NULL;
 

@@ -29,6 +29,7 @@ class Proxy(HttpService):
         self.rnd = random.Random(7)
         self.late = []
         self.happened = collections.Counter()
+        self.hold = None  # a regular expression: requests like that ("PUT /path") wait
 
     def __exit__(self, *_):
         super().__exit__()
@@ -62,6 +63,9 @@ class Proxy(HttpService):
     def handle(self, handler, body):
         request = handler.command, handler.path, list(handler.headers.items()), body
         self.count(handler.command, handler.path)
+        while self.hold and re.search(self.hold, f"{handler.command} {handler.path}"):
+            self.happened["held"] += 1
+            time.sleep(0.05)
         fate = self.fate()
         self.happened[fate] += 1
         if fate == Fault.BUSY:

@@ -84,6 +84,26 @@ def test_few_requests(holdfast, ceph, folder):
         assert counts["HEAD", "packs"] <= packs + 2  # each pack once, to see that it is there
 
 
+def test_removing_many(holdfast, ceph, folder):
+    """A collector asks once for all that goes, not for each pack."""
+    with Proxy(ceph.url) as proxy:
+        repo = BucketRepo(holdfast, folder, ceph, ceph.new_bucket(), proxy.url).init()
+        points = [repo.protect_stdin(f"s{n}", images.noise(MIB, n)) for n in range(12)]
+        packs = len(repo.objects("packs/"))
+        assert packs >= 12
+        repo.run("checkpoint", "delete", *[p.id for p in points[1:]], "--yes")
+        proxy.counts.clear()
+        repo.collect()
+        counts = dict(proxy.counts)
+        print(counts)
+        assert len(repo.objects("packs/")) <= packs - 11
+        assert ("DELETE", "packs") not in counts and ("DELETE", "index") not in counts
+        assert sum(n for (what, _), n in counts.items() if what == "POST") <= 3
+        assert ("HEAD", "packs") not in counts or counts["HEAD", "packs"] <= 3
+        assert repo.run("checkpoint", "cat", points[0].id, "stdin").out == images.noise(MIB, 0)
+        assert_tidy(repo)
+
+
 def test_a_network_that_fails(holdfast, ceph, folder):
     """One request in eight is lost, or its answer is, or it arrives much later: slower, and otherwise as ever."""
     with Proxy(ceph.url) as proxy:
@@ -180,6 +200,81 @@ def test_a_stopped_backup_leaves_nothing(s3_repo):
     assert not s3_repo.sessions() and not s3_repo.objects("points/")
 
 
+# ---- what is sent in parts
+
+IN_PARTS = "?part=5M"
+
+
+def uploads(repo):
+    return [u["Key"] for u in repo.ceph.client.list_multipart_uploads(Bucket=repo.bucket).get("Uploads", [])]
+
+
+def test_in_parts(holdfast, ceph, folder):
+    """Through a network that loses parts, and answers."""
+    with Proxy(ceph.url) as proxy:
+        repo = BucketRepo(holdfast, folder, ceph, ceph.new_bucket(), proxy.url, IN_PARTS).init()
+        proxy.faults, proxy.share = (Fault.DROP, Fault.LOSE, Fault.BUSY), 0.08
+        data = images.noise(52 * MIB, 1)
+        point = repo.protect_stdin("x", data, seconds=240)
+        proxy.share = 0
+        print(proxy.counts, proxy.happened)
+        assert proxy.counts["PUT", "packs"] >= 11 and proxy.counts["POST", "packs"] >= 2
+        assert repo.run("checkpoint", "cat", point.id, "stdin").out == data
+        assert repo.verify()["damaged_checkpoints"] == 0
+
+
+@contextlib.contextmanager
+def between_parts(holdfast, ceph, folder):
+    """A repository, and a backup that hangs at its third part; others go past the network that holds it."""
+    (folder / "data").write_bytes(images.noise(20 * MIB, 1))
+    with Proxy(ceph.url) as proxy, open(folder / "data", "rb") as data:
+        repo = BucketRepo(holdfast, folder, ceph, ceph.new_bucket(), options=IN_PARTS).init()
+        gone = repo.protect_stdin("gone", images.noise(MIB, 9))
+        repo.run("checkpoint", "delete", gone.id, "--yes")
+        proxy.hold, repo.through = r"PUT .*partNumber=3", proxy.url
+        backup = repo.start("protect", "stdin", "--name", "x", stdin=data)
+        repo.through = ceph.url
+        wait_until(lambda: proxy.happened["held"], 60, "the third part is under way")
+        assert len(uploads(repo)) == 1
+        yield repo, backup, proxy
+
+
+def test_killed_between_parts(holdfast, ceph, folder):
+    """What it had sent is found and removed by a collector; but not while its writer may live."""
+    with between_parts(holdfast, ceph, folder) as (repo, backup, proxy):
+        other = repo.start("target", "collect", "--dead-after", "1h")
+        wait_until(repo.epochs, 60, "the collector waits for the writer")
+        backup.kill()
+        proxy.hold = None
+        other.signal(signal.SIGINT)
+        other.wait("cancelled")
+        assert len(uploads(repo)) == 1
+        repo.collect("--dead-after", "1s")
+        assert not uploads(repo)
+        assert_tidy(repo, dead=1)
+
+
+def test_a_collector_leaves_the_parts_of_the_living(holdfast, ceph, folder):
+    with between_parts(holdfast, ceph, folder) as (repo, backup, proxy):
+        repo.run("target", "collect", "--dry-run")
+        other = repo.start("target", "collect", "--dead-after", "1h")
+        wait_until(repo.epochs, 60, "the collector waits for the writer")
+        assert len(uploads(repo)) == 1
+        proxy.hold = None
+        backup.wait()
+        other.wait()
+        assert not uploads(repo)
+        assert repo.run("checkpoint", "cat", "x@latest", "stdin").out == images.noise(20 * MIB, 1)
+
+
+def test_stopped_between_parts(holdfast, ceph, folder):
+    with between_parts(holdfast, ceph, folder) as (repo, backup, proxy):
+        backup.signal(signal.SIGINT)
+        proxy.hold = None
+        backup.wait("cancelled")
+        assert not uploads(repo) and not repo.objects("points/")
+
+
 # ---- what a user gets wrong
 
 def test_wrong_places(holdfast, ceph, folder):
@@ -231,10 +326,11 @@ def test_a_service_that_ignores_conditions_is_refused(holdfast, folder):
 def test_signatures_are_those_of_botocore(holdfast, folder):
     """Every request of a whole life, signed again by Amazon's own library."""
     with FakeS3() as fake:
-        repo = fake_repo(holdfast, folder, fake).init()
+        repo = fake_repo(holdfast, folder, fake, "?part=5M").init()
+        other = repo.protect_stdin("y", images.noise(6 * MIB, 2))
         point = repo.protect_stdin("x", images.noise(MIB, 1), env={"AWS_SESSION_TOKEN": "to+ken/=="})
         repo.run("checkpoint", "cat", point.id, "stdin")
-        repo.run("checkpoint", "delete", point.id, "--yes")
+        repo.run("checkpoint", "delete", point.id, other.id, "--yes")
         repo.collect()
         methods = set()
         for method, path, headers, body in fake.requests:
@@ -247,8 +343,45 @@ def test_signatures_are_those_of_botocore(holdfast, folder):
             signature = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
             assert headers["authorization"].endswith(f"Signature={signature}"), (method, path)
             methods.add(method if "list-type" not in path else "LIST")
-        assert methods == {"GET", "HEAD", "PUT", "DELETE", "LIST"} and len(fake.requests) > 40
+        assert methods == {"GET", "HEAD", "PUT", "POST", "DELETE", "LIST"} and len(fake.requests) > 40
         assert any(urllib.parse.unquote(path) != path for _, path, _, _ in fake.requests)
+        assert any("partNumber=2&uploadId=id%2F" in path for _, path, _, _ in fake.requests)
+
+
+BUSY = 200, {}, b"<Error><Code>InternalError</Code><Message>Please try again</Message></Error>"
+GONE = 404, {}, b"<Error><Code>NoSuchUpload</Code></Error>"
+OTHER = 200, {}, b"<html></html>"
+
+
+@pytest.mark.parametrize("answers, code", [([BUSY, BUSY], None), ([GONE], "conflict"), ([OTHER], "io")])
+def test_the_end_of_an_upload(holdfast, folder, answers, code):
+    """An error that begins with 200 is one, and may pass; an upload that somebody ended does not."""
+    with FakeS3() as fake:
+        repo = fake_repo(holdfast, folder, fake, IN_PARTS).init()
+        fake.complete_answers = list(answers)
+        data = images.noise(12 * MIB, 1)
+        point = repo.protect_stdin("x", data, code=code or 0)
+        assert not fake.uploads and not fake.complete_answers
+        if not code:
+            assert repo.run("checkpoint", "cat", point.id, "stdin").out == data
+
+
+@pytest.mark.parametrize("many", [True, False])
+def test_removing_many_where_it_fails(holdfast, folder, many):
+    """What a service cannot remove at once goes one by one: some of it, or all from then on."""
+    with FakeS3(many=many) as fake:
+        repo = fake_repo(holdfast, folder, fake).init()
+        points = [repo.protect_stdin(f"s{n}", images.noise(MIB, n)) for n in range(6)]
+        repo.run("checkpoint", "delete", *[p.id for p in points], "--yes")
+        packs = [k for k in fake.objects if "/packs/" in k]
+        assert len(packs) >= 6
+        fake.stubborn = set(packs[:2])
+        fake.requests.clear()
+        repo.collect()
+        assert not [k for k in fake.objects if "/packs/" in k]
+        alone = [path for method, path, _, _ in fake.requests if method == "DELETE" and "/packs/" in path]
+        asked = [path for method, path, _, _ in fake.requests if method == "POST"]
+        assert len(alone) == (2 if many else len(packs)) and len(asked) == (len(asked) if many else 1) >= 1
 
 
 @pytest.mark.parametrize("years", [10, -10])

@@ -40,8 +40,8 @@ static void test_places(void **state)
 		 "/bucket/", "", "us-east-1"},
 		{"https://h.example/bucket/x?style=virtual&region=r", "https://bucket.h.example",
 		 "bucket.h.example", "/", "x/", "r"},
-		{"https://[::1]:80/bucket?retry=2m", "https://[::1]:80", "[::1]:80", "/bucket/", "",
-		 "us-east-1"},
+		{"https://[::1]:80/bucket?retry=2m&part=5M", "https://[::1]:80", "[::1]:80",
+		 "/bucket/", "", "us-east-1"},
 	};
 	struct s3_place p;
 
@@ -55,6 +55,7 @@ static void test_places(void **state)
 		assert_string_equal(p.region, rows[i].region);
 		assert_string_equal(p.key.id, "id");
 		assert_int_equal(p.retry_us, strstr(rows[i].url, "retry") ? 120000000 : 60000000);
+		assert_int_equal(p.part_bytes, (strstr(rows[i].url, "part") ? 5U : 128U) << 20);
 		s3_place_done(&p);
 	}
 }
@@ -100,6 +101,9 @@ static void test_wrong_places(void **state)
 		{"bucket/\x9b", "prefix"},
 		{"bucket?style=both", "style=both"},
 		{"bucket?retry=soon", "retry=soon"},
+		{"bucket?part=1M", "part=1M"},
+		{"bucket?part=6G", "part=6G"},
+		{"bucket?part=x", "part=x"},
 		{"bucket?what", "what="},
 	};
 	struct s3_place p;

@@ -85,6 +85,61 @@ static void test_limits(void **state)
 	FAILS(ERR_IO, s3_page_parse(b.data, b.len, &p, e));
 }
 
+#define DELETED "<DeleteResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
+#define UPLOADS "<ListMultipartUploadsResult>"
+
+static void test_tables(void **state)
+{
+	static const char deleted[] =
+		DELETED "<Deleted><Key>p/gone</Key></Deleted><Error><Key>p/a</Key><Code>SlowDown"
+			"</Code></Error><Error><Code>x</Code><Key>p/b</Key></Error></DeleteResult>";
+	static const char uploads[] = UPLOADS
+		"<IsTruncated>true</IsTruncated><Upload><Key>p/a</Key><UploadId>2~x</UploadId>"
+		"<Initiator><UploadId>no</UploadId></Initiator></Upload>"
+		"</ListMultipartUploadsResult>";
+	static const char nameless[] = DELETED "<Error><Code>x</Code></Error></DeleteResult>";
+	static const char half[] =
+		UPLOADS "<Upload><Key>a</Key></Upload></ListMultipartUploadsResult>";
+	struct s3_page p;
+
+	(void)state;
+	OK(s3_kept_parse(deleted, strlen(deleted), &p, e));
+	assert_int_equal(p.n, 2);
+	assert_string_equal(p.objects[0].key, "p/a");
+	assert_string_equal(p.objects[1].key, "p/b");
+	s3_page_done(&p);
+	FAILS(ERR_IO, s3_kept_parse(deleted, strlen(deleted) - 1, &p, e));
+	FAILS(ERR_IO, s3_kept_parse(uploads, strlen(uploads), &p, e));
+	FAILS(ERR_IO, s3_kept_parse(nameless, strlen(nameless), &p, e));
+	OK(s3_uploads_parse(uploads, strlen(uploads), &p, e));
+	assert_int_equal(p.n, 1);
+	assert_string_equal(p.objects[0].key, "p/a");
+	assert_string_equal(p.objects[0].upload, "2~x");
+	s3_page_done(&p);
+	FAILS(ERR_IO, s3_uploads_parse(deleted, strlen(deleted), &p, e));
+	FAILS(ERR_IO, s3_uploads_parse(half, strlen(half), &p, e));
+}
+
+static void test_values(void **state)
+{
+	static const char xml[] = "<A><B><C>deep</C></B><C>one</C></A>";
+	char value[S3_TEXT] = "kept";
+	AUTO_BUF b = BUF_INIT;
+
+	(void)state;
+	FAILS(ERR_IO, s3_value_parse(xml, strlen(xml), "B", "C", value, e));
+	FAILS(ERR_IO, s3_value_parse(xml, strlen(xml) - 1, "A", "C", value, e));
+	assert_string_equal(value, "kept");
+	OK(s3_value_parse(xml, strlen(xml), "A", "C", value, e));
+	assert_string_equal(value, "one");
+	OK(s3_value_parse(xml, strlen(xml), "A", "D", value, e));
+	assert_string_equal(value, "");
+	buf_text(&b, "<A><C>");
+	buf_fill(&b, 'x', S3_TEXT);
+	buf_text(&b, "</C></A>");
+	FAILS(ERR_IO, s3_value_parse(b.data, b.len, "A", "C", value, e));
+}
+
 static void test_errors(void **state)
 {
 	static const char xml[] =
@@ -108,10 +163,9 @@ static void test_errors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_page),
-		cmocka_unit_test(test_wrong_pages),
-		cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_page),   cmocka_unit_test(test_wrong_pages),
+		cmocka_unit_test(test_limits), cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_values), cmocka_unit_test(test_errors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -208,6 +208,33 @@ static void test_put_new_has_one_winner(void **state)
 	assert_int_equal(test_count(r.s, "points/"), RACES);
 }
 
+enum { MANY = 2 * STORE_REMOVE_MAX + 5 };
+
+/* Every second name is that of nothing. */
+static void name_many(const void *arg, size_t i, char out[STORE_KEY_MAX])
+{
+	(void)arg;
+	snprintf(out, STORE_KEY_MAX, "packs/%02zu/%s%zu", i % 7, i % 2 ? "none" : "x", i);
+}
+
+static void test_remove_many(void **state)
+{
+	struct store *s = store_of(state);
+	char key[STORE_KEY_MAX];
+
+	OK(store_remove_many(s, 0, name_many, NULL, e));
+	OK(store_put_new(s, "packs/00/stays", "x", 1, e));
+	for (size_t i = 0; i < MANY; i += i < 20 ? 2 : 198) {
+		name_many(NULL, i, key);
+		OK(store_put_new(s, key, "x", 1, e));
+	}
+	OK(store_remove_many(s, 1, name_many, NULL, e));
+	FAILS(ERR_NOENT, store_size(s, "packs/00/x0", &(uint64_t){0}, e));
+	OK(store_remove_many(s, MANY, name_many, NULL, e));
+	assert_int_equal(test_count(s, "packs/"), 1);
+	assert_object(s, "packs/00/stays", "x", 1);
+}
+
 /* ---- listing ---- */
 
 struct seen {
@@ -527,6 +554,7 @@ static const struct {
 	{EACH(test_absent)},
 	{EACH(test_put_new_keeps_what_is_there)},
 	{EACH(test_put_new_has_one_winner)},
+	{EACH(test_remove_many)},
 	{EACH(test_list)},
 	{EACH(test_list_stops_and_allows_changes)},
 	{EACH(test_upload)},
