@@ -228,14 +228,17 @@ const struct command commands[] = {
 	 "try again what fails, 1m unless told otherwise), part=SIZE (in what parts larger objects "
 	 "are sent, 128M unless told otherwise), joined by '&'. The access key is taken "
 	 "from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN), or from the "
-	 "profile AWS_PROFILE in ~/.aws/credentials; AWS_REGION and AWS_CA_BUNDLE count, too. A "
-	 "pack is spooled to TMPDIR (/var/tmp) before it is sent: up to 180 MiB.\n\n"
+	 "profile AWS_PROFILE in ~/.aws/credentials, or from the role of a container or of an "
+	 "instance (AWS_CONTAINER_CREDENTIALS_FULL_URI …, AWS_EC2_METADATA_DISABLED); AWS_REGION "
+	 "and AWS_CA_BUNDLE count, too. A pack is spooled to TMPDIR (/var/tmp) before it is sent: "
+	 "up to 180 MiB.
+
+"
 	 "With --parity, whatever is stored from now on gets parity: flipped bits, sectors that "
 	 "cannot be read and a tail that is cut off are then mended by 'holdfast target repair' "
 	 "without another copy, as long as less of a pack is lost than it has parity. What is gone "
 	 "as a whole only a copy in another target brings back. It costs space, one more object "
-	 "for "
-	 "each pack of 60 MiB, and little time.",
+	 "for each pack of 60 MiB, and little time.",
 	 "holdfast target init -t dir:/srv/backup --new-key-file /root/backup.key\n"
 	 "holdfast target init -t dir:/mnt/disk --new-key-file /root/backup.key --parity 5%\n"
 	 "holdfast target init -t dir:/srv/backup\n"

@@ -236,6 +236,10 @@ static struct curl_slist *set_options(struct http *h, struct transfer *t, char *
 	curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
 	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, receive_header);
 	curl_easy_setopt(c, CURLOPT_HEADERDATA, t);
+	if (t->q->timeout_ms)
+		curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)t->q->timeout_ms);
+	if (t->q->no_proxy)
+		curl_easy_setopt(c, CURLOPT_NOPROXY, "*");
 	if (h->ca)
 		curl_easy_setopt(c, CURLOPT_CAINFO, h->ca);
 	return headers;

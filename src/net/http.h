@@ -10,6 +10,7 @@
 #ifndef HF_NET_HTTP_H
 #define HF_NET_HTTP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +37,8 @@ struct http_request {
 	/* Where the body of a 2xx answer goes, at most `into_len` bytes; NULL: to the reply. */
 	void *into;
 	size_t into_len;
+	unsigned timeout_ms; /* for all of it; 0: as long as bytes move */
+	bool no_proxy;	     /* whatever the environment says */
 };
 
 struct http_reply {

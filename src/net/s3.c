@@ -26,6 +26,11 @@ struct s3 *s3_open(const char *url, struct err *e)
 		free(s);
 		return NULL;
 	}
+	s->keys = s3_keys_open(e);
+	if (!s->keys) {
+		s3_free(s);
+		return NULL;
+	}
 	s->http = http_new(s->place.ca);
 	return s;
 }
@@ -40,6 +45,7 @@ void s3_free(struct s3 *s)
 	if (!s)
 		return;
 	http_free(s->http);
+	s3_keys_free(s->keys);
 	s3_place_done(&s->place);
 	free(s);
 }
@@ -52,7 +58,8 @@ static void add_header(struct sigv4_request *r, const char *name, const char *va
 }
 
 static int send_signed(struct s3 *s, struct s3_call *c, const char *url,
-		       const struct sigv4_request *r, const char *date, struct err *e)
+		       const struct sigv4_request *r, const struct sigv4_key *key, const char *date,
+		       struct err *e)
 {
 	const char *lines[SIGV4_HEADERS_MAX + 1];
 	AUTO_BUF authorization = BUF_INIT;
@@ -60,7 +67,7 @@ static int send_signed(struct s3 *s, struct s3_call *c, const char *url,
 	int rc;
 
 	buf_text(&authorization, "Authorization: ");
-	sigv4_sign(&s->place.key, s->place.region, "s3", date, r, &authorization);
+	sigv4_sign(key, s->place.region, "s3", date, r, &authorization);
 	lines[n++] = buf_str(&authorization);
 	for (size_t i = 0; i < r->n_headers; i++)
 		lines[n++] = xasprintf("%s: %s", r->headers[i].name, r->headers[i].value);
@@ -75,7 +82,7 @@ static int send_signed(struct s3 *s, struct s3_call *c, const char *url,
 }
 
 /* Headers in the order of their names. */
-static int try_once(struct s3 *s, struct s3_call *c, struct err *e)
+static int try_with(struct s3 *s, struct s3_call *c, const struct sigv4_key *key, struct err *e)
 {
 	time_t now = (time_t)(clock_wall_us() / 1000000) + (time_t)atomic_load(&s->clock_off);
 	const char *query = c->query ? c->query : "";
@@ -104,9 +111,18 @@ static int try_once(struct s3 *s, struct s3_call *c, struct err *e)
 	}
 	add_header(&r, "x-amz-content-sha256", c->sha256);
 	add_header(&r, "x-amz-date", date);
-	if (s->place.key.token)
-		add_header(&r, "x-amz-security-token", s->place.key.token);
-	return send_signed(s, c, url, &r, date, e);
+	if (key->token)
+		add_header(&r, "x-amz-security-token", key->token);
+	return send_signed(s, c, url, &r, key, date, e);
+}
+
+static int try_once(struct s3 *s, struct s3_call *c, struct err *e)
+{
+	struct s3_key *key = s3_keys_hold(s->keys);
+	int rc = try_with(s, c, &key->key, e);
+
+	s3_keys_release(s->keys, key);
+	return rc;
 }
 
 /* ---- trying again ---- */
@@ -133,6 +149,8 @@ static bool may_pass(struct s3 *s, const struct s3_call *c)
 
 	if (is_code(c, "RequestTimeTooSkewed"))
 		return set_clock(s, r);
+	if (is_code(c, "ExpiredToken"))
+		return s3_keys_expired(s->keys);
 	return r->status >= 500 || r->status == 429 || r->status == 408 ||
 	       is_code(c, "ConditionalRequestConflict") || is_code(c, "OperationAborted") ||
 	       is_code(c, "RequestTimeout") || is_code(c, "SlowDown");
@@ -142,6 +160,7 @@ int s3_refused(struct s3 *s, const struct s3_call *c, struct err *e)
 {
 	const struct http_reply *r = &c->reply;
 	const struct s3_error *x = &c->error;
+	const char *region = r->region[0] ? r->region : x->region[0] ? x->region : "?";
 	enum err_kind kind = r->status == 404			    ? ERR_NOENT
 			     : r->status == 403 || r->status == 401 ? ERR_DENIED
 								    : ERR_IO;
@@ -155,7 +174,7 @@ int s3_refused(struct s3 *s, const struct s3_call *c, struct err *e)
 		return err_set(e, ERR_INVALID,
 			       "%s: the bucket '%s' is in region '%s': add ?region=NAME to the "
 			       "target, or set AWS_REGION",
-			       s->place.base, s->place.bucket, r->region[0] ? r->region : "?");
+			       s->place.base, s->place.bucket, region);
 	if (is_code(c, "QuotaExceeded") || r->status == 507)
 		kind = ERR_NOSPACE;
 	return err_set(e, kind, "%s %s/%s%s: the service answers %d%s%s%s%s", c->method,

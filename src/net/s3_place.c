@@ -5,14 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/fio.h"
 #include "base/human.h"
 
 #define PART_BYTES ((uint64_t)128 << 20) /* a pack goes as a whole */
 #define PART_MIN ((uint64_t)5 << 20)	 /* services take no smaller ones but the last */
 #define PART_MAX ((uint64_t)5 << 30)
 #define RETRY_US ((uint64_t)60 * 1000000)
-#define CREDENTIALS_MAX ((size_t)64 << 10)
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 void s3_place_done(struct s3_place *p)
@@ -24,7 +22,6 @@ void s3_place_done(struct s3_place *p)
 	free(p->bucket);
 	free(p->region);
 	free(p->ca);
-	sigv4_key_done(&p->key);
 	*p = (struct s3_place){0};
 }
 
@@ -38,121 +35,6 @@ static const char *env(const char *a, const char *b)
 	return v && *v ? v : NULL;
 }
 
-/* ---- the key ---- */
-
-static char *trimmed(const char *p, const char *end)
-{
-	while (p < end && strchr(" \t\r", *p))
-		p++;
-	while (end > p && strchr(" \t\r", end[-1]))
-		end--;
-	return xstrndup(p, (size_t)(end - p));
-}
-
-static void set_secret(struct sigv4_key *k, const char *text)
-{
-	secret_free(k->secret);
-	k->secret = secret_of(text, strlen(text));
-}
-
-static void set_text(char **p, const char *text)
-{
-	free(*p);
-	*p = xstrdup(text);
-}
-
-/* "name = value" */
-static void take_line(const char *p, const char *end, struct sigv4_key *k)
-{
-	const char *eq = memchr(p, '=', (size_t)(end - p));
-	char *name, *value;
-
-	if (!eq)
-		return;
-	name = trimmed(p, eq);
-	value = trimmed(eq + 1, end);
-	if (strcmp(name, "aws_access_key_id") == 0)
-		set_text(&k->id, value);
-	else if (strcmp(name, "aws_secret_access_key") == 0)
-		set_secret(k, value);
-	else if (strcmp(name, "aws_session_token") == 0)
-		set_text(&k->token, value);
-	secret_wipe(value, strlen(value));
-	free(value);
-	free(name);
-}
-
-bool s3_credentials_parse(const char *text, size_t n, const char *profile, struct sigv4_key *ret)
-{
-	const char *p = text, *stop = text + n;
-	bool ours = false;
-
-	*ret = (struct sigv4_key){0};
-	while (p < stop) {
-		const char *nl = memchr(p, '\n', (size_t)(stop - p));
-		const char *end = nl ? nl : stop;
-		AUTO_FREE char *line = trimmed(p, end);
-		size_t len = strlen(line);
-
-		if (len > 1 && line[0] == '[' && line[len - 1] == ']') {
-			ours = len == strlen(profile) + 2 &&
-			       strncmp(line + 1, profile, len - 2) == 0;
-		} else if (ours && line[0] != '#' && line[0] != ';') {
-			take_line(p, end, ret);
-		}
-		secret_wipe(line, len);
-		p = end + 1;
-	}
-	if (ret->id && *ret->id && ret->secret && ret->secret->len)
-		return true;
-	sigv4_key_done(ret);
-	return false;
-}
-
-static int key_from_file(struct sigv4_key *ret, struct err *e)
-{
-	const char *profile = env("AWS_PROFILE", NULL), *home = env("HOME", NULL);
-	const char *named = env("AWS_SHARED_CREDENTIALS_FILE", NULL);
-	AUTO_FREE char *path = NULL;
-	AUTO_BUF text = BUF_INIT;
-	struct err why = {0};
-	bool found = false;
-
-	path = named ? xstrdup(named) : xasprintf("%s/.aws/credentials", home ? home : "");
-	profile = profile ? profile : "default";
-	if (fio_slurp(path, CREDENTIALS_MAX, &text, &why) == 0) {
-		found = s3_credentials_parse((const char *)text.data, text.len, profile, ret);
-		secret_wipe(text.data, text.len);
-	} else if (why.kind != ERR_NOENT || named) {
-		if (e)
-			*e = why;
-		return -1;
-	}
-	return found ? 0
-		     : err_set(e, ERR_INVALID,
-			       "no key for the S3 target: set AWS_ACCESS_KEY_ID and "
-			       "AWS_SECRET_ACCESS_KEY, or write the profile '%s' in %s",
-			       profile, path);
-}
-
-static int find_key(struct sigv4_key *ret, struct err *e)
-{
-	const char *id = env("AWS_ACCESS_KEY_ID", NULL);
-	const char *secret = env("AWS_SECRET_ACCESS_KEY", NULL);
-	const char *token = env("AWS_SESSION_TOKEN", NULL);
-
-	if (!id && !secret)
-		return key_from_file(ret, e);
-	if (!id || !secret)
-		return err_set(e, ERR_INVALID, "%s is set and %s is not: both are needed",
-			       id ? "AWS_ACCESS_KEY_ID" : "AWS_SECRET_ACCESS_KEY",
-			       id ? "AWS_SECRET_ACCESS_KEY" : "AWS_ACCESS_KEY_ID");
-	ret->id = xstrdup(id);
-	set_secret(ret, secret);
-	ret->token = xstrdup0(token);
-	return 0;
-}
-
 /* ---- the place ---- */
 
 enum style { STYLE_UNKNOWN, STYLE_PATH, STYLE_VIRTUAL };
@@ -162,6 +44,12 @@ struct parsing {
 	char *endpoint; /* "https://host:port", or NULL: Amazon's */
 	enum style style;
 };
+
+static void set_text(char **p, const char *text)
+{
+	free(*p);
+	*p = xstrdup(text);
+}
 
 static int take_option(struct parsing *g, const char *name, const char *value, struct err *e)
 {
@@ -303,8 +191,6 @@ int s3_place_parse(const char *url, struct s3_place *ret, struct err *e)
 		rc = take_endpoint(&g, &rest, e);
 	if (rc == 0)
 		rc = take_bucket(&g, rest, e);
-	if (rc == 0)
-		rc = find_key(&ret->key, e);
 	if (rc == 0)
 		settle(&g);
 	else

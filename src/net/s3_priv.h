@@ -10,11 +10,13 @@
 
 #include "net/http.h"
 #include "net/s3.h"
+#include "net/s3_keys.h"
 #include "net/s3_place.h"
 #include "net/s3_xml.h"
 
 struct s3 {
 	struct s3_place place;
+	struct s3_keys *keys;
 	struct http *http;
 	atomic_llong clock_off; /* seconds that the service is ahead of this machine */
 	atomic_bool bare_etags;

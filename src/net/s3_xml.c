@@ -156,6 +156,8 @@ static void XMLCALL on_end(void *arg, const XML_Char *name)
 		take_text(g, g->value, "a value is too long");
 	if (g->error && g->depth == 2 && strcmp(name, "Code") == 0)
 		take_words(g, g->error->code, sizeof(g->error->code));
+	if (g->error && g->depth == 2 && strcmp(name, "Region") == 0)
+		take_words(g, g->error->region, sizeof(g->error->region));
 	if (g->error && g->depth == 2 && strcmp(name, "Message") == 0)
 		take_words(g, g->error->message, sizeof(g->error->message));
 	g->depth--;

@@ -30,6 +30,7 @@ struct s3_page {
 struct s3_error {
 	char code[64];
 	char message[256];
+	char region[64]; /* where the bucket is, if the request went elsewhere */
 };
 
 /* A page of a listing. */

@@ -13,13 +13,14 @@ from http_service import HttpService
 
 
 class FakeS3(HttpService):
-    def __init__(self, conditions=True, ahead=0, many=True):
-        super().__init__()
+    def __init__(self, conditions=True, ahead=0, many=True, tls=None):
+        super().__init__(tls)
         self.many = many  # does it know how to remove many at once?
         self.stubborn = set()  # keys that are removed by nothing but a request of their own
         self.conditions, self.ahead = conditions, ahead
         self.objects, self.requests, self.lock = {}, [], threading.Lock()
         self.uploads = {}  # id -> (key, {number: body})
+        self.tokens = None  # those that count; others have expired
         self.complete_answers = []  # given instead of its own, before it does anything
         self.answer_all = None  # (status, headers, body)
 
@@ -101,6 +102,8 @@ class FakeS3(HttpService):
             return 403, {}, b"<Error><Code>RequestTimeTooSkewed</Code></Error>"
         if self.answer_all:
             return self.answer_all
+        if self.tokens is not None and headers.get("x-amz-security-token") not in self.tokens:
+            return 400, {}, b"<Error><Code>ExpiredToken</Code></Error>"
         query = urllib.parse.parse_qs(split.query, keep_blank_values=True)
         if "uploads" in query or "uploadId" in query:
             return self.upload(method, key, query, headers, body)

@@ -1,20 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """A web server on a free port of the loopback, in threads of the test's process."""
 import http.server
+import ssl
 import threading
 
 
 class HttpService:
     """What it answers is `handle`'s: given the request's handler and its body, to be called from many threads."""
 
-    def __init__(self):
+    def __init__(self, tls=None):
+        """`tls`: files with a certificate and its key."""
+        self.scheme = "https" if tls else "http"
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.server.daemon_threads = True
         self.server.handle_error = lambda *_: None  # a client that was killed
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.server.server_address[1]}"
+        return f"{self.scheme}://127.0.0.1:{self.server.server_address[1]}"
 
     def __enter__(self):
         threading.Thread(target=self.server.serve_forever, daemon=True).start()

@@ -6,7 +6,9 @@ import os
 import pathlib
 import random
 import signal
+import socket
 import subprocess
+import time
 import urllib.parse
 
 import botocore.auth
@@ -19,6 +21,7 @@ from bucket import ENV, KEY, SECRET, BucketRepo, Ceph
 from chaos import Chaos, assert_tidy
 from fake_s3 import FakeS3
 from images import MIB
+from metadata import Metadata
 from proxy import Fault, Proxy
 from waiting import wait_until
 
@@ -289,7 +292,7 @@ def test_wrong_places(holdfast, ceph, folder):
     init(f"s3:{ceph.url}/no-such-bucket", "not-found", "no-such-bucket", "create it first")
     init(f"s3:{ceph.url}/{bucket}", "denied", "403", env={**ENV, "AWS_SECRET_ACCESS_KEY": "wrong"})
     init(f"s3:{ceph.url}/{bucket}", "denied", "InvalidAccessKeyId", env={**ENV, "AWS_ACCESS_KEY_ID": "wrong"})
-    init(f"s3:{ceph.url}/{bucket}", "invalid", "AWS_ACCESS_KEY_ID", env={"HOME": "/nonexistent"})
+    init(f"s3:{ceph.url}/{bucket}", "invalid", "AWS_ACCESS_KEY_ID", env={"HOME": "/nonexistent", "AWS_EC2_METADATA_DISABLED": "true"})
     init(f"s3:{ceph.url}/{bucket}?style=round", "invalid", "style=round")
     init("s3:x", "invalid", "'x'", "3 to 63")
     init(f"s3:http://127.0.0.1:1/{bucket}?retry=1s", "unreachable", "127.0.0.1:1")
@@ -309,10 +312,116 @@ def test_a_key_from_the_file_of_profiles(holdfast, ceph, folder):
     assert "profile 'x'" in done.error["message"]
 
 
+# ---- keys that a cloud gives; who gives them is a fake, see metadata.py
+
+def instance(metadata, **more):
+    return {"HOME": "/nonexistent", "AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata.url + "/", **more}
+
+
+def test_a_key_of_an_instance(holdfast, ceph, folder):
+    """Nothing but the machine's role."""
+    with Metadata([(KEY, SECRET, None)]) as metadata:
+        url = f"s3:{ceph.url}/{ceph.new_bucket()}"
+        env = instance(metadata)
+        holdfast.run("target", "init", "-t", url, "--new-key-file", folder / "k", env=env)
+        assert metadata.requests == [("PUT", "/latest/api/token"),
+                                     ("GET", "/latest/meta-data/iam/security-credentials/"),
+                                     ("GET", "/latest/meta-data/iam/security-credentials/our-role")]
+        done = holdfast.run("target", "show", "-t", url, "-k", folder / "k", "-o", "json", code="invalid",
+                            env={**env, "AWS_EC2_METADATA_DISABLED": "true"})
+        assert "AWS_EC2_METADATA_DISABLED" in done.error["message"]
+        metadata.role = b""
+        done = holdfast.run("target", "show", "-t", url, "-k", folder / "k", "-o", "json", env=env, code="invalid")
+        assert "AWS_ACCESS_KEY_ID" in done.error["message"]
+
+
+def test_a_key_of_a_container(holdfast, ceph, folder):
+    (folder / "token").write_text("Bearer of it\n")
+    with Metadata([(KEY, SECRET, None)]) as metadata:
+        url = f"s3:{ceph.url}/{ceph.new_bucket()}"
+        env = {"HOME": "/nonexistent", "AWS_CONTAINER_CREDENTIALS_FULL_URI": metadata.url + "/container",
+               "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(folder / "token")}
+
+        def show(word=None, **more):
+            done = holdfast.run("target", "show", "-t", url, "-k", folder / "k", "-o", "json", env={**env, **more},
+                                code="invalid" if word else 0)
+            assert not word or word in done.error["message"], done.error
+
+        holdfast.run("target", "init", "-t", url, "--new-key-file", folder / "k", env=env)
+        show(AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE="", AWS_CONTAINER_AUTHORIZATION_TOKEN="Bearer of it")
+        show("answers 403", AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE="", AWS_CONTAINER_AUTHORIZATION_TOKEN="Bearer x")
+        show("No such file", AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=str(folder / "none"))
+        show("https://", AWS_CONTAINER_CREDENTIALS_FULL_URI="http://example.org/x")
+        show("https://", AWS_CONTAINER_CREDENTIALS_FULL_URI="http://127.0.0.1@example.org/x")
+        show("begins with '/'", AWS_CONTAINER_CREDENTIALS_RELATIVE_URI="x")
+        # The usual order: what is set comes first, and then nobody is asked.
+        metadata.requests.clear()
+        show(**ENV)
+        assert not metadata.requests
+
+
+def test_a_key_that_expires(holdfast, folder):
+    """While a backup runs, the service takes the old one no more: another is asked for."""
+    with FakeS3() as fake, Metadata([("one", "1", "first"), ("two", "2", "second")]) as metadata:
+        fake.tokens = {"first"}
+        repo = fake_repo(holdfast, folder, fake)
+        repo.env = instance(metadata)
+        repo.init()
+        metadata.keys = [("one", "1", "first"), ("two", "2", "second")]
+        run = repo.start("protect", "stdin", "--name", "x", stdin=subprocess.PIPE)
+        wait_until(lambda: any(k.startswith("some/prefix/points/") for k in fake.objects), 30, "it begins")
+        fake.tokens = {"second"}
+        run.process.stdin.write(b"hello")
+        run.process.stdin.close()
+        run.process.stdin = None
+        run.wait()
+        assert any(k.startswith("some/prefix/points/") and len(v[0]) > 100 for k, v in fake.objects.items())
+        # A key that is set does not come back.
+        fake.tokens = {"third"}
+        repo.env = ENV
+        done = repo.run("checkpoint", "list", code="io")
+        assert "ExpiredToken" in done.error["message"]
+
+
+def test_where_nobody_answers(holdfast, folder):
+    """Like a machine that is in no cloud, where packets to the service's address are lost."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1) as silent:
+        env = {"HOME": "/nonexistent",
+               "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        start = time.monotonic()
+        done = holdfast.run("target", "show", "-t", "s3:some-bucket", "-k", "/dev/null", "-o", "json", env=env,
+                            code="invalid")
+        assert time.monotonic() - start < 10 and "AWS_ACCESS_KEY_ID" in done.error["message"]
+
+
 # ---- with a fake
 
 def fake_repo(holdfast, folder, fake, options=""):
     return BucketRepo(holdfast, folder, fake, "fakebucket", options=options)
+
+
+def test_through_a_proxy(holdfast, folder):
+    """The one that the environment names; a key that the machine is given is not asked for there."""
+    with FakeS3() as fake, Metadata([(KEY, SECRET, None)]) as metadata:
+        repo = fake_repo(holdfast, folder, fake)
+        repo.env, repo.through = instance(metadata, http_proxy=fake.url), "http://s3.example"
+        repo.init()
+        assert {path.split("/fakebucket")[0] for _, path, _, _ in fake.requests} == {"http://s3.example"}
+        assert {headers["host"] for _, _, headers, _ in fake.requests} == {"s3.example"}
+
+
+def test_certificates(holdfast, folder):
+    """A service with a certificate of its own is trusted by whoever is told so, and by nobody else."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder / "tls", "-out", folder / "ca"],
+                   check=True, capture_output=True)
+    with FakeS3(tls=(folder / "ca", folder / "tls")) as fake:
+        repo = fake_repo(holdfast, folder, fake)
+        repo.env = {**ENV, "AWS_CA_BUNDLE": str(folder / "ca")}
+        repo.init()
+        assert fake.objects
+        repo.env = ENV
+        assert "certificate" in repo.run("checkpoint", "list", code="denied").error["message"]
 
 
 def test_a_service_that_ignores_conditions_is_refused(holdfast, folder):
@@ -407,6 +516,8 @@ def test_stopped_while_the_service_is_busy(holdfast, folder):
 
 @pytest.mark.parametrize("answer, code, word", [
     ((301, {"x-amz-bucket-region": "eu-north-1"}, b""), "invalid", "eu-north-1"),
+    ((400, {}, b"<Error><Code>AuthorizationHeaderMalformed</Code><Region>ap-southeast-3</Region></Error>"), "invalid",
+     "ap-southeast-3"),
     ((503, {}, b"<Error><Code>SlowDown</Code><Message>Reduce\x20your rate</Message></Error>"), "io", "SlowDown: Reduce"),
     ((403, {}, b"<Error><Code>QuotaExceeded</Code></Error>"), "no-space", "QuotaExceeded"),
     ((403, {}, b"<Error><Code>AccessDenied</Code><Message>\xc2\x9b31mNo</Message></Error>"), "denied", "AccessDenied"),

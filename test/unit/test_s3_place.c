@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Addresses of buckets, and keys from the environment and from files.
+ * Addresses of buckets.
  */
 #include "testing.h"
 
@@ -11,16 +11,12 @@
 
 static int set_up(void **state)
 {
-	static const char *const unset[] = {"AWS_SESSION_TOKEN",   "AWS_ENDPOINT_URL",
-					    "AWS_ENDPOINT_URL_S3", "AWS_REGION",
-					    "AWS_PROFILE",	   "AWS_SHARED_CREDENTIALS_FILE",
-					    "AWS_DEFAULT_REGION",  "AWS_CA_BUNDLE"};
+	static const char *const unset[] = {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION",
+					    "AWS_DEFAULT_REGION", "AWS_CA_BUNDLE"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(unset); i++)
 		unsetenv(unset[i]);
-	setenv("AWS_ACCESS_KEY_ID", "id", 1);
-	setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
 	return 0;
 }
 
@@ -53,7 +49,6 @@ static void test_places(void **state)
 		assert_string_equal(p.path, rows[i].path);
 		assert_string_equal(p.prefix, rows[i].prefix);
 		assert_string_equal(p.region, rows[i].region);
-		assert_string_equal(p.key.id, "id");
 		assert_int_equal(p.retry_us, strstr(rows[i].url, "retry") ? 120000000 : 60000000);
 		assert_int_equal(p.part_bytes, (strstr(rows[i].url, "part") ? 5U : 128U) << 20);
 		s3_place_done(&p);
@@ -68,13 +63,11 @@ static void test_environment(void **state)
 	setenv("AWS_ENDPOINT_URL", "http://other", 1);
 	setenv("AWS_ENDPOINT_URL_S3", "http://host:1/", 1);
 	setenv("AWS_DEFAULT_REGION", "there", 1);
-	setenv("AWS_SESSION_TOKEN", "token", 1);
 	setenv("AWS_CA_BUNDLE", "/ca", 1);
 	OK(s3_place_parse("bucket/p", &p, e));
 	assert_string_equal(p.base, "http://host:1");
 	assert_string_equal(p.path, "/bucket/");
 	assert_string_equal(p.region, "there");
-	assert_string_equal(p.key.token, "token");
 	assert_string_equal(p.ca, "/ca");
 	s3_place_done(&p);
 	setenv("AWS_REGION", "here", 1);
@@ -117,39 +110,6 @@ static void test_wrong_places(void **state)
 		if (!strstr(why.msg, rows[i][1]))
 			fail_msg("'%s': %s", rows[i][0], why.msg);
 	}
-	unsetenv("AWS_SECRET_ACCESS_KEY");
-	FAILS(ERR_INVALID, s3_place_parse("bucket", &p, e));
-}
-
-static void test_credentials(void **state)
-{
-	static const char text[] = "aws_access_key_id = nobody\n"
-				   "[default]\r\n"
-				   "  aws_access_key_id = one\r\n"
-				   "aws_secret_access_key=two=2\r\n"
-				   "# aws_session_token = three\n"
-				   "region = x\nnonsense\n"
-				   "[half]\naws_access_key_id = x\n"
-				   "[session]\naws_secret_access_key = s\naws_access_key_id = i\n"
-				   "aws_access_key_id = again\naws_secret_access_key = s2\n"
-				   "aws_session_token = t\naws_session_token = t2";
-	struct sigv4_key k;
-
-	(void)state;
-	assert_true(s3_credentials_parse(text, strlen(text), "default", &k));
-	assert_string_equal(k.id, "one");
-	assert_int_equal(k.secret->len, 5);
-	assert_memory_equal(k.secret->data, "two=2", 5);
-	assert_null(k.token);
-	sigv4_key_done(&k);
-	assert_true(s3_credentials_parse(text, strlen(text), "session", &k));
-	assert_string_equal(k.id, "again");
-	assert_memory_equal(k.secret->data, "s2", 2);
-	assert_string_equal(k.token, "t2");
-	sigv4_key_done(&k);
-	assert_false(s3_credentials_parse(text, strlen(text), "half", &k));
-	assert_false(s3_credentials_parse(text, strlen(text), "sess", &k));
-	assert_false(s3_credentials_parse("", 0, "", &k));
 }
 
 int main(void)
@@ -158,7 +118,6 @@ int main(void)
 		cmocka_unit_test_setup(test_places, set_up),
 		cmocka_unit_test_setup(test_environment, set_up),
 		cmocka_unit_test_setup(test_wrong_places, set_up),
-		cmocka_unit_test_setup(test_credentials, set_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
