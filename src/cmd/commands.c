@@ -230,10 +230,11 @@ const struct command commands[] = {
 	 "from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN), or from the "
 	 "profile AWS_PROFILE in ~/.aws/credentials, or from the role of a container or of an "
 	 "instance (AWS_CONTAINER_CREDENTIALS_FULL_URI …, AWS_EC2_METADATA_DISABLED); AWS_REGION "
-	 "and AWS_CA_BUNDLE count, too. A pack is spooled to TMPDIR (/var/tmp) before it is sent: "
-	 "up to 180 MiB.
-
-"
+	 "and AWS_CA_BUNDLE count, too.\n\n"
+	 "A pack is spooled to TMPDIR (/var/tmp) before it is sent: up to 180 MiB. What never "
+	 "changes in a bucket is kept, sealed as it is there, in ~/.cache/holdfast "
+	 "(XDG_CACHE_HOME; /var/cache/holdfast for root), so that it is read once: up to 2 GiB, or "
+	 "HOLDFAST_CACHE_SIZE; 0 keeps nothing.\n\n"
 	 "With --parity, whatever is stored from now on gets parity: flipped bits, sectors that "
 	 "cannot be read and a tail that is cut off are then mended by 'holdfast target repair' "
 	 "without another copy, as long as less of a pack is lost than it has parity. What is gone "
@@ -260,7 +261,7 @@ const struct command commands[] = {
 	 "can be promised.",
 	 "holdfast target verify -t dir:/srv/backup\n"
 	 "holdfast target verify -t dir:/srv/backup --max-age 30d --for 2h\n",
-	 target_verify_opts, cmd_target_verify},
+	 target_verify_opts, cmd_target_verify, .direct = true},
 	{"target parity", "", 0, 0, "make parity for packs that have none",
 	 "Reads the packs that have no parity, and makes it: see --parity of 'holdfast target "
 	 "init'. A target that was created with --parity needs this only where a backup was killed "
@@ -271,7 +272,7 @@ const struct command commands[] = {
 	 "the folder 'parity' can be removed at any time.",
 	 "holdfast target parity\n"
 	 "holdfast target parity --percent 10% --for 2h\n",
-	 parity_opts, cmd_target_parity},
+	 parity_opts, cmd_target_parity, .direct = true},
 	{"target repair", "", 0, 0, "mend what is damaged",
 	 "Reads everything in the target. Packs that have parity are brought back from it, in "
 	 "place, if less of them is lost than it has. What stays damaged is never again counted "
@@ -283,7 +284,7 @@ const struct command commands[] = {
 	 "once nothing is needed of them. Backups and restores can go on meanwhile; it can be "
 	 "stopped and started again.",
 	 "holdfast target repair --from s3:offsite/holdfast --from-key-file /etc/offsite.key\n",
-	 repair_opts, cmd_target_repair},
+	 repair_opts, cmd_target_repair, .direct = true},
 	{"target collect", "", 0, 0, "give back the space of deleted checkpoints",
 	 "Finds what no checkpoint needs, and removes it. What is needed of packs that are mostly "
 	 "not needed is copied to new ones first. Backups, restores and other collectors can go on "
@@ -368,7 +369,7 @@ const struct command commands[] = {
 	 "what is bent.",
 	 "holdfast checkpoint verify --all\n"
 	 "holdfast checkpoint verify --all --structure\n",
-	 verify_opts, cmd_checkpoint_verify},
+	 verify_opts, cmd_checkpoint_verify, .direct = true},
 	{"checkpoint delete", "CHECKPOINT …", 1, -1, "delete checkpoints",
 	 "Deletes checkpoints. Others do not depend on them and stay whole. The space comes back "
 	 "with 'holdfast target collect'.",

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cmd/cli.h"
+#include "repo/store_cache.h"
 
 static const char *target_url(struct cli *c, struct err *e)
 {
@@ -140,6 +141,8 @@ int cli_open_target(struct cli *c, bool create, struct err *e)
 	const char *target = target_url(c, e);
 
 	c->store = target ? store_open(target, create, e) : NULL;
+	if (!c->p.command->direct)
+		c->store = store_cache_wrap(c->store, e);
 	if (!c->store)
 		return -1;
 	store_stop_with(c->store, &c->cancel);
@@ -171,7 +174,7 @@ int cli_open(struct cli *c, struct err *e)
 int cli_open_other(struct cli *c, const char *target, const char *key_file, struct other *ret_o,
 		   struct err *e)
 {
-	struct other o = {.store = store_open(target, false, e)};
+	struct other o = {.store = store_cache_wrap(store_open(target, false, e), e)};
 
 	if (o.store)
 		store_stop_with(o.store, &c->cancel);

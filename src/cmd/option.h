@@ -36,6 +36,7 @@ struct command {
 	const struct opt *opts; /* ended by one without a name; or NULL */
 	int (*run)(struct cli *c, struct err *e); /* NULL: internal, see hidden */
 	bool hidden;
+	bool direct; /* it looks at the target itself, not at what is kept of it on this machine */
 };
 
 /* Is it shown among the commands that begin with these words (NULL: among all)? */

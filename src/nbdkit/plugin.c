@@ -18,6 +18,7 @@
 #include "base/human.h"
 #include "base/log.h"
 #include "nbdkit/exports.h"
+#include "repo/store_cache.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
@@ -185,7 +186,7 @@ static int hf_get_ready(void)
 
 	if (holdfast_debug_log)
 		log_set_level(LOG_LEVEL_DEBUG);
-	plugin.store = store_open(plugin.target, false, &e);
+	plugin.store = store_cache_wrap(store_open(plugin.target, false, &e), &e);
 	if (plugin.store)
 		plugin.repo = repo_open(plugin.store, plugin.credential, &e);
 	credential_free(steal(&plugin.credential));

@@ -122,6 +122,34 @@ int box_open(const uint8_t *key, const struct box_head *h, const uint8_t *p, siz
 	return 0;
 }
 
+static int read_sealed(const struct box_reader *r, struct store *s, struct aead *a, uint64_t i,
+		       uint8_t *sealed, size_t len, struct err *e)
+{
+	const uint64_t seg = (uint64_t)1 << r->head.segment_log;
+
+	if (store_get_all(s, r->name, BOX_HEAD + i * (seg + SEAL_TAG), sealed, len + SEAL_TAG, e) <
+	    0)
+		return -1;
+	if (!aead_open(a, i, r->head.raw, BOX_HEAD, sealed, len + SEAL_TAG, sealed))
+		return err_set(e, ERR_CORRUPT, "segment %llu of %s/%s is damaged",
+			       (unsigned long long)i, s->url, r->name);
+	return 0;
+}
+
+/* What is kept of it on this machine may be damaged when it is not. */
+static int read_segment(const struct box_reader *r, struct aead *a, uint64_t i, uint8_t *sealed,
+			size_t len, struct err *e)
+{
+	struct err why = {0};
+	int rc = read_sealed(r, r->store, a, i, sealed, len, &why);
+
+	if (rc < 0 && why.kind == ERR_CORRUPT && r->store->behind)
+		rc = read_sealed(r, r->store->behind, a, i, sealed, len, &why);
+	if (rc < 0 && e)
+		*e = why;
+	return rc;
+}
+
 int box_read(const struct box_reader *r, uint64_t off, void *out, size_t len, struct err *e)
 {
 	const size_t seg = (size_t)1 << r->head.segment_log;
@@ -138,12 +166,8 @@ int box_read(const struct box_reader *r, uint64_t off, void *out, size_t len, st
 		size_t have = MIN(seg, r->head.body_len - i * seg);
 		size_t take = MIN(have - skip, len);
 
-		if (store_get_all(r->store, r->name, BOX_HEAD + i * (seg + SEAL_TAG), sealed,
-				  have + SEAL_TAG, e) < 0)
+		if (read_segment(r, a, i, sealed, have, e) < 0)
 			return -1;
-		if (!aead_open(a, i, r->head.raw, BOX_HEAD, sealed, have + SEAL_TAG, sealed))
-			return err_set(e, ERR_CORRUPT, "segment %llu of %s/%s is damaged",
-				       (unsigned long long)i, r->store->url, r->name);
 		memcpy(to, sealed + skip, take);
 		to += take;
 		off += take;

@@ -256,7 +256,7 @@ int point_delete(struct repo *r, const struct uuid *id, struct err *e)
 	uint64_t size;
 
 	point_key_name(id, key);
-	if (store_size(repo_store(r), key, &size, e) < 0)
+	if (store_size(store_behind(repo_store(r)), key, &size, e) < 0)
 		return -1;
 	return store_remove(repo_store(r), key, e);
 }

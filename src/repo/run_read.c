@@ -202,8 +202,8 @@ static int read_body(struct run *r, uint64_t filter_max, struct err *e)
 	return 0;
 }
 
-struct run *run_open(struct store *s, const struct keyring *k, const uint8_t name[HASH_BYTES],
-		     uint64_t filter_max, struct err *e)
+static struct run *open_in(struct store *s, const struct keyring *k, const uint8_t name[HASH_BYTES],
+			   uint64_t filter_max, struct err *e)
 {
 	AUTO(run) r = xcalloc(1, sizeof(*r));
 	uint8_t head[BOX_HEAD];
@@ -230,6 +230,20 @@ struct run *run_open(struct store *s, const struct keyring *k, const uint8_t nam
 damaged:
 	err_wrap(e, "%s/%s", s->url, r->box->name);
 	return NULL;
+}
+
+/* What is kept of it on this machine may be damaged when it is not. */
+struct run *run_open(struct store *s, const struct keyring *k, const uint8_t name[HASH_BYTES],
+		     uint64_t filter_max, struct err *e)
+{
+	struct err why = {0};
+	struct run *r = open_in(s, k, name, filter_max, &why);
+
+	if (!r && s->behind && (why.kind == ERR_CORRUPT || why.kind == ERR_VERSION))
+		r = open_in(s->behind, k, name, filter_max, &why);
+	if (!r && e)
+		*e = why;
+	return r;
 }
 
 bool run_may_hold(const struct run *r, const struct block_id *id)

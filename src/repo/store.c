@@ -27,7 +27,7 @@ struct store *store_open(const char *url, bool create, struct err *e)
 	return NULL;
 }
 
-static int remove_some(struct store *s, const char *const *keys, size_t n, struct err *e)
+int store_remove_some(struct store *s, const char *const *keys, size_t n, struct err *e)
 {
 	if (s->ops->remove_many)
 		return s->ops->remove_many(s, keys, n, e);
@@ -52,7 +52,7 @@ int store_remove_many(struct store *s, size_t n, store_name_fn *name, const void
 		keys[held++] = key;
 		if (held < most && i + 1 < n)
 			continue;
-		if (remove_some(s, keys, held, e) < 0)
+		if (store_remove_some(s, keys, held, e) < 0)
 			return -1;
 		held = 0;
 	}
@@ -64,7 +64,7 @@ int store_has(struct store *s, const char *key, struct err *e)
 	struct err why = {0};
 	uint64_t size;
 
-	if (store_size(s, key, &size, &why) == 0)
+	if (store_size(store_behind(s), key, &size, &why) == 0)
 		return 1;
 	if (why.kind == ERR_NOENT)
 		return 0;

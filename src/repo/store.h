@@ -102,6 +102,7 @@ struct store {
 	/* What a revoked session had under way may still arrive, long after: see presence.h. */
 	bool late;
 	bool distant; /* every read takes long: few large ones are better than many small ones */
+	struct store *behind; /* whose objects this one keeps copies of (store_cache.h); or NULL */
 };
 
 struct store_session {
@@ -119,6 +120,12 @@ struct store_upload {
 /* Open "dir:PATH" (or a path) or "s3:…" (net/s3_place.h) as a store. With `create` the place is
  * made when it is absent. */
 struct store *store_open(const char *url, bool create, struct err *e);
+
+/* The store that knows what is there, and reads what is stored. */
+static inline struct store *store_behind(struct store *s)
+{
+	return s->behind ? s->behind : s;
+}
 
 /* NULL is fine for these two. */
 static inline void store_free(struct store *s)
@@ -183,7 +190,9 @@ static inline void store_stop_with(struct store *s, const struct cancel *cancel)
 typedef void store_name_fn(const void *arg, size_t i, char out[STORE_KEY_MAX]);
 int store_remove_many(struct store *s, size_t n, store_name_fn *name, const void *arg,
 		      struct err *e);
-/* Is it there? 1, 0, -1. */
+/* The same for up to STORE_REMOVE_MAX names. */
+int store_remove_some(struct store *s, const char *const *keys, size_t n, struct err *e);
+/* Is it there, now? 1, 0, -1. */
 int store_has(struct store *s, const char *key, struct err *e);
 /* Exactly `len` bytes from `off`, else ERR_CORRUPT: the object is shorter than it should be. */
 int store_get_all(struct store *s, const char *key, uint64_t off, void *data, size_t len,

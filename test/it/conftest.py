@@ -40,6 +40,7 @@ def session_folder():
     """Everything lies here. Its path is short: unix sockets have at most 107 bytes."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="hf-it-", dir="/tmp"))
     folder.chmod(0o755)
+    os.environ["XDG_CACHE_HOME"] = str(folder / "cache")  # not that of who runs the tests
     root = os.geteuid() == 0
     if root:
         # What is mounted below it is seen by libvirtd, too, which has a mount namespace of its own.

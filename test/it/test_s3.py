@@ -87,6 +87,78 @@ def test_few_requests(holdfast, ceph, folder):
         assert counts["HEAD", "packs"] <= packs + 2  # each pack once, to see that it is there
 
 
+def requests_of(proxy, run):
+    proxy.counts.clear()
+    run()
+    return sum(proxy.counts.values()), dict(proxy.counts)
+
+
+def test_few_requests_with_many_checkpoints(holdfast, ceph, folder):
+    """What never changes is read once: listing checkpoints, or a backup beside them, costs what is new."""
+    with Proxy(ceph.url) as proxy:
+        repo = BucketRepo(holdfast, folder, ceph, ceph.new_bucket(), proxy.url).init()
+        disk = images.raw_file(folder / "disk.raw", 4 * MIB, [(0, 4 * MIB, 1)])
+        repo.protect_disk(disk, "--name", "d")
+        made = int(os.environ.get("HF_TEST_POINTS", "30"))
+        for n in range(1, made):
+            repo.protect_stdin(f"s{n}", b"x" * n)
+
+        def cost(run, **env):
+            repo.env = {**ENV, **env}
+            return requests_of(proxy, run)
+
+        def listed():
+            assert len(repo.points()) == made
+
+        def increment():
+            nonlocal made
+            with open(disk, "r+b") as f:
+                f.write(images.noise(100000, made))
+            repo.protect_disk(disk, "--name", "d")
+            made += 1
+
+        here = {"XDG_CACHE_HOME": str(folder / "cache")}
+        without = cost(listed, HOLDFAST_CACHE_SIZE="0")[0], cost(increment, HOLDFAST_CACHE_SIZE="0")[0]
+        cold = cost(listed, **here)[0]
+        warm = cost(listed, **here), cost(increment, **here)
+        print(f"requests: list {without[0]}, first {cold}, then {warm[0][0]}; increment {without[1]}, then {warm[1][0]}")
+        print(warm)
+        assert without[0] > 2 * made and warm[0][0] < 12
+        assert without[1] > 2 * made and warm[1][0] < 45
+        # Verification looks at the bucket.
+        assert cost(repo.verify, **here)[1]["GET", "points"] >= made
+        assert cost(listed, **here)[0] < 16
+
+
+def test_a_cache_that_is_damaged_or_late(holdfast, ceph, folder):
+    """Whatever lies in the folder: what is listed is what is in the bucket."""
+    one = BucketRepo(holdfast, folder, ceph, ceph.new_bucket()).init()
+    one.env = {**ENV, "XDG_CACHE_HOME": str(folder / "one")}
+    points = [one.protect_stdin(f"s{n}", images.noise(MIB, n)) for n in range(3)]
+    assert len(one.points()) == 3
+    files = [f for f in (folder / "one").rglob("*") if f.is_file()]
+    assert len(files) >= 4
+    rnd = random.Random(5)
+    for turn in range(6):
+        for f in files:
+            if f.exists():
+                body = bytearray(f.read_bytes())
+                body[rnd.randrange(len(body))] ^= 1 << rnd.randrange(8)
+                f.write_bytes(body if turn % 2 else body[:rnd.randrange(len(body))])
+        assert [p.id for p in one.points()] == [p.id for p in points]
+        assert one.run("checkpoint", "cat", points[turn % 3].id, "stdin").out == images.noise(MIB, turn % 3)
+    # Another machine deletes and collects.
+    one.env = {**ENV, "XDG_CACHE_HOME": str(folder / "two")}
+    one.run("checkpoint", "delete", points[0].id, points[1].id, "--yes")
+    one.collect()
+    one.env = {**ENV, "XDG_CACHE_HOME": str(folder / "one")}
+    assert [p.id for p in one.points()] == [points[2].id]
+    again = one.protect_stdin("again", images.noise(MIB, 0))
+    assert again.stored > MIB
+    assert one.run("checkpoint", "cat", again.id, "stdin").out == images.noise(MIB, 0)
+    assert_tidy(one)
+
+
 def test_removing_many(holdfast, ceph, folder):
     """A collector asks once for all that goes, not for each pack."""
     with Proxy(ceph.url) as proxy:
