@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "repo/box.h"
 #include "repo/point.h"
 #include "repo/store_cache.h"
 #include "repo/store_hook.h"
@@ -161,10 +162,14 @@ static void test_what_is_not_kept(void **state)
 	OK(store_slurp(f->s, POINT, 1000, &b, e));
 	OK(store_remove(f->mem, POINT, e));
 	put_point(f->mem, "a point that replaces it");
-	list(f, "points/");
-	assert_bytes(f, "a point that replaces it");
-	assert_int_equal(f->gets, 2);
 	bytes = store_mem_bytes(f->mem, POINT, &n);
+	bytes[2] ^= 1;
+	list(f, "points/");
+	buf_done(&b);
+	OK(store_slurp(f->s, POINT, 1000, &b, e));
+	bytes[2] ^= 1;
+	assert_bytes(f, "a point that replaces it");
+	assert_int_equal(f->gets, 3);
 	bytes[2] ^= 1;
 	reopen(f);
 	list(f, "points/");
@@ -297,6 +302,39 @@ static void test_damaged_on_its_way(void **state)
 	disk_done(&d);
 }
 
+/* The same for a part of a run that is read when it is open. */
+static void test_a_segment_damaged_on_its_way(void **state)
+{
+	static const uint8_t key[SEAL_KEY] = {7};
+	enum { BODY = 400000, BENT = 300000 };
+	AUTO_FREE uint8_t *body = xcalloc(1, BODY), *got = xmalloc(BODY);
+	struct box_reader r = {.name = RUN};
+	struct fixture *f = *state;
+	struct random rnd = {3};
+	AUTO_BUF box = BUF_INIT;
+	uint8_t *bytes, byte;
+	size_t n;
+
+	random_fill(&rnd, body, BODY, true);
+	box_seal(key, 1, BOX_RUN, body, BODY, &box);
+	OK(store_put_new(f->mem, RUN, box.data, box.len, e));
+	OK(box_head_parse(box.data, box.len, BOX_RUN, &r.head, e));
+	box_key(key, &r.head, r.key);
+	bytes = store_mem_bytes(f->mem, RUN, &n);
+	bytes[BENT] ^= 1;
+	list(f, "index/");
+	OK(store_get_all(f->s, RUN, BENT, &byte, 1, e));
+	bytes[BENT] ^= 1;
+	reopen(f);
+	list(f, "index/");
+	r.store = f->s;
+	OK(box_read(&r, 0, got, BODY, e));
+	assert_memory_equal(got, body, BODY);
+	/* And what is damaged there is. */
+	bytes[BENT] ^= 1;
+	FAILS(ERR_CORRUPT, box_read(&r, 0, got, BODY, e));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -306,6 +344,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pieces_of_runs, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_repository, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_damaged_on_its_way, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_segment_damaged_on_its_way, set_up,
+						tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
