@@ -10,12 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "repo/store_cache.h"
 #include "repo/store_fault.h"
 #include "repo/store_hook.h"
 
 /* A bucket, and nothing else, where HF_TEST_S3 says which: integration tests start a service. */
-enum backend { ON_DIR, ON_MEM, ON_FAULT, ON_HOOK, ON_S3, BACKENDS };
-static const char *const backend_names[BACKENDS] = {"dir", "mem", "fault", "hook", "s3"};
+enum backend { ON_DIR, ON_MEM, ON_FAULT, ON_HOOK, ON_CACHE, ON_S3, BACKENDS };
+static const char *const backend_names[BACKENDS] = {"dir", "mem", "fault", "hook", "cache", "s3"};
 
 struct fixture {
 	enum backend backend;
@@ -41,6 +42,12 @@ static int set_up(void **state)
 	if (f->backend == ON_DIR) {
 		f->folder = test_folder();
 		f->s = store_dir_open(f->folder, false, NULL, NULL, NULL);
+	} else if (f->backend == ON_CACHE) {
+		AUTO_FREE char *root = NULL;
+
+		f->folder = test_folder();
+		root = test_path(f->folder, "c");
+		f->s = store_cache_new(store_mem_new(), disk_cache_open(root, "p", 1 << 20, NULL));
 	} else if (f->backend == ON_S3) {
 		static unsigned number;
 		AUTO_FREE char *url =
