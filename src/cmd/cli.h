@@ -15,6 +15,7 @@
 #include "base/progress.h"
 #include "cmd/option.h"
 #include "repo/credential.h"
+#include "repo/lock.h"
 #include "repo/point.h"
 #include "repo/repo.h"
 
@@ -63,6 +64,19 @@ int cli_load_points(struct cli *c, struct point_list *ret_l, struct err *e);
 int cli_choose_points(struct cli *c, const struct point_list *l, const struct point ***ret_v,
 		      size_t *ret_n, struct err *e);
 
+/* ---- locks (cmd_lock.c) ---- */
+
+/* What --lock and --lock-mode say. */
+int cli_lock(const struct cli *c, struct lock_ask *ret, struct err *e);
+/* ERR_DENIED: something could not be locked. */
+int cli_locks_kept(const struct lock_kept *k, struct err *e);
+/* How the point is locked now. */
+int cli_lock_of(struct cli *c, const struct point *p, struct store_lock *ret, struct err *e);
+/* ERR_DENIED: it is locked, until when and how. */
+int cli_may_delete(struct cli *c, const struct point *p, struct err *e);
+/* Delete one that may be deleted. */
+int cli_delete_point(struct cli *c, const struct point *p, struct err *e);
+
 /* ---- showing (show.c) ---- */
 
 /* Print JSON to standard output and release it. */
@@ -107,6 +121,7 @@ int cmd_target_verify(struct cli *c, struct err *e);
 int cmd_target_collect(struct cli *c, struct err *e);
 int cmd_target_parity(struct cli *c, struct err *e);
 int cmd_target_repair(struct cli *c, struct err *e);
+int cmd_target_unhide(struct cli *c, struct err *e);
 int cmd_key_list(struct cli *c, struct err *e);
 int cmd_key_add(struct cli *c, struct err *e);
 int cmd_key_remove(struct cli *c, struct err *e);
@@ -119,6 +134,8 @@ int cmd_checkpoint_show(struct cli *c, struct err *e);
 int cmd_checkpoint_diff(struct cli *c, struct err *e);
 int cmd_checkpoint_verify(struct cli *c, struct err *e);
 int cmd_checkpoint_delete(struct cli *c, struct err *e);
+int cmd_checkpoint_hold(struct cli *c, struct err *e);
+int cmd_checkpoint_release(struct cli *c, struct err *e);
 int cmd_checkpoint_cat(struct cli *c, struct err *e);
 int cmd_checkpoint_copy(struct cli *c, struct err *e);
 int cmd_checkpoint_serve(struct cli *c, struct err *e);

@@ -26,7 +26,7 @@ static void add_row(struct table *t, const struct point *p)
 {
 	const struct point_resource *r = p->n_resources ? &p->resources[0] : NULL;
 	char id[UUID_TEXT], when[CLOCK_TEXT], size[HUMAN_TEXT], read[HUMAN_TEXT];
-	char fresh[HUMAN_TEXT], stored[HUMAN_TEXT], took[HUMAN_TEXT];
+	char fresh[HUMAN_TEXT], stored[HUMAN_TEXT], took[HUMAN_TEXT], until[CLOCK_TEXT] = "";
 	const char *const cells[] = {
 		uuid_text(&p->id, id),
 		clock_local(p->instant_us, when),
@@ -38,16 +38,29 @@ static void add_row(struct table *t, const struct point *p)
 		human_bytes(p->stats.fresh, fresh),
 		human_bytes(p->stats.stored, stored),
 		human_duration(p->stats.spent_us, took),
+		until,
 	};
 
+	if (p->lock.mode)
+		clock_local(p->lock.until_us, until);
 	id[8] = 0; /* enough to name it by */
 	table_row(t, cells);
 }
 
+static bool any_lock(const struct point_list *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		if (l->points[i]->lock.mode)
+			return true;
+	}
+	return false;
+}
+
 int cmd_checkpoint_list(struct cli *c, struct err *e)
 {
-	static const char *const titles[] = {"id",   "time", "type", "name",   "consistency",
-					     "size", "read", "new",  "stored", "took"};
+	static const char *const titles[] = {"id",	    "time", "type",	   "name",
+					     "consistency", "size", "read",	   "new",
+					     "stored",	    "took", "locked until"};
 	const char *resource = parsed_text(&c->p, "resource");
 	struct table *t = NULL;
 	struct point_list l;
@@ -56,7 +69,7 @@ int cmd_checkpoint_list(struct cli *c, struct err *e)
 	if (cli_load_points(c, &l, e) < 0)
 		return -1;
 	if (!c->json)
-		t = table_new(titles, "lllllrrrrr");
+		t = table_new(titles, any_lock(&l) ? "lllllrrrrrl" : "lllllrrrrr");
 	for (size_t i = 0; i < l.n; i++) {
 		if (!concerns(l.points[i], resource))
 			continue;
@@ -73,20 +86,37 @@ int cmd_checkpoint_list(struct cli *c, struct err *e)
 	return 0;
 }
 
+static int show_one(struct cli *c, const struct point *p, struct err *e)
+{
+	struct store_lock lock;
+	json_t *j;
+
+	if (cli_lock_of(c, p, &lock, e) < 0)
+		return -1;
+	if (c->json) {
+		j = point_json(p);
+		json_object_set_new(j, "held", json_boolean(lock.held));
+		cli_json(j);
+		return 0;
+	}
+	point_show(p);
+	if (lock.held)
+		cli_field("legal hold", "yes");
+	return 0;
+}
+
 int cmd_checkpoint_show(struct cli *c, struct err *e)
 {
 	const struct point *p;
 	struct point_list l;
+	int rc;
 
 	if (cli_load_points(c, &l, e) < 0)
 		return -1;
 	p = point_list_find(&l, c->p.args[0], e);
-	if (p && c->json)
-		cli_json(point_json(p));
-	else if (p)
-		point_show(p);
+	rc = p ? show_one(c, p, e) : -1;
 	point_list_done(&l);
-	return p ? 0 : -1;
+	return rc;
 }
 
 /* ---- diff ---- */
@@ -330,7 +360,7 @@ static int delete_one(struct cli *c, const struct point *p, json_t *deleted, str
 {
 	char id[UUID_TEXT];
 
-	if (point_delete(c->repo, &p->id, e) < 0)
+	if (cli_delete_point(c, p, e) < 0)
 		return -1;
 	uuid_text(&p->id, id);
 	json_array_append_new(deleted, json_string(id));
@@ -353,7 +383,10 @@ static int delete_chosen(struct cli *c, const struct point_list *l, struct err *
 	}
 	snprintf(question, sizeof(question), "delete %zu checkpoint%s for ever?", n,
 		 n == 1 ? "" : "s");
-	rc = cli_confirm(c, question, e);
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = cli_may_delete(c, v[i], e);
+	if (rc == 0)
+		rc = cli_confirm(c, question, e);
 	for (size_t i = 0; i < n && rc == 0; i++)
 		rc = delete_one(c, v[i], deleted, e);
 	if (rc == 0 && c->json)

@@ -91,6 +91,8 @@ static int copy_all(struct copy_run *r, struct err *e)
 	uint64_t total = 0;
 	int rc = 0;
 
+	if (cli_lock(r->c, &job.options.lock, e) < 0)
+		return -1;
 	leave_out_present(r);
 	for (size_t i = 0; i < r->n_chosen; i++)
 		total += copy_size(r->chosen[i]);

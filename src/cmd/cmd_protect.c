@@ -110,7 +110,8 @@ static int single_begin(struct cli *c, struct single *s, const char *type, const
 
 	s->started_us = clock_mono_us();
 	s->point = point_new();
-	if (take_tags(c, s->point, e) < 0 || take_level(c, &o.level, e) < 0 || cli_open(c, e) < 0 ||
+	if (take_tags(c, s->point, e) < 0 || take_level(c, &o.level, e) < 0 ||
+	    cli_lock(c, &o.lock, e) < 0 || cli_open(c, e) < 0 ||
 	    point_list_load(c->repo, &s->history, e) < 0)
 		return -1;
 	find_parent(s, type, name);
@@ -278,7 +279,7 @@ static int take_options(struct cli *c, struct protect *job, struct err *e)
 	job->watch = (struct platform_watch){cli_note, c, &c->progress, &c->cancel};
 	if (cli_duration(c, "freeze-timeout", &job->freeze_timeout_us, e) < 0 ||
 	    cli_bytes(c, "scratch-reserve", &job->scratch_reserve, e) < 0 ||
-	    take_level(c, &job->packing.level, e) < 0)
+	    take_level(c, &job->packing.level, e) < 0 || cli_lock(c, &job->packing.lock, e) < 0)
 		return -1;
 	job->packing.deltas = take_deltas(c);
 	if (job->freeze_timeout_us == 0)

@@ -125,19 +125,22 @@ static void show(struct repair *r, const struct mend_result *m)
 
 static int run(struct repair *r, struct err *e)
 {
+	struct lock_kept locks;
 	struct mend_result m;
 	uint64_t left;
 
-	if (open_all(r, e) < 0 || mend(r, &m, e) < 0)
+	/* What was stored anew is needed by what is locked. */
+	if (open_all(r, e) < 0 || mend(r, &m, e) < 0 ||
+	    lock_keep(r->c->repo, &r->c->cancel, &locks, e) < 0)
 		return -1;
 	show(r, &m);
 	left = m.hurt - m.mended + r->points_lost;
-	return left ? err_set(e, ERR_CORRUPT,
-			      "%llu checkpoint%s damaged: give a target with copies (--from), or "
-			      "back up the same resources again: what is stored anew mends old "
-			      "checkpoints, too",
-			      (unsigned long long)left, left == 1 ? " stays" : "s stay")
-		    : 0;
+	if (!left)
+		return cli_locks_kept(&locks, e);
+	return err_set(e, ERR_CORRUPT,
+		       "%llu checkpoint%s damaged: give a target with copies (--from), or back up "
+		       "the same resources again: what is stored anew mends old checkpoints, too",
+		       (unsigned long long)left, left == 1 ? " stays" : "s stay");
 }
 
 int cmd_target_repair(struct cli *c, struct err *e)

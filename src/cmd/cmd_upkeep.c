@@ -235,6 +235,10 @@ static void add(struct collect_result *sum, const struct collect_result *r)
 	sum->copied += r->copied;
 	sum->kept = r->kept;
 	sum->unfinished = r->unfinished;
+	sum->locked = r->locked;
+	sum->locked_bytes = r->locked_bytes;
+	sum->cleared += r->cleared;
+	sum->locks = r->locks;
 }
 
 static const char *packs_text(uint64_t n, char out[HUMAN_TEXT])
@@ -249,14 +253,16 @@ static void show_collected(struct cli *c, const struct collect_result *r, bool d
 	char count[HUMAN_TEXT];
 
 	if (c->json) {
-		cli_json(json_pack("{s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "dry_run", dry,
-				   "checkpoints", (json_int_t)r->checkpoints, "packs",
-				   (json_int_t)r->packs, "pack_bytes", (json_int_t)r->bytes,
-				   "needed_bytes", (json_int_t)r->needed, "removed_packs",
-				   (json_int_t)r->dropped, "removed_bytes",
-				   (json_int_t)r->dropped_bytes, "copied_bytes",
-				   (json_int_t)r->copied, "kept_packs", (json_int_t)r->kept,
-				   "unfinished_packs", (json_int_t)r->unfinished));
+		cli_json(json_pack(
+			"{s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "dry_run", dry,
+			"checkpoints", (json_int_t)r->checkpoints, "packs", (json_int_t)r->packs,
+			"pack_bytes", (json_int_t)r->bytes, "needed_bytes", (json_int_t)r->needed,
+			"removed_packs", (json_int_t)r->dropped, "removed_bytes",
+			(json_int_t)r->dropped_bytes, "copied_bytes", (json_int_t)r->copied,
+			"kept_packs", (json_int_t)r->kept, "unfinished_packs",
+			(json_int_t)r->unfinished, "locked_packs", (json_int_t)r->locked,
+			"locked_bytes", (json_int_t)r->locked_bytes, "locked_checkpoints",
+			(json_int_t)r->locks.points, "removed_versions", (json_int_t)r->cleared));
 		return;
 	}
 	printf("%llu checkpoint%s %s of %s in %s\n", (unsigned long long)r->checkpoints,
@@ -267,6 +273,9 @@ static void show_collected(struct cli *c, const struct collect_result *r, bool d
 	if (r->copied)
 		printf("; copied %s of it that is needed", human_bytes(r->copied, copied));
 	printf("\n");
+	if (r->locked)
+		printf("kept %s that nothing needs, %s: locked, or held\n",
+		       packs_text(r->locked, count), human_bytes(r->locked_bytes, dropped));
 	if (r->unfinished)
 		printf("left %s of backups that are under way, or died beside one that is\n",
 		       packs_text(r->unfinished, count));
@@ -295,6 +304,8 @@ int cmd_target_collect(struct cli *c, struct err *e)
 	if (collect_options(c, &o, e) < 0 || cli_open(c, e) < 0 || collect_all(c, &o, &sum, e) < 0)
 		return -1;
 	show_collected(c, &sum, o.dry_run);
+	if (cli_locks_kept(&sum.locks, e) < 0)
+		return -1;
 	return sum.kept ? err_set(e, ERR_CORRUPT,
 				  "%llu pack%s be read, and hold%s blocks that checkpoints need: "
 				  "kept; 'holdfast checkpoint verify --all' tells what is hurt",

@@ -18,6 +18,7 @@ const struct noun nouns[] = {
 
 static const char *const outputs[] = {"table", "json", NULL};
 static const char *const deltas[] = {"auto", "on", "off", NULL};
+static const char *const lock_modes[] = {"governance", "compliance", NULL};
 static const char *const consistencies[] = {"required", "best-effort", "off", NULL};
 static const char *const image_formats[] = {"raw", "qcow2", NULL};
 
@@ -45,6 +46,14 @@ const struct opt global_opts[] = {
 		"auto: not in a bucket, from which old blocks come slowly",                        \
 		NULL, "auto", deltas
 #define OPT_TAG "tag", 0, "KEY=VALUE", "note this with the checkpoint", .many = true
+#define OPT_LOCK                                                                                   \
+	"lock", 0, "TIME",                                                                         \
+		"nobody can remove the checkpoint for this time, as 30d; needs a bucket with "     \
+		"Object Lock"
+#define OPT_LOCK_MODE                                                                              \
+	"lock-mode", 0, "MODE",                                                                    \
+		"governance: but who has a right of its own to; compliance: nobody at all", NULL,  \
+		"governance", lock_modes
 #define OPT_NAME(help) "name", 'n', "NAME", help
 
 static const struct opt init_opts[] = {
@@ -85,6 +94,8 @@ static const struct opt protect_domain_opts[] = {
 	{OPT_COMPRESSION},
 	{OPT_DELTA},
 	{OPT_TAG},
+	{OPT_LOCK},
+	{OPT_LOCK_MODE},
 	{0},
 };
 
@@ -95,6 +106,8 @@ static const struct opt protect_disk_opts[] = {
 	{OPT_COMPRESSION},
 	{OPT_DELTA},
 	{OPT_TAG},
+	{OPT_LOCK},
+	{OPT_LOCK_MODE},
 	{0},
 };
 
@@ -103,6 +116,8 @@ static const struct opt protect_stdin_opts[] = {
 	{OPT_COMPRESSION},
 	{OPT_DELTA},
 	{OPT_TAG},
+	{OPT_LOCK},
+	{OPT_LOCK_MODE},
 	{0},
 };
 
@@ -128,6 +143,8 @@ static const struct opt copy_opts[] = {
 	{"to", 0, "TARGET", "the other target (required)"},
 	{"to-key-file", 0, "FILE",
 	 "file with its key or passphrase; without it the passphrase is asked for"},
+	{OPT_LOCK},
+	{OPT_LOCK_MODE},
 	{0},
 };
 
@@ -166,6 +183,18 @@ static const struct opt collect_opts[] = {
 
 static const struct opt delete_opts[] = {
 	{"yes", 'y', NULL, "do not ask"},
+	{0},
+};
+
+static const struct opt checkpoint_delete_opts[] = {
+	{"yes", 'y', NULL, "do not ask"},
+	{"bypass-governance", 0, NULL,
+	 "also what is locked in governance mode; the access key must have the right to"},
+	{0},
+};
+
+static const struct opt hold_opts[] = {
+	{"all", 'a', NULL, "every checkpoint in the repository"},
 	{0},
 };
 
@@ -285,6 +314,15 @@ const struct command commands[] = {
 	 "stopped and started again.",
 	 "holdfast target repair --from s3:offsite/holdfast --from-key-file /etc/offsite.key\n",
 	 repair_opts, cmd_target_repair, .direct = true},
+	{"target unhide", "", 0, 0, "bring back what was removed or overwritten in spite of locks",
+	 "Whoever has the access key of a bucket can hide what is locked behind markers, or write "
+	 "other objects before it; the locked ones are still there. This removes what lies before "
+	 "them: the repository opens again, with every checkpoint that was locked. No key is "
+	 "needed. Index runs are not locked; 'holdfast target collect' makes them anew from the "
+	 "packs.\n\n"
+	 "First take the access key away from whoever has it.",
+	 "holdfast target unhide -t s3:https://s3.example.org/backup/site1\n", NULL,
+	 cmd_target_unhide, .direct = true},
 	{"target collect", "", 0, 0, "give back the space of deleted checkpoints",
 	 "Finds what no checkpoint needs, and removes it. What is needed of packs that are mostly "
 	 "not needed is copied to new ones first. Backups, restores and other collectors can go on "
@@ -293,7 +331,9 @@ const struct command commands[] = {
 	 "A backup that shows no sign of life is taken for dead: if it was not, it fails and has "
 	 "to "
 	 "be started again, and nothing is lost. Over NFS, mount the target with 'noac' where "
-	 "several machines use it, so that they see each other's files at once.",
+	 "several machines use it, so that they see each other's files at once.\n\n"
+	 "In a bucket with Object Lock, what is locked stays until its lock ends; what checkpoints "
+	 "that are locked need is locked for as long as they are. Old versions of objects go.",
 	 "holdfast target collect --dry-run\n"
 	 "holdfast target collect --waste 10\n",
 	 collect_opts, cmd_target_collect},
@@ -336,7 +376,14 @@ const struct command commands[] = {
 	{"protect disk", "PATH", 1, 1, "back up a disk image or block device",
 	 "Makes a checkpoint of a file or device. It must not change meanwhile, and one that QEMU "
 	 "writes to is refused: for the disks of a running machine use 'holdfast protect domain', "
-	 "or a snapshot.",
+	 "or a snapshot.\n\n"
+	 "With --lock, the checkpoint and everything that it needs is locked in the bucket: nobody "
+	 "can remove it before that time. Packs are locked for longer, so that the next backups "
+	 "need not look at all of them: by a quarter, at least by three days, at most for twice "
+	 "the time. The access key needs the rights s3:PutObjectRetention and "
+	 "s3:GetObjectRetention, and s3:ListBucketVersions and s3:DeleteObjectVersion to give "
+	 "space back; to lock in compliance mode what was in governance mode, "
+	 "s3:BypassGovernanceRetention.",
 	 "holdfast protect disk /dev/vg0/data-snap --name data\n"
 	 "holdfast protect disk appliance.vmdk --format vmdk\n",
 	 protect_disk_opts, cmd_protect_disk},
@@ -372,8 +419,20 @@ const struct command commands[] = {
 	 verify_opts, cmd_checkpoint_verify, .direct = true},
 	{"checkpoint delete", "CHECKPOINT …", 1, -1, "delete checkpoints",
 	 "Deletes checkpoints. Others do not depend on them and stay whole. The space comes back "
-	 "with 'holdfast target collect'.",
-	 NULL, delete_opts, cmd_checkpoint_delete},
+	 "with 'holdfast target collect'.\n\n"
+	 "One that is locked (see 'holdfast help protect disk', --lock) or held cannot be deleted. "
+	 "In governance mode who has the right to can (--bypass-governance); the space that it "
+	 "takes comes back when the locks of its packs have ended.",
+	 NULL, checkpoint_delete_opts, cmd_checkpoint_delete},
+	{"checkpoint hold", "[CHECKPOINT …]", 0, -1, "keep checkpoints until they are released",
+	 "Puts a legal hold on checkpoints and on everything that they need: nobody can remove "
+	 "these, with any right, until 'holdfast checkpoint release'. Needs a bucket with Object "
+	 "Lock. Whoever has the right to set holds can also end them: against a thief of the "
+	 "access key, lock checkpoints (--lock) besides.",
+	 "holdfast checkpoint hold 3f2a\n", hold_opts, cmd_checkpoint_hold},
+	{"checkpoint release", "[CHECKPOINT …]", 0, -1, "end legal holds",
+	 "Ends the legal hold on checkpoints, and on what no other held checkpoint needs.",
+	 "holdfast checkpoint release 3f2a\n", hold_opts, cmd_checkpoint_release},
 	{"checkpoint cat", "CHECKPOINT NAME", 2, 2, "write a disk or an item to standard output",
 	 "NAME is a disk (its raw content is written) or an item, such as domain.xml.",
 	 "holdfast checkpoint cat web1@latest domain.xml\n"

@@ -192,6 +192,14 @@ static json_t *resource_json(const struct point_resource *r)
 			 (double)r->frozen_us / 1e6, "disks", disks, "items", items);
 }
 
+static json_t *lock_json(const struct point_lock *l)
+{
+	return l->mode ? json_pack("{s:s,s:o,s:o}", "mode", lock_mode_name(l->mode), "until",
+				   time_json(l->until_us), "covered_until",
+				   time_json(l->covered_us))
+		       : json_null();
+}
+
 json_t *point_json(const struct point *p)
 {
 	char id[UUID_TEXT], parent[UUID_TEXT], origin[UUID_TEXT];
@@ -201,14 +209,14 @@ json_t *point_json(const struct point *p)
 		json_array_append_new(resources, resource_json(&p->resources[i]));
 	uuid_text(&p->parent, parent);
 	uuid_text(&p->origin, origin);
-	return json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "id", uuid_text(&p->id, id),
-			 "time", time_json(p->instant_us), "complete", time_json(p->complete_us),
-			 "writer", text_json(p->writer), "parent",
+	return json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "id",
+			 uuid_text(&p->id, id), "time", time_json(p->instant_us), "complete",
+			 time_json(p->complete_us), "writer", text_json(p->writer), "parent",
 			 uuid_is_zero(&p->parent) ? json_null() : json_string(parent), "copy_of",
 			 uuid_is_zero(&p->origin) ? json_null() : json_string(origin), "tags",
 			 strings_json(p->tags, p->n_tags), "warnings",
 			 strings_json(p->warnings, p->n_warnings), "stats", stats_json(&p->stats),
-			 "resources", resources);
+			 "lock", lock_json(&p->lock), "resources", resources);
 }
 
 /* ---- checkpoints for people ---- */
@@ -277,6 +285,9 @@ void point_show(const struct point *p)
 		cli_field("copy of", "%s", uuid_text(&p->origin, id));
 	if (!uuid_is_zero(&p->parent))
 		cli_field("compared with", "%s", uuid_text(&p->parent, id));
+	if (p->lock.mode)
+		cli_field("locked until", "%s, in %s mode", clock_local(p->lock.until_us, when),
+			  lock_mode_name(p->lock.mode));
 	cli_field("statistics", "%s of content, %s read, %s new, %s stored, %s",
 		  human_bytes(p->stats.content, content), human_bytes(p->stats.read, read),
 		  human_bytes(p->stats.fresh, fresh), human_bytes(p->stats.stored, stored),

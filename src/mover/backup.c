@@ -425,9 +425,13 @@ static int check_parent(struct session *s, struct backup_disk *job, struct err *
 {
 	int there;
 
+	if (job->parent && !job->parent_point)
+		session_takes(s, NULL);
 	if (!job->parent || !job->parent_point)
 		return 0;
 	there = session_sees(s, job->parent_point, e);
+	if (there > 0)
+		session_takes(s, job->parent_point);
 	if (there)
 		return there < 0 ? -1 : 0;
 	if (job->incremental)

@@ -168,6 +168,32 @@ static uint64_t range_total(const char *value)
 	return *end ? UINT64_MAX : n;
 }
 
+/* Headers that are kept as they are. */
+static bool keep_header(struct http_reply *r, const char *line, size_t n)
+{
+	const struct {
+		const char *name;
+		char *value;
+	} kept[] = {
+		{"etag", r->etag},
+		{"date", r->date},
+		{"x-amz-bucket-region", r->region},
+		{"x-amz-version-id", r->version},
+		{"x-amz-object-lock-mode", r->lock_mode},
+		{"x-amz-object-lock-retain-until-date", r->lock_until},
+		{"x-amz-object-lock-legal-hold", r->lock_hold},
+	};
+	char value[HTTP_TEXT];
+
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+		if (header_is(line, n, kept[i].name, value)) {
+			memcpy(kept[i].value, value, HTTP_TEXT);
+			return true;
+		}
+	}
+	return false;
+}
+
 static size_t receive_header(char *line, size_t size, size_t n, void *arg)
 {
 	struct transfer *t = arg;
@@ -175,13 +201,9 @@ static size_t receive_header(char *line, size_t size, size_t n, void *arg)
 	char value[HTTP_TEXT];
 
 	n *= size;
-	if (header_is(line, n, "etag", value))
-		memcpy(r->etag, value, HTTP_TEXT);
-	else if (header_is(line, n, "date", value))
-		memcpy(r->date, value, HTTP_TEXT);
-	else if (header_is(line, n, "x-amz-bucket-region", value))
-		memcpy(r->region, value, HTTP_TEXT);
-	else if (header_is(line, n, "content-length", value))
+	if (keep_header(r, line, n))
+		return n;
+	if (header_is(line, n, "content-length", value))
 		r->length = strtoull(value, NULL, 10);
 	else if (header_is(line, n, "content-range", value))
 		r->total = range_total(value);

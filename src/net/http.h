@@ -47,8 +47,10 @@ struct http_reply {
 	uint64_t total;	      /* of the whole object, where only a range was sent; or UINT64_MAX */
 	char etag[HTTP_TEXT]; /* with its quotes; "" where there is none */
 	char date[HTTP_TEXT];
-	char region[HTTP_TEXT]; /* x-amz-bucket-region */
-	unsigned retry_after;	/* seconds, 0: not said */
+	char region[HTTP_TEXT];	 /* x-amz-bucket-region */
+	char version[HTTP_TEXT]; /* x-amz-version-id */
+	char lock_mode[HTTP_TEXT], lock_until[HTTP_TEXT], lock_hold[HTTP_TEXT];
+	unsigned retry_after; /* seconds, 0: not said */
 	size_t n_into;
 	struct buf body; /* the caller's: buf_done */
 };

@@ -11,6 +11,7 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/uuid.h"
+#include "net/s3_lock.h"
 #include "net/s3_priv.h"
 
 #define EMPTY_SHA256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -87,7 +88,7 @@ static int try_with(struct s3 *s, struct s3_call *c, const struct sigv4_key *key
 	time_t now = (time_t)(clock_wall_us() / 1000000) + (time_t)atomic_load(&s->clock_off);
 	const char *query = c->query ? c->query : "";
 	struct sigv4_request r = {.method = c->method, .query = query, .payload = c->sha256};
-	char date[SIGV4_DATE], range[64];
+	char date[SIGV4_DATE], range[64], until[S3_LOCK_TEXT], checksum[S3_BASE64_SHA];
 	AUTO_BUF path = BUF_INIT;
 	AUTO_FREE char *url = NULL;
 
@@ -109,8 +110,20 @@ static int try_with(struct s3 *s, struct s3_call *c, const struct sigv4_key *key
 			 (unsigned long long)c->to);
 		add_header(&r, "range", range);
 	}
+	if (c->bypass)
+		add_header(&r, "x-amz-bypass-governance-retention", "true");
+	/* Services take nothing that is to be locked without one. */
+	if (c->lock && !c->copy_source)
+		add_header(&r, "x-amz-checksum-sha256", s3_checksum(c->sha256, checksum));
 	add_header(&r, "x-amz-content-sha256", c->sha256);
+	if (c->copy_source)
+		add_header(&r, "x-amz-copy-source", c->copy_source);
 	add_header(&r, "x-amz-date", date);
+	if (c->lock) {
+		add_header(&r, "x-amz-object-lock-mode", s3_lock_name(c->lock->mode));
+		add_header(&r, "x-amz-object-lock-retain-until-date",
+			   s3_lock_time(c->lock->until, until));
+	}
 	if (key->token)
 		add_header(&r, "x-amz-security-token", key->token);
 	return send_signed(s, c, url, &r, key, date, e);
@@ -227,6 +240,17 @@ static int wait_before(struct s3 *s, unsigned ms, struct err *e)
 	return cancel_check(s->cancel, e);
 }
 
+/* What every answer tells besides. */
+static void take_notice(struct s3 *s, const struct http_reply *r)
+{
+	time_t there = curl_getdate(r->date, NULL);
+
+	if (there > 0)
+		atomic_store(&s->ahead, (long long)there - (long long)(clock_wall_us() / 1000000));
+	if (r->version[0] && strcmp(r->version, "null") != 0)
+		atomic_store(&s->versions, true);
+}
+
 int s3_perform(struct s3 *s, struct s3_call *c, const int *statuses, struct err *e)
 {
 	uint64_t end = clock_mono_us() + s->place.retry_us;
@@ -238,6 +262,7 @@ int s3_perform(struct s3 *s, struct s3_call *c, const int *statuses, struct err 
 		bool again;
 
 		if (try_once(s, c, &why) == 0) {
+			take_notice(s, &c->reply);
 			take_body(c);
 			if (wanted(c->reply.status, statuses))
 				return 0;
@@ -269,6 +294,8 @@ static void take_info(const struct http_reply *r, struct s3_info *ret)
 {
 	ret->size = r->total != UINT64_MAX ? r->total : r->length;
 	memcpy(ret->etag, r->etag, S3_ETAG);
+	memcpy(ret->version, r->version, S3_VERSION);
+	s3_lock_parse(r->lock_mode, r->lock_until, r->lock_hold, &ret->lock);
 }
 
 int s3_head(struct s3 *s, const char *key, struct s3_info *ret, struct err *e)
@@ -364,6 +391,7 @@ static int put_at_once(struct s3 *s, const struct s3_put *put, char *ret_etag, s
 	c.http.data = put->data ? put->data : put->len ? NULL : "";
 	c.http.fd = put->fd;
 	c.http.len = put->len;
+	c.lock = put->lock;
 	set_condition(s, put, &c, etag);
 	if (s3_perform(s, &c,
 		       c.condition ? (const int[]){200, 412, put->if_match ? 404 : 412, 0}
@@ -374,6 +402,8 @@ static int put_at_once(struct s3 *s, const struct s3_put *put, char *ret_etag, s
 		return condition_failed(s, put, e);
 	if (ret_etag)
 		memcpy(ret_etag, c.reply.etag, S3_ETAG);
+	if (put->ret_version)
+		memcpy(put->ret_version, c.reply.version, S3_VERSION);
 	return 0;
 }
 

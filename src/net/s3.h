@@ -28,6 +28,7 @@
 #define S3_PUT_MAX ((uint64_t)5 << 30)	  /* the service's limits: for one request, */
 #define S3_OBJECT_MAX ((uint64_t)5 << 40) /* and for an object that is sent in parts */
 #define S3_SHA_TEXT 65
+#define S3_VERSION 128
 
 struct s3;
 
@@ -37,9 +38,19 @@ void s3_free(struct s3 *s);
 /* Once the flag is up, nothing is tried a second time: then ERR_CANCELLED. */
 void s3_stop_with(struct s3 *s, const struct cancel *cancel);
 
+enum s3_lock_mode { S3_UNLOCKED, S3_GOVERNANCE, S3_COMPLIANCE };
+/* Until when nobody may remove or change an object, and whether it is held until it is released. */
+struct s3_lock {
+	enum s3_lock_mode mode;
+	int64_t until; /* seconds since 1970 */
+	bool held;
+};
+
 struct s3_info {
 	uint64_t size; /* of the whole object */
 	char etag[S3_ETAG];
+	char version[S3_VERSION]; /* "": it has none */
+	struct s3_lock lock;
 };
 
 /* ERR_NOENT: there is no such object. */
@@ -56,7 +67,9 @@ struct s3_put {
 	const char *sha256; /* of the bytes, in hexadecimal digits; not needed with `data` */
 	/* At most one of these two: */
 	bool if_absent;
-	const char *if_match; /* the etag that the object must have, as it was given */
+	const char *if_match;	    /* the etag that the object must have, as it was given */
+	const struct s3_lock *lock; /* or NULL */
+	char *ret_version;	    /* takes S3_VERSION bytes, or NULL */
 };
 
 /*

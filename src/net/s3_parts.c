@@ -39,7 +39,8 @@ static char *query_of(const char *before, const char *upload)
 static int begin(struct sending *g, struct err *e)
 {
 	AUTO_BUF answer = BUF_INIT;
-	struct s3_call c = {.method = "POST", .key = g->put->key, .query = "uploads="};
+	struct s3_call c = {
+		.method = "POST", .key = g->put->key, .query = "uploads=", .lock = g->put->lock};
 
 	c.http.data = "";
 	c.body = &answer;

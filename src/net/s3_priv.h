@@ -19,7 +19,9 @@ struct s3 {
 	struct s3_keys *keys;
 	struct http *http;
 	atomic_llong clock_off; /* seconds that the service is ahead of this machine */
+	atomic_llong ahead;	/* the same, as the latest answer has it */
 	atomic_bool bare_etags;
+	atomic_bool versions;	     /* objects here have them */
 	atomic_bool one_by_one;	     /* it cannot remove many objects at once */
 	const struct cancel *cancel; /* or NULL */
 };
@@ -32,6 +34,9 @@ struct s3_call {
 	const char *sha256;
 	const char *md5;			 /* in Base64, or NULL */
 	const char *condition, *condition_value; /* "if-match", or NULL */
+	const struct s3_lock *lock;		 /* what the object gets, or NULL */
+	bool bypass;				 /* governance */
+	const char *copy_source;		 /* instead of a body, or NULL */
 	uint64_t from, to;			 /* range, where `ranged` */
 	bool ranged;
 	struct http_request http; /* its body, and where the answer's goes */

@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "repo/collect_priv.h"
 #include "repo/epoch.h"
+#include "repo/lock.h"
 #include "repo/parity_store.h"
 #include "repo/session.h"
 #include "repo/writers.h"
@@ -168,16 +169,17 @@ static int copy_all(struct collector *c, struct err *e)
 	return session_publish(c->session, e);
 }
 
-static void keep(struct collector *c, const uint8_t name[HASH_BYTES])
+/* It stays; how many did. */
+static size_t keep(struct collector *c, const uint8_t name[HASH_BYTES])
 {
-	size_t kept = 0;
+	size_t n = c->drop.n, kept = 0;
 
-	for (size_t i = 0; i < c->drop.n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		if (memcmp(c->drop.names[i], name, HASH_BYTES) != 0)
 			memmove(c->drop.names[kept++], c->drop.names[i], HASH_BYTES);
 	}
-	c->result->kept += c->drop.n - kept;
 	c->drop.n = kept;
+	return n - kept;
 }
 
 /* What could not be read may have had another place among the packs that go, or have been copied by
@@ -194,7 +196,7 @@ static int keep_unread(struct collector *c, struct err *e)
 		if (safe < 0)
 			return -1;
 		if (!safe)
-			keep(c, c->failed[i].pack);
+			c->result->kept += keep(c, c->failed[i].pack);
 	}
 	return 0;
 }
@@ -258,9 +260,32 @@ static void name_of_pack(const void *arg, size_t i, char out[STORE_KEY_MAX])
 	pack_key_name(set->names[i], out);
 }
 
+/* What a writer that began before it was condemned has locked stays, and so does its epoch, until
+ * the lock has ended. */
+static int remove_unlocked(struct collector *c, struct err *e)
+{
+	for (size_t i = 0; i < c->drop.n;) {
+		uint8_t name[HASH_BYTES];
+		int stays;
+
+		memcpy(name, c->drop.names[i], HASH_BYTES);
+		stays = lock_remove_pack(repo_store(c->repo), name, e);
+		if (stays < 0)
+			return -1;
+		if (stays)
+			c->result->locked += keep(c, name);
+		else
+			i++;
+	}
+	return 0;
+}
+
 static int remove_packs(struct collector *c, struct err *e)
 {
-	return store_remove_many(repo_store(c->repo), c->drop.n, name_of_pack, &c->drop, e);
+	struct store *s = repo_store(c->repo);
+
+	return store_can_lock(s) ? remove_unlocked(c, e)
+				 : store_remove_many(s, c->drop.n, name_of_pack, &c->drop, e);
 }
 
 static int remove_all(struct collector *c, struct err *e)
@@ -345,7 +370,12 @@ static int run(struct collector *c, struct err *e)
 	if (!c->o->dry_run) {
 		if (!c->drop.n && c->writers && survey_again(c, e) < 0)
 			return -1;
-		if (save_what_is_needed(c, e) < 0 || remove_all(c, e) < 0)
+		if (save_what_is_needed(c, e) < 0)
+			return -1;
+		/* What was copied is locked before what it was copied from goes. */
+		if (lock_keep(c->repo, c->o->cancel, &c->result->locks, e) < 0 ||
+		    remove_all(c, e) < 0 ||
+		    lock_clear(repo_store(c->repo), &c->result->cleared, e) < 0)
 			return -1;
 	}
 	sum_up(c);

@@ -8,6 +8,7 @@
 #define HF_REPO_COLLECT_H
 
 #include "base/cancel.h"
+#include "repo/lock.h"
 #include "repo/repo.h"
 
 struct collect_options {
@@ -31,6 +32,10 @@ struct collect_result {
 	uint64_t dropped_bytes; /* of these */
 	uint64_t copied;	/* bytes that were needed and are in new packs now */
 	uint64_t kept;		/* packs that should go and cannot be read: see collect_run() */
+	uint64_t locked;	/* packs that would be dropped, and are locked (lock.h) */
+	uint64_t locked_bytes;	/* of these */
+	uint64_t cleared;	/* old versions of objects removed */
+	struct lock_kept locks; /* what was done for checkpoints that are locked */
 	uint64_t unfinished;	/* packs of writers at work, or of dead ones beside them */
 	bool more;		/* there is more to do than fits into one run, or into the store */
 };

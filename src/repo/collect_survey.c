@@ -7,6 +7,7 @@
 
 #include "repo/collect_priv.h"
 #include "repo/epoch.h"
+#include "repo/lock.h"
 #include "repo/mark.h"
 #include "repo/writers.h"
 
@@ -140,48 +141,63 @@ static bool wasteful(const struct collector *c, const struct pack_fact *f)
 	return f->live == 0 || (f->total - f->live) * 100 >= f->total * percent;
 }
 
-/* What costs nothing; of packs that were condemned before, what that costs is returned. */
-static size_t choose_dead(struct collector *c)
+/* What is needed of a pack that stays is not copied in vain. */
+static int drop_unless_locked(struct collector *c, const struct pack_fact *f, size_t *copies,
+			      struct err *e)
 {
-	size_t copies = 0;
+	int locked = lock_has(repo_store(c->repo), f->name, e);
 
+	if (locked > 0) {
+		c->result->locked++;
+		c->result->locked_bytes += f->size;
+	} else if (locked == 0) {
+		*copies += f->copies;
+		pack_set_add(&c->drop, f->name);
+	}
+	return locked < 0 ? -1 : 0;
+}
+
+/* What costs nothing; of packs that were condemned before, what that costs is added. */
+static int choose_dead(struct collector *c, size_t *copies, struct err *e)
+{
 	for (size_t i = 0; i < c->n_packs; i++) {
 		struct pack_fact *f = &c->packs[i];
 
 		if (pack_set_has(&c->old_epochs, f->name)) {
-			copies += f->copies;
+			*copies += f->copies;
 		} else if (!f->listed && c->writers) {
 			c->result->unfinished++; /* its writer may be at it */
-		} else if (f->live == 0) {
-			pack_set_add(&c->drop, f->name);
+		} else if (f->live == 0 && drop_unless_locked(c, f, copies, e) < 0) {
+			return -1;
 		}
 	}
-	return copies;
+	return 0;
 }
 
 /* And what has to be copied, as far as memory goes. */
-static void choose_wasteful(struct collector *c, size_t copies)
+static int choose_wasteful(struct collector *c, size_t *copies, struct err *e)
 {
 	for (size_t i = 0; i < c->n_packs; i++) {
 		struct pack_fact *f = &c->packs[i];
 
 		if (f->live == 0 || !wasteful(c, f) || pack_set_has(&c->old_epochs, f->name))
 			continue;
-		if (copies + f->copies > COPIES_MAX && copies) {
+		if (*copies + f->copies > COPIES_MAX && *copies) {
 			c->result->more = true;
 			continue;
 		}
-		copies += f->copies;
-		pack_set_add(&c->drop, f->name);
+		if (drop_unless_locked(c, f, copies, e) < 0)
+			return -1;
 	}
+	return 0;
 }
 
-static void choose(struct collector *c)
+static int choose(struct collector *c, struct err *e)
 {
-	size_t copies = choose_dead(c);
+	size_t copies = 0;
 
-	if (!c->frugal)
-		choose_wasteful(c, copies);
+	if (choose_dead(c, &copies, e) < 0 || (!c->frugal && choose_wasteful(c, &copies, e) < 0))
+		return -1;
 	for (size_t i = 0; i < c->old_epochs.n; i++) {
 		const struct pack_fact *f = collect_fact(c, c->old_epochs.names[i]);
 
@@ -189,6 +205,7 @@ static void choose(struct collector *c)
 			pack_set_add(&c->drop, c->old_epochs.names[i]);
 	}
 	pack_set_sort(&c->drop);
+	return 0;
 }
 
 int collect_survey(struct collector *c, struct err *e)
@@ -201,8 +218,7 @@ int collect_survey(struct collector *c, struct err *e)
 	    epoch_condemned(c->repo, &c->old_epochs, e) < 0 ||
 	    collect_tell_marks(c, marks_healed, begin_weighing, weigh, e) < 0)
 		return -1;
-	choose(c);
-	return 0;
+	return choose(c, e);
 }
 
 int collect_survey_anew(struct collector *c, struct err *e)

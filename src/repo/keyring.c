@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "repo/box.h"
+#include "repo/lock.h"
 
 static struct keyring *new_ring(void)
 {
@@ -174,6 +175,9 @@ static int store_version(struct keyring *k, struct store *s, struct err *e)
 		return err_set(e, ERR_CONFLICT, "somebody else changed the keys at the same time");
 	}
 	if (store_put_new(s, copy, bytes.data, bytes.len, e) < 0)
+		return -1;
+	/* Locked checkpoints need the new ring as they did the old ones, which go. */
+	if (s->locks && lock_keys(s, e) < 0)
 		return -1;
 	return store_list(s, "keys/", remove_old, &old, e);
 }

@@ -63,6 +63,13 @@ struct point_resource {
 	size_t n_items;
 };
 
+/* What was promised when it was made; how an object is locked now, the store tells (lock.h). */
+struct point_lock {
+	enum lock_mode mode;
+	uint64_t until_us;   /* the checkpoint */
+	uint64_t covered_us; /* everything that it needs, not less */
+};
+
 struct point {
 	struct uuid id;
 	uint64_t instant_us, complete_us;
@@ -75,6 +82,7 @@ struct point {
 	char **warnings;
 	size_t n_warnings;
 	struct point_stats stats;
+	struct point_lock lock;
 	struct point_resource *resources;
 	size_t n_resources;
 	uint8_t hash[HASH_BYTES]; /* of the stored object; known after point_load */

@@ -7,6 +7,7 @@
 #include "repo/record.h"
 
 #define MEMBERS_MAX 4096 /* resources, disks, items, tags, warnings: of each */
+#define LOCK_RECORD 24	 /* u8 mode, 7 reserved, u64 until, u64 covered until */
 #define PAD 1024	 /* bodies are a multiple of this, so that their size says little */
 
 enum point_tag {
@@ -19,6 +20,7 @@ enum point_tag {
 	P_WARNING = 7,
 	P_STATS = 8,
 	P_ORIGIN = 9,
+	P_LOCK = 10,
 	P_RESOURCE = 16,
 };
 
@@ -111,6 +113,15 @@ static void encode_resource(struct buf *b, const struct point_resource *r)
 	record_close(b, open);
 }
 
+static void encode_lock(struct buf *b, const struct point_lock *l)
+{
+	uint8_t raw[LOCK_RECORD] = {(uint8_t)l->mode};
+
+	put_le64(raw + 8, l->until_us);
+	put_le64(raw + 16, l->covered_us);
+	record_add(b, P_LOCK, raw, sizeof(raw));
+}
+
 void point_encode(const struct point *p, struct buf *out)
 {
 	size_t open;
@@ -132,6 +143,8 @@ void point_encode(const struct point *p, struct buf *out)
 	for (size_t i = 0; i < p->n_warnings; i++)
 		record_text(out, P_WARNING, p->warnings[i]);
 	encode_stats(out, P_STATS, &p->stats);
+	if (p->lock.mode)
+		encode_lock(out, &p->lock);
 	for (size_t i = 0; i < p->n_resources; i++)
 		encode_resource(out, &p->resources[i]);
 	open = record_open(out, 0);
@@ -292,6 +305,19 @@ static int decode_parent(struct point *p, const struct record *r, struct err *e)
 	return cur_done(&c) ? 0 : err_set(e, ERR_CORRUPT, "a parent's name of the wrong size");
 }
 
+/* A mode that is not known is taken for the weaker one. */
+static int decode_lock(struct point_lock *l, const struct record *r, struct err *e)
+{
+	uint8_t raw[LOCK_RECORD];
+
+	if (record_get_bytes(r, raw, sizeof(raw), e) < 0)
+		return -1;
+	l->mode = raw[0] == LOCK_COMPLIANCE ? LOCK_COMPLIANCE : LOCK_GOVERNANCE;
+	l->until_us = get_le64(raw + 8);
+	l->covered_us = get_le64(raw + 16);
+	return 0;
+}
+
 static int decode_strings(const struct record *r, char ***list, size_t *n, const char *what,
 			  struct err *e)
 {
@@ -325,6 +351,8 @@ static int take_point_record(struct point *p, const struct record *r, struct err
 		return decode_stats(r, &p->stats, e);
 	case P_ORIGIN:
 		return record_get_bytes(r, p->origin.b, 16, e);
+	case P_LOCK:
+		return decode_lock(&p->lock, r, e);
 	case P_RESOURCE:
 		return decode_resource(p, r->value, e);
 	default:

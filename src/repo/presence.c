@@ -12,6 +12,7 @@ struct presence {
 	struct store *store;
 	pthread_mutex_t lock;
 	struct idset there, gone; /* names of packs: hashes like ids */
+	struct idset told;	  /* of `there` */
 	unsigned asked;
 	bool listed;
 };
@@ -31,6 +32,7 @@ void presence_free(struct presence *p)
 		return;
 	idset_done(&p->there);
 	idset_done(&p->gone);
+	idset_done(&p->told);
 	pthread_mutex_destroy(&p->lock);
 	free(p);
 }
@@ -84,6 +86,19 @@ int presence_has(struct presence *p, const uint8_t pack[HASH_BYTES], struct err 
 		there = 1;
 	else if (!idset_has(&p->gone, &name))
 		there = ask(p, &name, e);
+	if (there > 0)
+		remember(&p->told, &name);
 	pthread_mutex_unlock(&p->lock);
 	return there;
+}
+
+void presence_told(struct presence *p, struct pack_set *add_to)
+{
+	pthread_mutex_lock(&p->lock);
+	for (size_t i = 0; i < p->told.cap; i++) {
+		if (!block_id_is_zero(&p->told.slots[i]))
+			pack_set_add(add_to, p->told.slots[i].b);
+	}
+	pthread_mutex_unlock(&p->lock);
+	pack_set_sort(add_to);
 }

@@ -23,6 +23,8 @@ struct presence *presence_new(struct store *s);
 void presence_free(struct presence *p);
 /* Is the pack there? 1, 0, -1. */
 int presence_has(struct presence *p, const uint8_t pack[HASH_BYTES], struct err *e);
+/* Add the names of all packs that it said are there: the set is sorted then. */
+void presence_told(struct presence *p, struct pack_set *add_to);
 
 DEFINE_AUTO(presence, presence_free);
 

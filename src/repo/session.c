@@ -49,6 +49,7 @@ struct session {
 	struct codec *codec; /* of the owner's thread */
 	struct pack_set condemned;
 	struct presence *presence; /* NULL: what the index names is there */
+	struct locker *locker;	   /* NULL: nothing is to be locked */
 	struct pack_writer *pack;
 	uint64_t stored;
 	bool committed;
@@ -216,6 +217,8 @@ static int start(struct session *s, struct err *e)
 				    state.len, e);
 	if (!s->ss)
 		return -1;
+	if (s->locker)
+		locker_begin(s->locker, s->ss);
 	if (epoch_condemned(s->repo, &s->condemned, e) < 0 ||
 	    index_renew(repo_index(s->repo), e) < 0)
 		return -1;
@@ -242,9 +245,11 @@ struct session *session_begin(struct repo *r, const struct session_options *o, s
 	s->id = uuid_random();
 	s->started_us = clock_wall_us();
 	s->codec = codec_new(repo_keys(r), s->o.level);
-	s->presence = repo_store(r)->late ? presence_new(repo_store(r)) : NULL;
 	init_threads(s);
-	if (start(s, e) < 0) {
+	if (s->o.lock.mode)
+		s->locker = locker_new(r, &s->o.lock, e);
+	s->presence = repo_store(r)->late || s->locker ? presence_new(repo_store(r)) : NULL;
+	if ((s->o.lock.mode && !s->locker) || start(s, e) < 0) {
 		session_free(s);
 		return NULL;
 	}
@@ -267,6 +272,7 @@ void session_free(struct session *s)
 	codec_free(s->codec);
 	pack_set_done(&s->condemned);
 	presence_free(s->presence);
+	locker_free(s->locker);
 	idset_done(&s->ids);
 	free(s->places);
 	free(s->packs);
@@ -284,6 +290,11 @@ const struct uuid *session_id(const struct session *s)
 struct repo *session_repo(const struct session *s)
 {
 	return s->repo;
+}
+
+struct codec *session_codec(struct session *s)
+{
+	return s->codec;
 }
 
 int session_level(const struct session *s)
@@ -348,6 +359,12 @@ int session_base(struct session *s, const struct block_id *id, struct block_id *
 	return rc;
 }
 
+void session_takes(struct session *s, const struct uuid *point)
+{
+	if (s->locker)
+		locker_took(s->locker, point);
+}
+
 static void add_places(struct session *s, const struct pack_done *d)
 {
 	s->packs = xreallocarray(s->packs, s->n_packs + 1, HASH_BYTES);
@@ -378,6 +395,8 @@ static int close_pack(struct session *s, struct err *e)
 		return -1;
 	s->stored += d->size;
 	add_places(s, d);
+	if (s->locker)
+		locker_wrote(s->locker, d->name);
 	pthread_mutex_lock(&s->lock);
 	s->unfinished++;
 	pthread_mutex_unlock(&s->lock);
@@ -468,59 +487,6 @@ int session_put(struct session *s, enum block_kind kind, const struct block_id *
 	return due(s) ? session_publish(s, e) : 0;
 }
 
-int session_put_node(void *arg, const struct block_id *id, const uint8_t *bytes, size_t n,
-		     struct err *e)
-{
-	struct session *s = arg;
-	AUTO_FREE uint8_t *out = xmalloc(n);
-	enum block_encoding encoding;
-	int known = session_knows(s, id, e);
-	size_t len;
-
-	if (known)
-		return known < 0 ? -1 : 0;
-	len = codec_encode(s->codec, bytes, n, out, &encoding);
-	return session_put(s, BLOCK_NODE, id, encoding, encoding == BLOCK_RAW ? bytes : out, len,
-			   NULL, e);
-}
-
-#define ITEM_BLOCK ((size_t)64 << 10)
-
-static int put_item_block(struct session *s, struct tree_seq *ts, const uint8_t *p, size_t n,
-			  struct err *e)
-{
-	AUTO_FREE uint8_t *out = xmalloc(n);
-	enum block_encoding encoding;
-	struct block_id id = {0};
-	size_t len;
-	int known;
-
-	if (!block_all_zero(p, n)) {
-		codec_id(s->codec, BLOCK_DATA, p, n, &id);
-		known = session_knows(s, &id, e);
-		if (known < 0)
-			return -1;
-		len = known ? 0 : codec_encode(s->codec, p, n, out, &encoding);
-		if (!known && session_put(s, BLOCK_DATA, &id, encoding,
-					  encoding == BLOCK_RAW ? p : out, len, NULL, e) < 0)
-			return -1;
-	}
-	return tree_seq_add(ts, &id, n, e);
-}
-
-int session_put_item(struct session *s, const void *data, size_t n, struct tree *ret_t,
-		     struct err *e)
-{
-	AUTO(tree_seq) ts = tree_seq_new(s->codec, session_put_node, s);
-
-	for (size_t off = 0; off < n; off += ITEM_BLOCK) {
-		if (put_item_block(s, ts, (const uint8_t *)data + off, MIN(ITEM_BLOCK, n - off),
-				   e) < 0)
-			return -1;
-	}
-	return tree_seq_finish(ts, ret_t, e);
-}
-
 /* ---- for collectors ---- */
 
 int session_tidy(struct session *s, struct err *e)
@@ -586,6 +552,8 @@ int session_commit(struct session *s, struct point *p, struct err *e)
 		return background_failed(s, e);
 	p->id = s->id;
 	p->complete_us = clock_wall_us();
+	if (s->locker && locker_cover(s->locker, s->ss, &s->condemned, s->presence, p, e) < 0)
+		return -1;
 	if (!p->writer)
 		p->writer = xstrdup("holdfast " HF_VERSION);
 	p->stats.stored = s->stored;
@@ -604,5 +572,5 @@ int session_commit(struct session *s, struct point *p, struct err *e)
 	s->stored += object.len;
 	s->committed = true;
 	sha256(object.data, object.len, p->hash);
-	return 0;
+	return s->locker ? locker_confirm(s->locker, p, e) : 0;
 }

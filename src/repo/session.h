@@ -13,6 +13,7 @@
 #ifndef HF_REPO_SESSION_H
 #define HF_REPO_SESSION_H
 
+#include "repo/lock.h"
 #include "repo/point.h"
 #include "repo/repo.h"
 #include "repo/tree.h"
@@ -29,6 +30,7 @@ struct session_options {
 	unsigned publish_ms; /* and when the last one is so old: 20 s */
 	int level;	     /* zstd: 1 */
 	enum session_deltas deltas;
+	struct lock_ask lock; /* none */
 };
 
 /* NULL options: the defaults. */
@@ -46,6 +48,8 @@ int session_replace(struct session *s, const uint8_t pack[HASH_BYTES], const str
 const struct uuid *session_id(const struct session *s);
 struct repo *session_repo(const struct session *s);
 int session_level(const struct session *s);
+/* For ids and payloads, in the thread of its owner. */
+struct codec *session_codec(struct session *s);
 bool session_deltas(const struct session *s);
 /* Packs named in the epochs that were there when it began: no block is taken from them. */
 const struct pack_set *session_condemned(const struct session *s);
@@ -59,6 +63,9 @@ int session_knows(struct session *s, const struct block_id *id, struct err *e);
  * what it is a delta of. 1; 0: nothing; -1. Thread-safe. */
 int session_base(struct session *s, const struct block_id *id, struct block_id *ret_base,
 		 struct err *e);
+/* Its checkpoint takes blocks of this one without asking session_knows() for each; NULL: of one
+ * that the caller cannot name. */
+void session_takes(struct session *s, const struct uuid *point);
 /* Store a block; `payload` and `encoding` come from codec_encode. One that is known by now is
  * passed over; *ret_stored (may be NULL) is how many bytes it took, 0 if it was known. */
 int session_put(struct session *s, enum block_kind kind, const struct block_id *id,

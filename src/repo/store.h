@@ -50,7 +50,7 @@ struct store_ops {
 	/* Create the object if it is absent, else ERR_EXISTS. */
 	int (*put_new)(struct store *s, const char *key, const void *data, size_t len,
 		       struct err *e);
-	/* Remove it; that it is absent is no error. */
+	/* Remove it; that it is absent is no error. ERR_DENIED: it is locked. */
 	int (*remove)(struct store *s, const char *key, struct err *e);
 	/* The same for up to STORE_REMOVE_MAX objects, in any order. NULL: one after the other. */
 	int (*remove_many)(struct store *s, const char *const *keys, size_t n, struct err *e);
@@ -96,8 +96,50 @@ struct store_upload_ops {
 	void (*abort)(struct store_upload *u);
 };
 
+enum lock_mode { LOCK_NONE = 0, LOCK_GOVERNANCE = 1, LOCK_COMPLIANCE = 2 };
+
+/* How an object is locked: nobody can remove or change it before then, in governance mode but those
+ * who have a right of their own for that; and while it is held, nobody at all. */
+struct store_lock {
+	enum lock_mode mode;
+	uint64_t until_us;
+	bool held;
+};
+
+struct store_cleared {
+	uint64_t removed; /* versions and markers */
+	uint64_t left;	  /* that could not be */
+};
+
+/* What a store that can lock objects has besides. repo/lock.h is built on it. */
+struct store_lock_ops {
+	/* Could anything here be locked? Costs nothing; false also where nothing is known yet. */
+	bool (*possible)(struct store *s);
+	/* Try it: ERR_UNSUPPORTED tells why not, and what to do. */
+	int (*prove)(struct store *s, struct err *e);
+	/* The time by which locks end. */
+	uint64_t (*now_us)(struct store *s);
+	int (*get)(struct store *s, const char *key, struct store_lock *ret, struct err *e);
+	/* Replace mode and time. `bypass`: though it is locked in governance mode. ERR_DENIED. */
+	int (*set)(struct store *s, const char *key, const struct store_lock *lock, bool bypass,
+		   struct err *e);
+	int (*hold)(struct store *s, const char *key, bool on, struct err *e);
+	/* Remove it although it is locked in governance mode. */
+	int (*remove)(struct store *s, const char *key, struct err *e);
+	/* How what this session stores from now on is locked: packs, and its point. */
+	void (*session)(struct store_session *ss, const struct store_lock *packs,
+			const struct store_lock *point);
+	/* Remove what removals and renewals that were cut short left behind objects. */
+	int (*clear)(struct store *s, struct store_cleared *ret, struct err *e);
+	/* Bring back what is locked and was hidden or overwritten: `found` is told of each object,
+	 * with what is wrong if it could not be. */
+	int (*unhide)(struct store *s, void (*found)(void *arg, const char *key, const char *why),
+		      void *arg, struct err *e);
+};
+
 struct store {
 	const struct store_ops *ops;
+	const struct store_lock_ops *locks; /* NULL: it cannot lock */
 	char *url; /* as people write it: "dir:/srv/backup"; owned by the driver */
 	/* What a revoked session had under way may still arrive, long after: see presence.h. */
 	bool late;
@@ -183,6 +225,12 @@ static inline void store_stop_with(struct store *s, const struct cancel *cancel)
 {
 	if (s->ops->stop_with)
 		s->ops->stop_with(s, cancel);
+}
+
+/* Could anything here be locked? */
+static inline bool store_can_lock(struct store *s)
+{
+	return s->locks && s->locks->possible(s);
 }
 
 /* Remove `n` objects, in any order; `name` tells the name of the i-th. If it fails, some may be

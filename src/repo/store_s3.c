@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "net/s3_lock.h"
 #include "repo/store_s3_priv.h"
 
 static void forget_uploads(struct s3_store *d)
@@ -101,9 +102,13 @@ int s3_holds(struct s3_store *d, const char *key, const void *data, size_t len, 
 }
 
 int s3_create(struct s3_store *d, const char *key, const void *data, size_t len, char *ret_etag,
-	      struct err *e)
+	      char *ret_version, struct err *e)
 {
-	struct s3_put put = {.key = key, .data = data, .len = len, .if_absent = true};
+	struct s3_put put = {.key = key,
+			     .data = data,
+			     .len = len,
+			     .if_absent = true,
+			     .ret_version = ret_version};
 	struct err why = {0};
 
 	if (s3_put(d->s3, &put, ret_etag, &why) == 0 ||
@@ -116,17 +121,26 @@ int s3_create(struct s3_store *d, const char *key, const void *data, size_t len,
 
 static int s3_put_new(struct store *s, const char *key, const void *data, size_t len, struct err *e)
 {
-	return s3_create(s3_of(s), key, data, len, NULL, e);
+	return s3_create(s3_of(s), key, data, len, NULL, NULL, e);
 }
 
 static int s3_remove(struct store *s, const char *key, struct err *e)
 {
-	return s3_delete(s3_of(s)->s3, key, e);
+	return s3_remove_object(s3_of(s), key, false, e);
 }
 
 static int s3_remove_many(struct store *s, const char *const *keys, size_t n, struct err *e)
 {
-	return s3_delete_many(s3_of(s)->s3, keys, n, e);
+	struct s3_store *d = s3_of(s);
+
+	if (!s3_has_versions(d->s3))
+		return s3_delete_many(d->s3, keys, n, e);
+	/* That would only hide them. */
+	for (size_t i = 0; i < n; i++) {
+		if (s3_remove_object(d, keys[i], false, e) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 /* ---- listing ---- */
@@ -260,6 +274,7 @@ struct store *store_s3_open(const char *url, struct err *e)
 	d = xcalloc(1, sizeof(*d));
 	d->s3 = s3;
 	d->s.ops = &s3_ops;
+	d->s.locks = &s3_lock_ops;
 	d->s.url = xasprintf("s3:%.*s", (int)strcspn(url, "?"), url);
 	d->s.late = d->s.distant = true;
 	pthread_mutex_init(&d->lock, NULL);

@@ -45,15 +45,36 @@ static inline bool s3_no_point(uint64_t size)
 	return size == S3_MARK || size == S3_REVOKED;
 }
 
+static inline int s3_hand_up(const struct err *why, struct err *e)
+{
+	if (e)
+		*e = *why;
+	return -1;
+}
+
 /* PREFIX and an id. */
 void s3_name(const char *prefix, const char *id, char out[STORE_KEY_MAX]);
 /* Is what lies at `key` exactly these bytes? 1, 0, -1. If so, `ret_etag` takes its etag, unless
  * that is NULL. */
 int s3_holds(struct s3_store *d, const char *key, const void *data, size_t len, char *ret_etag,
 	     struct err *e);
-/* Create it if it is absent, else ERR_EXISTS; `ret_etag` as above. */
+/* Create it if it is absent, else ERR_EXISTS; `ret_etag` as above, `ret_version` likewise. */
 int s3_create(struct s3_store *d, const char *key, const void *data, size_t len, char *ret_etag,
-	      struct err *e);
+	      char *ret_version, struct err *e);
+
+/* ---- store_s3_lock.c ---- */
+
+extern const struct store_lock_ops s3_lock_ops;
+struct s3_lock s3_lock_of(const struct store_lock *l);
+/* Remove an object, with all its versions. */
+int s3_remove_object(struct s3_store *d, const char *key, bool bypass, struct err *e);
+/* Put an object; `version` (S3_VERSION bytes, "": none) is the one it replaces, which goes, and
+ * takes the new one's. */
+int s3_replace(struct s3_store *d, struct s3_put *put, char *ret_etag, char *version,
+	       struct err *e);
+/* What store_s3_session.c tells of a session. */
+void s3_session_lock(struct store_session *ss, const struct store_lock *packs,
+		     const struct store_lock *point);
 
 /* Is this the name of a pack or run? Then its hash, in hexadecimal digits; else NULL. */
 const char *s3_hash_in(const char *key);

@@ -24,6 +24,7 @@
 #include "base/fio.h"
 #include "base/hex.h"
 #include "base/uuid.h"
+#include "net/s3_lock.h"
 #include "repo/seal.h"
 #include "repo/store_s3_priv.h"
 
@@ -33,7 +34,10 @@ struct s3_session {
 	struct store_session ss;
 	struct s3_store *d;
 	char state[STORE_KEY_MAX], point[STORE_KEY_MAX];
-	char etag[S3_ETAG]; /* of our mark */
+	char etag[S3_ETAG];    /* of our mark */
+	char mark[S3_VERSION]; /* its version */
+	char state_version[S3_VERSION];
+	struct s3_lock pack_lock, point_lock;
 	bool tried, committed;
 };
 
@@ -112,7 +116,7 @@ static int probe_with(struct s3_store *d, const char *key, struct err *e)
 		return -1;
 	if (rc > 0)
 		rc = strcmp(first, second) != 0 ? must_fail(d, key, false, first, e) : 0;
-	if (rc > 0 && s3_delete(d->s3, key, e) < 0)
+	if (rc > 0 && s3_remove_object(d, key, false, e) < 0)
 		return -1;
 	/* A late commit must not bring back what was removed. */
 	return rc > 0 ? must_fail(d, key, false, second, e) : rc;
@@ -127,7 +131,7 @@ static int probe_somewhere(struct s3_store *d, struct err *e)
 
 	s3_name("tmp/probe-", uuid_text(&id, text), key);
 	rc = probe_with(d, key, e);
-	s3_delete(d->s3, key, NULL);
+	s3_remove_object(d, key, false, NULL);
 	return rc;
 }
 
@@ -149,10 +153,13 @@ static int probe(struct s3_store *d, struct err *e)
 	if (rc == 0)
 		return err_set(e, ERR_UNSUPPORTED,
 			       "%s: the service does not keep the conditions of writes "
-			       "(If-None-Match, If-Match), so a backup here could be lost to "
+			       "(If-None-Match, If-Match)%s, so a backup here could be lost to "
 			       "another one: use a service that does, like Amazon S3 or Ceph, or "
 			       "a directory",
-			       d->s.url);
+			       d->s.url,
+			       s3_has_versions(d->s3) ? " in a bucket with versions, as older "
+							"versions of Ceph do not"
+						      : "");
 	if (rc < 0 && e)
 		*e = why;
 	return rc < 0 ? -1 : 0;
@@ -216,6 +223,7 @@ static int send_spooled(struct s3_upload *up, const char *key, const char *if_ma
 			     .len = up->len,
 			     .sha256 = s3_hash_in(key),
 			     .if_match = if_match};
+	const struct s3_lock *lock = &up->ses->pack_lock;
 	AUTO_FREE uint8_t *bytes = NULL;
 
 	if (!put.sha256 && up->len) {
@@ -224,6 +232,8 @@ static int send_spooled(struct s3_upload *up, const char *key, const char *if_ma
 			return -1;
 		put.data = bytes;
 	}
+	if (lock->mode && strncmp(key, "packs/", 6) == 0)
+		put.lock = lock;
 	return s3_put(up->ses->d->s3, &put, NULL, e);
 }
 
@@ -297,7 +307,7 @@ static int bar(struct s3_store *d, const char *point, struct err *e)
 		if (info.size != S3_MARK)
 			return 0;
 		put.if_match = info.etag;
-		if (s3_put(d->s3, &put, NULL, &why) == 0)
+		if (s3_replace(d, &put, NULL, info.version, &why) == 0)
 			return 0;
 		if (only(ERR_CONFLICT, &why, e) < 0)
 			return -1;
@@ -312,7 +322,7 @@ static int session_renew(struct store_session *ss, const void *data, size_t len,
 
 	if (rc == 0)
 		return revoked(ses, e);
-	return rc < 0 ? -1 : s3_put(ses->d->s3, &put, NULL, e);
+	return rc < 0 ? -1 : s3_replace(ses->d, &put, NULL, ses->state_version, e);
 }
 
 static int session_commit(struct store_session *ss, const void *data, size_t len, struct err *e)
@@ -323,7 +333,9 @@ static int session_commit(struct store_session *ss, const void *data, size_t len
 	int ours = 0;
 
 	ses->tried = true;
-	if (s3_put(ses->d->s3, &put, NULL, &why) == 0)
+	if (ses->point_lock.mode)
+		put.lock = &ses->point_lock;
+	if (s3_replace(ses->d, &put, NULL, ses->mark, &why) == 0)
 		ours = 1;
 	else if (only(ERR_CONFLICT, &why, e) < 0)
 		return -1;
@@ -342,10 +354,19 @@ static void session_end(struct store_session *ss)
 	if (ses->tried && !ses->committed)
 		rc = bar(ses->d, ses->point, NULL);
 	else if (!ses->committed && ses->etag[0])
-		rc = is_ours(ses, NULL) > 0 ? s3_delete(ses->d->s3, ses->point, NULL) : 0;
+		rc = is_ours(ses, NULL) > 0 ? s3_remove_object(ses->d, ses->point, false, NULL) : 0;
 	if (rc == 0)
-		s3_delete(ses->d->s3, ses->state, NULL);
+		s3_remove_object(ses->d, ses->state, false, NULL);
 	free(ses);
+}
+
+void s3_session_lock(struct store_session *ss, const struct store_lock *packs,
+		     const struct store_lock *point)
+{
+	struct s3_session *ses = (struct s3_session *)ss;
+
+	ses->pack_lock = s3_lock_of(packs);
+	ses->point_lock = s3_lock_of(point);
 }
 
 static const struct store_session_ops session_ops = {
@@ -362,7 +383,7 @@ static int make_mark(struct s3_session *ses, struct err *e)
 
 	random_bytes(bytes, sizeof(bytes));
 	hex_encode(bytes, sizeof(bytes), text);
-	return s3_create(ses->d, ses->point, text, S3_MARK, ses->etag, e);
+	return s3_create(ses->d, ses->point, text, S3_MARK, ses->etag, ses->mark, e);
 }
 
 struct store_session *s3_session_begin(struct store *s, const char *id, const void *data,
@@ -378,7 +399,7 @@ struct store_session *s3_session_begin(struct store *s, const char *id, const vo
 	ses->d = d;
 	s3_name(S3_SESSIONS, id, ses->state);
 	s3_name(S3_POINTS, id, ses->point);
-	if (s->ops->put_new(s, ses->state, data, len, e) < 0) {
+	if (s3_create(d, ses->state, data, len, NULL, ses->state_version, e) < 0) {
 		free(ses);
 		return NULL;
 	}
@@ -398,5 +419,5 @@ int s3_session_revoke(struct store *s, const char *id, struct err *e)
 	s3_name(S3_POINTS, id, point);
 	if (probe_once(d, e) < 0 || bar(d, point, e) < 0)
 		return -1;
-	return s3_delete(d->s3, state, e);
+	return s3_remove_object(d, state, false, e);
 }

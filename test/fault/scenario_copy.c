@@ -133,11 +133,10 @@ int step_damage(struct store *s, struct ledger *l, struct err *e)
 	return damage_at(s, &first, true, e) < 0 ? -1 : damage_at(s, &last, false, e);
 }
 
-static void on_bad(void *arg, const char *key, const struct err *why)
+static void on_bad(void *arg, const struct scrub_finding *f)
 {
 	(void)arg;
-	(void)key;
-	(void)why;
+	(void)f;
 }
 
 static void on_told(void *arg, const struct point *p, bool mended, const char *why)

@@ -38,6 +38,7 @@ static void seed_point(const char *dir)
 
 	p->id = uuid_random();
 	p->parent = uuid_random();
+	p->lock = (struct point_lock){LOCK_COMPLIANCE, 1, 2};
 	point_add_tag(p, "a=b");
 	point_add_warning(p, "warned");
 	r = point_add_resource(p, "domain", "id", "name", "platform");

@@ -28,9 +28,10 @@ class Ceph(Service):
         return botocore.session.get_session().create_client(
             "s3", endpoint_url=self.url, region_name="us-east-1", aws_access_key_id=KEY, aws_secret_access_key=SECRET)
 
-    def new_bucket(self):
+    def new_bucket(self, lock=False):
+        """`lock`: with Object Lock, and versions."""
         name = f"bucket-{next(self.numbers)}"
-        self.client.create_bucket(Bucket=name)
+        self.client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=lock)
         return name
 
 
@@ -59,6 +60,19 @@ class BucketRepo(Repo):
 
     def put(self, key, body):
         self.ceph.client.put_object(Bucket=self.bucket, Key=f"some/prefix/{key}", Body=body)
+
+    def versions(self, under=""):
+        """Names, without the prefix, of everything that lies behind or before something: each as often as it does."""
+        pages = self.ceph.client.get_paginator("list_object_versions").paginate(Bucket=self.bucket,
+                                                                                Prefix=f"some/prefix/{under}")
+        rows = [row for page in pages for row in page.get("Versions", []) + page.get("DeleteMarkers", [])]
+        return sorted(row["Key"].removeprefix("some/prefix/") for row in rows)
+
+    def lock(self, key):
+        """Mode, until when, and whether it is held."""
+        head = self.ceph.client.head_object(Bucket=self.bucket, Key=f"some/prefix/{key}")
+        return (head.get("ObjectLockMode"), head.get("ObjectLockRetainUntilDate"),
+                head.get("ObjectLockLegalHoldStatus") == "ON")
 
     def sessions(self):
         """Of writers at work: marks, which are 48 bytes long, and what belongs to them."""

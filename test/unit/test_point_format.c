@@ -31,6 +31,7 @@ static struct point *full_point(void)
 	p->writer = xstrdup("holdfast 1");
 	p->parent = (struct uuid){{9, 9}};
 	memset(p->parent_hash, 0x77, HASH_BYTES);
+	p->lock = (struct point_lock){LOCK_COMPLIANCE, 33, 44};
 	point_add_tag(p, "a=b");
 	point_add_tag(p, "c=d");
 	point_add_warning(p, "disk %d was slow", 3);
@@ -118,6 +119,9 @@ static void test_round_trip(void **state)
 	assert_string_equal(q->writer, "holdfast 1");
 	assert_int_equal(q->parent.b[1], 9);
 	assert_int_equal(q->parent_hash[31], 0x77);
+	assert_int_equal(q->lock.mode, LOCK_COMPLIANCE);
+	assert_int_equal(q->lock.until_us, 33);
+	assert_int_equal(q->lock.covered_us, 44);
 	assert_int_equal(q->n_tags, 2);
 	assert_string_equal(q->tags[0], "a=b");
 	assert_string_equal(q->tags[1], "c=d");
@@ -143,6 +147,7 @@ static void test_least_point(void **state)
 	point_encode(p, &b);
 	q = OK_PTR(decode(&b, e));
 	assert_true(uuid_is_zero(&q->parent));
+	assert_int_equal(q->lock.mode, LOCK_NONE);
 	assert_null(q->writer);
 	assert_int_equal(q->n_resources + q->n_tags + q->n_warnings, 0);
 }
@@ -190,8 +195,8 @@ static void test_every_cut(void **state)
 			assert_int_equal(why.kind, ERR_CORRUPT);
 		whole += q != NULL;
 	}
-	/* id, two times, writer, parent, two tags, warning, statistics, resource, resource */
-	assert_int_equal(whole, 11);
+	/* id, two times, writer, parent, two tags, warning, statistics, lock, two resources */
+	assert_int_equal(whole, 12);
 }
 
 /* Flipped bytes give an error or another point, and never more than they may hold. */

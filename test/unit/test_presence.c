@@ -56,6 +56,7 @@ static void test_each_is_asked_once(void **state)
 	AUTO(store) inner = store_mem_new();
 	AUTO(store) s = store_hook_new(inner, count, &c, false);
 	AUTO(presence) p = presence_new(s);
+	struct pack_set told = {0};
 
 	(void)state;
 	put_pack(inner, 1);
@@ -66,6 +67,10 @@ static void test_each_is_asked_once(void **state)
 	}
 	assert_int_equal(c.sizes, 3);
 	assert_int_equal(c.lists, 0);
+	presence_told(p, &told);
+	assert_int_equal(told.n, 1);
+	assert_true(pack_set_has(&told, at(1).pack));
+	pack_set_done(&told);
 	presence_free(NULL);
 }
 
