@@ -11,6 +11,7 @@
 #include "repo/epoch.h"
 #include "repo/pack.h"
 #include "repo/parity_store.h"
+#include "repo/rescue.h"
 
 struct mending {
 	const struct mend *m;
@@ -119,50 +120,23 @@ static int mend_each(struct mending *g, struct patient *v, struct err *e)
 	return 0;
 }
 
-struct rescue {
-	struct session *session;
-	struct fetch *fetch;
-	struct codec *codec;
-	uint8_t *content, *payload; /* BLOCK_MAX bytes each */
-};
-
 /*
  * A block that is whole moves out of a pack that is damaged, or condemned by a collector that died.
- * Another would do that; but where the run that named it is lost as well, none would know. It is
- * stored as a whole: what it was a delta of may be in such a pack, too.
+ * Another would do that; but where the run that named it is lost as well, none would know.
  */
-static int rescue(struct rescue *r, const struct block_id *id, struct err *e)
-{
-	enum block_encoding encoding;
-	enum block_kind kind;
-	size_t len;
-	int found = fetch_any(r->fetch, id, &kind, r->content, BLOCK_MAX, &len, e);
-
-	if (found <= 0)
-		return found;
-	len = codec_encode(r->codec, r->content, len, r->payload, &encoding);
-	return session_put(r->session, kind, id, encoding,
-			   encoding == BLOCK_RAW ? r->content : r->payload, len, NULL, e);
-}
-
 static int rescue_all(struct mending *g, struct err *e)
 {
 	const struct idset *saved = &g->damage.saved;
 	AUTO(session) s = session_begin(g->m->repo, NULL, e);
-	AUTO(fetch) f = fetch_new(g->m->repo);
-	AUTO(codec) c = codec_new(repo_keys(g->m->repo), CODEC_LEVEL);
-	AUTO_FREE uint8_t *content = xmalloc(BLOCK_MAX);
-	AUTO_FREE uint8_t *payload = xmalloc(BLOCK_MAX);
-	struct rescue r = {s, f, c, content, payload};
+	AUTO(rescue) r = s ? rescue_new(s) : NULL;
 
-	if (!s)
-		return -1;
-	for (size_t i = 0; i < saved->cap; i++) {
+	for (size_t i = 0; i < saved->cap && s; i++) {
 		if (cancel_check(g->m->cancel, e) < 0 ||
-		    (!block_id_is_zero(&saved->slots[i]) && rescue(&r, &saved->slots[i], e) < 0))
+		    (!block_id_is_zero(&saved->slots[i]) &&
+		     rescue_block(r, &saved->slots[i], NULL, e) < 0))
 			return -1;
 	}
-	return session_publish(s, e);
+	return s ? session_publish(s, e) : -1;
 }
 
 static int mend_all(struct mending *g, struct err *e)

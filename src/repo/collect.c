@@ -130,6 +130,24 @@ static int safe_without(struct collector *c, struct fetch *f, const struct locat
 	return safe_elsewhere(c, f, &l->at.id, l->at.encoding != BLOCK_DELTA, e);
 }
 
+/* This place cannot be read, and no other is as good; but one where the block is stored as a change
+ * of another may do. */
+static int copy_from_elsewhere(struct collector *c, const struct location *l, struct err *e)
+{
+	size_t stored = 0;
+	int found;
+
+	if (!c->rescue)
+		c->rescue = rescue_new(c->session);
+	found = rescue_block(c->rescue, &l->at.id, &stored, e);
+	c->result->copied += stored;
+	if (found == 0) {
+		c->failed = xreallocarray(c->failed, c->n_failed + 1, sizeof(*c->failed));
+		c->failed[c->n_failed++] = *l;
+	}
+	return MIN(found, 0);
+}
+
 static int copy_one(struct collector *c, struct fetch *f, const struct location *l, uint8_t *buf,
 		    struct err *e)
 {
@@ -141,9 +159,7 @@ static int copy_one(struct collector *c, struct fetch *f, const struct location 
 		return safe < 0 ? -1 : 0;
 	if (fetch_payload(f, l, buf, &n, &why) < 0) {
 		log_debug("copying: %s", why.msg);
-		c->failed = xreallocarray(c->failed, c->n_failed + 1, sizeof(*c->failed));
-		c->failed[c->n_failed++] = *l;
-		return 0;
+		return copy_from_elsewhere(c, l, e);
 	}
 	if (session_put(c->session, l->at.kind, &l->at.id, l->at.encoding, buf, n, &stored, e) < 0)
 		return -1;
@@ -238,6 +254,8 @@ static int save(struct collector *c, struct err *e)
 	c->session = session_begin(c->repo, NULL, &why);
 	if (c->session)
 		rc = save_in_session(c, &why);
+	rescue_free(c->rescue);
+	c->rescue = NULL;
 	session_free(c->session);
 	c->session = NULL;
 	if (rc == 0)

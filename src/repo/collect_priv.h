@@ -7,6 +7,7 @@
 #define HF_REPO_COLLECT_PRIV_H
 
 #include "repo/collect.h"
+#include "repo/rescue.h"
 #include "repo/session.h"
 
 struct pack_fact {
@@ -27,6 +28,7 @@ struct collector {
 	struct pack_set old_epochs; /* what was condemned already */
 	/* while saving: */
 	struct session *session;
+	struct rescue *rescue; /* once something could not be copied as it is */
 	struct location *copies;
 	size_t n_copies, cap_copies;
 	struct location *failed;
