@@ -177,9 +177,9 @@ static int mark_by_entries(const struct mark_many *mm, struct err *e)
 	return rc;
 }
 
-/* The entries of one block in a group that was read. */
-static void mark_in_group(const struct mark_many *mm, uint64_t number, const struct run_group *g,
-			  const struct block_id *from, size_t i)
+/* The entries of one block in what was read, which starts with number `first` of the run. */
+static void mark_in(const struct mark_many *mm, uint64_t first, const struct run_group *g,
+		    const struct block_id *from, size_t i)
 {
 	struct run_entry r;
 
@@ -187,13 +187,15 @@ static void mark_in_group(const struct mark_many *mm, uint64_t number, const str
 		run_group_entry(g, k, &r);
 		if (by_prefix(r.id.b, mm->ids[i]) != 0)
 			return;
-		mark_entry(mm, number * mm->run->group + k, &r, i);
+		mark_entry(mm, first + k, &r, i);
 	}
 }
 
-/* A long run: every block is looked for among the entries, group by group. */
+/* A long run: every block is looked for among the entries, some groups at a time. */
 static int mark_by_blocks(const struct mark_many *mm, struct err *e)
 {
+	/* Where the blocks are few, what lies between them is not read. */
+	const uint64_t span = mm->n > mm->run->n_groups ? run_span(mm->run) : 1;
 	uint64_t have = UINT64_MAX, number, end;
 	struct run_group g = {0};
 	int rc = 0;
@@ -203,12 +205,12 @@ static int mark_by_blocks(const struct mark_many *mm, struct err *e)
 
 		memcpy(from.b, mm->ids[i], INDEX_PREFIX);
 		run_groups_of(mm->run, &from, &number, &end);
-		for (; number < end && rc == 0; number++) {
+		for (number -= number % span; number < end && rc == 0; number += span) {
 			if (number != have)
-				rc = run_read_group(mm->run, number, &g, e);
+				rc = run_read_groups(mm->run, number, span, &g, e);
 			have = number;
 			if (rc == 0)
-				mark_in_group(mm, number, &g, &from, i);
+				mark_in(mm, number * mm->run->group, &g, &from, i);
 		}
 	}
 	run_group_done(&g);

@@ -80,6 +80,12 @@ struct run_group {
 };
 /* Read a group, in place of what `g` held. */
 int run_read_group(const struct run *r, uint64_t number, struct run_group *g, struct err *e);
+/* Who reads one after the other reads some at once, as if they were one group: this many of a run.
+ */
+uint64_t run_span(const struct run *r);
+/* The same from group `number` on, `count` of them at most, no more than run_span(). */
+int run_read_groups(const struct run *r, uint64_t number, uint64_t count, struct run_group *g,
+		    struct err *e);
 void run_group_done(struct run_group *g);
 void run_group_entry(const struct run_group *g, size_t i, struct run_entry *ret_r);
 /* The position of the first entry with an id not below `id`. */

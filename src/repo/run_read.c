@@ -10,6 +10,7 @@
 #define HEAD 64
 #define LAYOUT 1
 #define GROUP_MAX 65536
+#define SPAN 8 /* groups: 176 KiB, of which whoever reads one would read 64 */
 #define ENTRIES_MAX ((uint64_t)1 << 40)
 
 void run_key_name(const uint8_t name[HASH_BYTES], char out[STORE_KEY_MAX])
@@ -310,37 +311,75 @@ static bool bases_fit(const struct run_group *g)
 	return k == g->n_bases;
 }
 
-static int read_bases(const struct run *r, uint64_t number, struct run_group *g, struct err *e)
+/* Positions count from the first of the groups; a base's own count from its group. */
+static int place_bases(const struct run *r, uint64_t number, uint64_t count, struct run_group *g,
+		       struct err *e)
+{
+	uint64_t from = r->bases_before[number];
+
+	for (uint64_t k = 1; k < count; k++) {
+		uint64_t at = r->bases_before[number + k] - from;
+		uint64_t end =
+			number + k + 1 < r->n_groups ? r->bases_before[number + k + 1] : r->n_bases;
+
+		for (; at < MIN(end - from, (uint64_t)g->n_bases); at++) {
+			uint8_t *base = g->bases + at * RUN_BASE;
+			uint16_t position = get_le16(base);
+
+			if (position >= r->group)
+				return err_set(e, ERR_CORRUPT,
+					       "the bases of an index run are damaged");
+			put_le16(base, (uint16_t)(position + k * r->group));
+		}
+	}
+	return 0;
+}
+
+static int read_bases(const struct run *r, uint64_t number, uint64_t count, struct run_group *g,
+		      struct err *e)
 {
 	uint64_t from, to;
 
 	g->n_bases = 0;
 	if (r->bases_before) {
 		from = r->bases_before[number];
-		to = number + 1 < r->n_groups ? r->bases_before[number + 1] : r->n_bases;
+		to = number + count < r->n_groups ? r->bases_before[number + count] : r->n_bases;
 		g->n_bases = (size_t)MIN(to - from, (uint64_t)g->n);
 		g->bases = xreallocarray(g->bases, g->n_bases + 1, RUN_BASE);
 		if (box_read(r->box, r->bases_at + from * RUN_BASE, g->bases, g->n_bases * RUN_BASE,
-			     e) < 0)
+			     e) < 0 ||
+		    place_bases(r, number, count, g, e) < 0)
 			return -1;
 	}
 	return bases_fit(g) ? 0 : err_set(e, ERR_CORRUPT, "the bases of an index run are damaged");
 }
 
-int run_read_group(const struct run *r, uint64_t number, struct run_group *g, struct err *e)
+/* Positions in a span fit into 16 bits, as those in a group do. */
+uint64_t run_span(const struct run *r)
+{
+	return r->group <= GROUP_MAX / SPAN ? SPAN : 1;
+}
+
+int run_read_groups(const struct run *r, uint64_t number, uint64_t count, struct run_group *g,
+		    struct err *e)
 {
 	uint64_t first = number * r->group;
 
-	if (!g->entries)
-		g->entries = xcalloc(r->group, RUN_ENTRY);
-	g->n = (size_t)MIN((uint64_t)r->group, r->n - first);
+	count = MIN(count, r->n_groups - number);
+	g->n = (size_t)MIN(count * r->group, r->n - first);
+	g->entries = xreallocarray(g->entries, g->n, RUN_ENTRY);
 	if (box_read(r->box, r->entries_at + first * RUN_ENTRY, g->entries, g->n * RUN_ENTRY, e) <
 		    0 ||
-	    read_bases(r, number, g, e) < 0) {
+	    read_bases(r, number, count, g, e) < 0) {
 		g->n = 0;
 		return -1;
 	}
 	return 0;
+}
+
+int run_read_group(const struct run *r, uint64_t number, struct run_group *g, struct err *e)
+{
+	return run_read_groups(r, number, 1, g, e);
 }
 
 void run_group_done(struct run_group *g)
@@ -398,11 +437,11 @@ static int stream_next(struct run_input *in, struct run_entry *ret_r, struct err
 	struct run_stream *st = (struct run_stream *)in;
 
 	while (st->at == st->group.n) {
-		if (st->next_group == st->run->n_groups)
+		if (st->next_group >= st->run->n_groups)
 			return 0;
-		if (run_read_group(st->run, st->next_group, &st->group, e) < 0)
+		if (run_read_groups(st->run, st->next_group, run_span(st->run), &st->group, e) < 0)
 			return -1;
-		st->next_group++;
+		st->next_group += run_span(st->run);
 		st->at = 0;
 	}
 	run_group_entry(&st->group, st->at++, ret_r);

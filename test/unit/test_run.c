@@ -171,9 +171,36 @@ static void test_entry_layout(void **state)
 	assert_int_equal(back.encoding, 1);
 }
 
+/* From its beginning to its end, as a merge reads it. */
+static void assert_streams(const struct run *run, const struct list *l)
+{
+	struct run_input *in = run_input_run(run);
+	struct run_entry r;
+
+	for (size_t i = 0; i < l->n; i++) {
+		const struct run_entry *want = &l->entries[i];
+
+		assert_int_equal(in->next(in, &r, NULL), 1);
+		assert_memory_equal(r.id.b, want->id.b, HASH_BYTES);
+		assert_memory_equal(r.base.b, want->base.b, HASH_BYTES);
+		assert_memory_equal(run->packs[r.pack], l->packs[want->pack], HASH_BYTES);
+		assert_int_equal(r.offset, want->offset);
+		assert_int_equal(r.encoding, want->encoding);
+	}
+	assert_int_equal(in->next(in, &r, NULL), 0);
+	in->free(in);
+}
+
 static void test_round_trips(void **state)
 {
-	static const size_t counts[] = {1, 2, RUN_GROUP - 1, RUN_GROUP, RUN_GROUP + 1, 3000};
+	static const size_t counts[] = {1,
+					2,
+					RUN_GROUP - 1,
+					RUN_GROUP,
+					RUN_GROUP + 1,
+					3000,
+					16 * RUN_GROUP,
+					17 * RUN_GROUP + 5};
 	struct fixture *f = *state;
 
 	for (size_t c = 0; c < ARRAY_LEN(counts); c++) {
@@ -188,6 +215,7 @@ static void test_round_trips(void **state)
 		assert_int_equal(run->filter != NULL, l.n > RUN_GROUP);
 		assert_true(run->bytes >= 5 * HASH_BYTES);
 		assert_finds(run, &l);
+		assert_streams(run, &l);
 		list_done(&l);
 	}
 }
