@@ -11,9 +11,10 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "net/xml.h"
 
 #define S3_PAGE_MAX 10000
-#define S3_TEXT 1100 /* a key, at most 1024 bytes; a token; a message */
+#define S3_TEXT XML_TEXT
 
 struct s3_object {
 	char *key;
