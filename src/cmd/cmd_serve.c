@@ -17,6 +17,7 @@
 #include "base/fio.h"
 #include "base/human.h"
 #include "cmd/cli.h"
+#include "mover/nbd_folder.h"
 #include "mover/nbd_server.h"
 #include "mover/overlay.h"
 
@@ -24,13 +25,13 @@
 
 struct serving {
 	struct cli *c;
-	const char *overlay;	 /* or NULL */
-	char folder[NBD_FOLDER]; /* private, or "" */
-	char *own_socket;	 /* in it, for clients, when no place was asked for */
-	char *below;		 /* in it, nbdkit's below an overlay; or NULL */
-	struct nbd_place at;	 /* where clients come to */
-	char *address, *port;	 /* what --listen says */
-	char id[UUID_TEXT];	 /* of the checkpoint */
+	const char *overlay;	  /* or NULL */
+	struct nbd_folder folder; /* private */
+	char *own_socket;	  /* in it, for clients, when no place was asked for */
+	char *below;		  /* in it, nbdkit's below an overlay; or NULL */
+	struct nbd_place at;	  /* where clients come to */
+	char *address, *port;	  /* what --listen says */
+	char id[UUID_TEXT];	  /* of the checkpoint */
 	struct point *point;
 	const char *disk;		 /* the only one to be served, or NULL */
 	const struct point_disk **disks; /* those that are served */
@@ -137,12 +138,12 @@ static int choose_place(struct serving *s, struct err *e)
 		return -1;
 	if ((listen || s->at.socket) && nbd_place_check(&s->at, e) < 0)
 		return -1;
-	if ((s->overlay || (!listen && !s->at.socket)) && nbd_folder_make(s->folder, e) < 0)
+	if ((s->overlay || (!listen && !s->at.socket)) && nbd_folder_make(&s->folder, e) < 0)
 		return -1;
 	if (s->overlay)
-		s->below = xasprintf("%s/below", s->folder);
+		s->below = xasprintf("%s/below", s->folder.path);
 	if (!listen && !s->at.socket)
-		s->at.socket = s->own_socket = xasprintf("%s/s", s->folder);
+		s->at.socket = s->own_socket = xasprintf("%s/s", s->folder.path);
 	return 0;
 }
 
@@ -393,8 +394,7 @@ static void serving_done(struct serving *s)
 {
 	nbd_server_free(s->qemu);
 	nbd_server_free(s->nbdkit);
-	if (s->folder[0])
-		rmdir(s->folder);
+	nbd_folder_remove(&s->folder);
 	free(s->disks);
 	point_free(s->point);
 	free(s->own_socket);

@@ -24,18 +24,6 @@ struct nbd_server {
 	char *socket; /* or NULL */
 };
 
-int nbd_folder_make(char out[NBD_FOLDER], struct err *e)
-{
-	/* Unix sockets have short names: not under TMPDIR. */
-	const char *base = access("/run/holdfast", W_OK) == 0 ? "/run/holdfast" : "/tmp";
-
-	snprintf(out, NBD_FOLDER, "%s/holdfast-nbd-XXXXXX", base);
-	if (mkdtemp(out))
-		return 0;
-	out[0] = 0;
-	return err_sys(e, errno, "create a folder in %s", base);
-}
-
 /* ---- places ---- */
 
 /* For a URI: everything but letters, digits and a few signs as %XX. */

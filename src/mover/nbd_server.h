@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * nbd_server.h: a program that serves NBD for us, on a unix socket or a TCP port, until it is
- * stopped or this process ends; and private folders for sockets. One thread.
+ * stopped or this process ends. One thread.
  */
 #ifndef HF_MOVER_NBD_SERVER_H
 #define HF_MOVER_NBD_SERVER_H
@@ -9,7 +9,6 @@
 #include "base/spawn.h"
 
 #define NBD_SOCKET_MAX 107 /* bytes of a unix socket's path, as the system has it */
-#define NBD_FOLDER 64
 
 /* Where it listens: a unix socket, or (that NULL) a numeric address and a port. */
 struct nbd_place {
@@ -18,9 +17,6 @@ struct nbd_place {
 
 /* The address of an export there as a URI, to be freed. */
 char *nbd_uri(const struct nbd_place *at, const char *export_name);
-
-/* A folder that only we may enter, with a short name, to be removed by its owner. */
-int nbd_folder_make(char out[NBD_FOLDER], struct err *e);
 
 /*
  * Can a server be started there? A socket that nobody answers at any more, as a killed server

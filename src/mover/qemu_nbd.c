@@ -5,12 +5,13 @@
 #include <unistd.h>
 
 #include "mover/image_lock.h"
+#include "mover/nbd_folder.h"
 #include "mover/nbd_server.h"
 
 struct qemu_nbd {
 	struct nbd_server *server;
 	int lock; /* on an image that is read, or -1 */
-	char dir[NBD_FOLDER];
+	struct nbd_folder folder;
 	char socket[NBD_FOLDER + 8];
 };
 
@@ -32,9 +33,9 @@ struct qemu_nbd *qemu_nbd_start(const char *path, const struct qemu_nbd_options 
 	/* Tells better what is wrong as well, and by its kind. */
 	if (!o->writable && image_lock_read(path, &q->lock, e) < 0)
 		return NULL;
-	if (nbd_folder_make(q->dir, e) < 0)
+	if (nbd_folder_make(&q->folder, e) < 0)
 		return NULL;
-	snprintf(q->socket, sizeof(q->socket), "%s/s", q->dir);
+	snprintf(q->socket, sizeof(q->socket), "%s/s", q->folder.path);
 	snprintf(shared, sizeof(shared), "--shared=%u", o->clients ? o->clients + 1 : 2);
 	argv[n++] = shared;
 	argv[n++] = "--socket";
@@ -82,7 +83,6 @@ void qemu_nbd_free(struct qemu_nbd *q)
 	nbd_server_free(q->server);
 	if (q->lock >= 0)
 		close(q->lock);
-	if (q->dir[0])
-		rmdir(q->dir);
+	nbd_folder_remove(&q->folder);
 	free(q);
 }
