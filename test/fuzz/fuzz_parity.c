@@ -39,12 +39,14 @@ static void with_checksum(const uint8_t *data, size_t size)
 {
 	size_t n = parity_head_bytes(data);
 	AUTO_BUF b = BUF_INIT;
+	uint8_t *hash;
 
 	if (!n)
 		return;
 	buf_add(&b, data, MIN(size, n - HASH_BYTES));
 	buf_fill(&b, 0, n - HASH_BYTES - b.len);
-	sha256(b.data, b.len, buf_reserve(&b, HASH_BYTES));
+	hash = buf_reserve(&b, HASH_BYTES);
+	sha256(b.data, b.len, hash);
 	b.len += HASH_BYTES;
 	buf_add(&b, data, size);
 	mend(b.data, b.len, data, size);
