@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
--- What is protected, where it is kept, and what was made of it.
+-- What is protected, where it is kept, and what was made of it. Secrets are sealed elsewhere: 0001.
 
 CREATE TABLE targets (
 	id TEXT PRIMARY KEY,
@@ -8,7 +8,6 @@ CREATE TABLE targets (
 	description TEXT NOT NULL,
 	url TEXT NOT NULL,		-- dir:/srv/backup, s3:https://host/bucket/prefix
 	options TEXT NOT NULL,		-- JSON object
-	credentials BYTEA,		-- sealed JSON object
 	mover_id TEXT,			-- who reaches it; NULL: any
 	status TEXT NOT NULL,		-- unknown, available, error
 	reason TEXT,
@@ -27,7 +26,6 @@ CREATE TABLE repositories (
 	target_id TEXT NOT NULL REFERENCES targets (id),
 	project_id TEXT NOT NULL,
 	url TEXT NOT NULL,
-	repository_key BYTEA NOT NULL,	-- sealed
 	created_at BIGINT NOT NULL,
 	UNIQUE (target_id, project_id)
 );

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The same request again. A client that got no answer sends its request once more with the same
+ * Idempotency-Key, and gets the answer that it missed; the answer is kept in the transaction of
+ * what it tells of.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "api/api_priv.h"
+#include "base/clock.h"
+#include "base/hex.h"
+
+#define KEY_MAX 255
+
+void api_etag(const json_t *reply, char out[API_ETAG])
+{
+	AUTO_FREE char *text = json_dumps(reply, JSON_COMPACT | JSON_SORT_KEYS);
+	uint8_t hash[HASH_BYTES];
+	char hex[33];
+
+	sha256(text, text ? strlen(text) : 0, hash);
+	hex_encode(hash, 16, hex);
+	snprintf(out, API_ETAG, "\"%s\"", hex);
+}
+
+int api_request_hash(const struct api_call *c, const char *key, uint8_t ret[HASH_BYTES],
+		     struct err *e)
+{
+	AUTO_BUF b = BUF_INIT;
+	size_t len;
+	const void *body = httpd_body(c->http, &len);
+
+	if (!*key || strlen(key) > KEY_MAX)
+		return err_set(e, ERR_INVALID, "Idempotency-Key: it has to have 1 to %d characters",
+			       KEY_MAX);
+	buf_fmt(&b, "%s %s\n", httpd_method(c->http), httpd_path(c->http));
+	buf_add(&b, body, len);
+	sha256(b.data, b.len, ret);
+	return 0;
+}
+
+static const char *project_of(const struct api_call *c)
+{
+	return c->project ? c->project : "";
+}
+
+int api_replay(struct api_call *c, const char *key, const uint8_t request[HASH_BYTES],
+	       bool *ret_done, struct err *e)
+{
+	AUTO(db_rows)
+	r = db_query(c->t, e,
+		     "SELECT request, status, body FROM idempotency WHERE project_id = $1 AND "
+		     "user_id = $2 AND idempotency_key = $3",
+		     db_t(project_of(c)), db_t(c->who->user_id), db_t(key));
+	const void *was;
+	size_t len;
+	int have = r ? db_next(r, e) : -1;
+
+	*ret_done = have > 0;
+	if (have <= 0)
+		return have;
+	was = db_bytes(r, 0, &len);
+	if (len != HASH_BYTES || memcmp(was, request, len) != 0) {
+		c->status = 422;
+		return err_set(e, ERR_CONFLICT,
+			       "Idempotency-Key '%.60s': it was used for another request.", key);
+	}
+	c->status = (int)db_int(r, 1);
+	c->reply = json_loads(db_text(r, 2), 0, NULL);
+	return 0;
+}
+
+int api_remember(struct api_call *c, const char *key, const uint8_t request[HASH_BYTES],
+		 struct err *e)
+{
+	AUTO_FREE char *text = c->reply ? json_dumps(c->reply, JSON_COMPACT) : NULL;
+
+	return db_exec(c->t, NULL, e,
+		       "INSERT INTO idempotency (project_id, user_id, idempotency_key, request, "
+		       "status, body, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+		       db_t(project_of(c)), db_t(c->who->user_id), db_t(key),
+		       db_b(request, HASH_BYTES),
+		       db_i(c->status  ? c->status
+			    : c->reply ? 200
+				       : 204),
+		       db_t(text ? text : ""), db_i(clock_wall_us()));
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* api_priv.h: what the files of the API share with each other and with nobody else. */
+#ifndef HF_API_API_PRIV_H
+#define HF_API_API_PRIV_H
+
+#include "api/api.h"
+#include "repo/seal.h"
+
+#define API_COOKIE "holdfast"
+#define API_ETAG 36
+
+/* A tag of what is shown: "\"32 hexadecimal digits\"". */
+void api_etag(const json_t *reply, char out[API_ETAG]);
+
+/* What makes two requests the same: method, path, body. ERR_INVALID: the key is empty or too long.
+ */
+int api_request_hash(const struct api_call *c, const char *key, uint8_t ret[HASH_BYTES],
+		     struct err *e);
+/* *ret_done: it was answered before, and the answer is in the call. ERR_CONFLICT: another request
+ * had the key. */
+int api_replay(struct api_call *c, const char *key, const uint8_t request[HASH_BYTES],
+	       bool *ret_done, struct err *e);
+int api_remember(struct api_call *c, const char *key, const uint8_t request[HASH_BYTES],
+		 struct err *e);
+
+/* ERR_INVALID: there is no such platform of the caller's project. */
+int api_sees_platform(struct api_call *c, const char *id, struct err *e);
+
+extern const struct api_resource api_plans, api_checkpoints, api_providers, api_targets,
+	api_platforms, api_protectables, api_restores, api_triggers, api_operations, api_quotas,
+	api_services;
+
+#endif

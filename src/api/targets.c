@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* /targets: where recovery points are stored. */
+#include <string.h>
+
+#include "api/api_priv.h"
+#include "base/clock.h"
+#include "core/storage.h"
+
+static const struct column columns[] = {
+	{"id", "id", COLUMN_TEXT, true},
+	{"name", "name", COLUMN_TEXT, true},
+	{"description", "description", COLUMN_TEXT, false},
+	{"url", "url", COLUMN_TEXT, false},
+	{"options", "options", COLUMN_JSON, false},
+	{"mover_id", "mover_id", COLUMN_TEXT, false},
+	{"project_id", "project_id", COLUMN_TEXT, false},
+	{"status", "status", COLUMN_TEXT, true},
+	{"reason", "reason", COLUMN_TEXT, false},
+	{"total_bytes", "total_bytes", COLUMN_INT, false},
+	{"free_bytes", "free_bytes", COLUMN_INT, false},
+	{"stored_bytes", "stored_bytes", COLUMN_INT, false},
+	{"checked_at", "checked_at", COLUMN_TIME, false},
+	{"created_at", "created_at", COLUMN_TIME, true},
+	{"updated_at", "updated_at", COLUMN_TIME, true},
+};
+static const struct filter filters[] = {
+	{"name", "name", FILTER_CONTAINS},
+	{"status", "status", FILTER_IS},
+};
+static const struct table targets = {.sql = "targets",
+				     .item = "target",
+				     .items = "targets",
+				     .columns = columns,
+				     .n_columns = ARRAY_LEN(columns),
+				     .filters = filters,
+				     .n_filters = ARRAY_LEN(filters),
+				     .shared = true};
+
+static int list(struct api_call *c, struct err *e)
+{
+	return api_list(c, &targets, NULL, 0, e);
+}
+
+static int show(struct api_call *c, struct err *e)
+{
+	char id[UUID_TEXT];
+
+	return api_uuid(c, "target_id", id, e) < 0 ? -1 : api_show(c, &targets, id, e);
+}
+
+/* Checks; the object itself is sealed as it is. */
+static json_t *take_credentials(struct input *in)
+{
+	json_t *v = json_object_get(in->object, "credentials");
+	struct input k;
+
+	if (!input_object(in, "credentials", OPTIONAL, &k))
+		return NULL;
+	if (input_flag(&k, "from_host", false))
+		return v;
+	input_text(&k, "access_key", REQUIRED, 255);
+	input_text(&k, "secret_key", REQUIRED, 255);
+	input_text(&k, "session_token", OPTIONAL, 4096);
+	return v;
+}
+
+static int check_credentials(struct input *in, struct err *e)
+{
+	struct input k;
+
+	if (!json_is_object(json_object_get(in->object, "credentials")))
+		return 0;
+	input_init(&k, json_object_get(in->object, "credentials"), "target.credentials");
+	input_flag(&k, "from_host", false);
+	input_text(&k, "access_key", OPTIONAL, 255);
+	input_text(&k, "secret_key", OPTIONAL, 255);
+	input_text(&k, "session_token", OPTIONAL, 4096);
+	return input_done(&k, e);
+}
+
+static int create(struct api_call *c, struct err *e)
+{
+	struct target_new n = {.project = c->project};
+	char id[UUID_TEXT], mover[UUID_TEXT];
+	struct input in, options;
+	bool shared;
+
+	api_input(c, "target", &in);
+	n.name = input_name(&in, "name", REQUIRED);
+	n.description = input_text(&in, "description", OPTIONAL, 255);
+	n.url = input_text(&in, "url", REQUIRED, 1024);
+	n.mover = input_uuid(&in, "mover_id", OPTIONAL, mover) ? mover : NULL;
+	n.options = json_object_get(in.object, "options");
+	if (input_object(&in, "options", OPTIONAL, &options))
+		input_number(&options, "parity", OPTIONAL, 1, 50, 0);
+	n.credentials = take_credentials(&in);
+	shared = input_flag(&in, "shared", false);
+	if (shared && !c->who->admin)
+		input_wrong(&in, "shared", "Only an administrator can share it with all projects.");
+	/* A directory of the mover's machine is its administrator's to give away. */
+	if (n.url && strncmp(n.url, "dir:", 4) == 0 && !c->who->admin)
+		input_wrong(&in, "url", "Only an administrator can use directories.");
+	if (json_is_true(json_object_get(n.credentials, "from_host")) && !c->who->admin)
+		input_wrong(&in, "credentials", "Only an administrator can use those of a host.");
+	if (shared)
+		n.project = NULL;
+	if (!n.description)
+		n.description = "";
+	if (input_done(&in, e) < 0 || check_credentials(&in, e) < 0 ||
+	    target_insert(c->core, c->t, &n, id, e) < 0 || api_show(c, &targets, id, e) < 0)
+		return -1;
+	c->status = 201;
+	return 0;
+}
+
+static int update(struct api_call *c, struct err *e)
+{
+	const char *name, *description;
+	const json_t *credentials;
+	char id[UUID_TEXT];
+	struct input in;
+
+	if (api_own(c, &targets, "target_id", id, e) < 0)
+		return -1;
+	api_input(c, "target", &in);
+	name = input_name(&in, "name", OPTIONAL);
+	description = input_text(&in, "description", OPTIONAL, 255);
+	credentials = take_credentials(&in);
+	if (json_is_true(json_object_get(credentials, "from_host")) && !c->who->admin)
+		input_wrong(&in, "credentials", "Only an administrator can use those of a host.");
+	if (input_done(&in, e) < 0 || check_credentials(&in, e) < 0 ||
+	    db_exec(c->t, NULL, e,
+		    "UPDATE targets SET name = coalesce($2, name), description = coalesce($3, "
+		    "description), updated_at = $4 WHERE id = $1",
+		    db_t(id), db_t(name), db_t(description), db_i(clock_wall_us())) < 0)
+		return -1;
+	if (credentials && target_set_credentials(c->core, c->t, id, credentials, e) < 0)
+		return -1;
+	return api_show(c, &targets, id, e);
+}
+
+static int delete (struct api_call *c, struct err *e)
+{
+	char id[UUID_TEXT];
+
+	return api_own(c, &targets, "target_id", id, e) < 0 ? -1
+							    : target_remove(c->core, c->t, id, e);
+}
+
+static int check(struct api_call *c, struct err *e)
+{
+	char id[UUID_TEXT], operation[UUID_TEXT], actor[300];
+
+	if (api_own(c, &targets, "target_id", id, e) < 0 ||
+	    target_check(c->core, c->t, id, api_actor(c, actor, sizeof(actor)), operation, e) < 0)
+		return -1;
+	api_reply(c, 202, "operation_id", json_string(operation));
+	return 0;
+}
+
+#define ONE "/v1/{project_id}/targets/{target_id}"
+
+static const struct api_route routes[] = {
+	{"GET", "/v1/{project_id}/targets", "target:get_all", list, 0},
+	{"POST", "/v1/{project_id}/targets", "target:create", create, API_WRITES},
+	{"GET", ONE, "target:get", show, 0},
+	{"PUT", ONE, "target:update", update, API_WRITES},
+	{"DELETE", ONE, "target:delete", delete, API_WRITES},
+	{"POST", ONE "/check", "target:check", check, API_WRITES},
+};
+const struct api_resource api_targets = {routes, ARRAY_LEN(routes)};

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/checkpoint.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "core/operation.h"
+#include "core/storage.h"
+#include "core/table.h"
+
+void checkpoint_free(struct checkpoint *k)
+{
+	if (!k)
+		return;
+	free(k->status);
+	free(k->name);
+	free(k);
+}
+
+struct checkpoint *checkpoint_load(struct db_tx *t, const char *project, const char *id,
+				   struct err *e)
+{
+	AUTO(db_rows) r = NULL;
+	struct checkpoint *k;
+	json_t *plan;
+	int have;
+
+	r = db_query(t, e,
+		     "SELECT id, project_id, provider_id, plan_id, status, hold, plan FROM "
+		     "checkpoints WHERE id = $1",
+		     db_t(id));
+	have = r ? db_next(r, e) : -1;
+	if (have < 0)
+		return NULL;
+	if (!have || (project && strcmp(project, db_text(r, 1)) != 0)) {
+		err_set(e, ERR_NOENT, "There is no checkpoint '%s'.", id);
+		return NULL;
+	}
+	k = xcalloc(1, sizeof(*k));
+	snprintf(k->id, sizeof(k->id), "%s", db_text(r, 0));
+	snprintf(k->project, sizeof(k->project), "%s", db_text(r, 1));
+	snprintf(k->provider, sizeof(k->provider), "%s", db_text(r, 2));
+	snprintf(k->plan, sizeof(k->plan), "%s", db_text(r, 3));
+	k->status = xstrdup(db_text(r, 4));
+	k->hold = db_int(r, 5);
+	plan = json_of(db_text(r, 6), "{}");
+	k->name = xstrdup0(json_string_value(json_object_get(plan, "name")));
+	json_decref(plan);
+	return k;
+}
+
+/* ---- deleting ---- */
+
+static int set_status(struct db_tx *t, const char *id, const char *status, const char *reason,
+		      struct err *e)
+{
+	return db_exec(t, NULL, e,
+		       "UPDATE checkpoints SET status = $2, reason = $3, ended_at = $4 WHERE id = "
+		       "$1",
+		       db_t(id), db_t(status), db_t(reason), db_i(clock_wall_us()));
+}
+
+static int check_unused(struct db_tx *t, const struct checkpoint *k, struct err *e)
+{
+	static const char *const users[] = {"restore", "verify", "copy"};
+	char operation[UUID_TEXT];
+
+	if (k->hold)
+		return err_set(e, ERR_CONFLICT,
+			       "Checkpoint '%s' is held: release it before it is deleted.", k->id);
+	for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++) {
+		int live = operation_live(t, "checkpoint", k->id, users[i], operation, e);
+
+		if (live < 0)
+			return -1;
+		if (live)
+			return err_set(e, ERR_CONFLICT,
+				       "Checkpoint '%s' is in use by operation %s (%s): wait for "
+				       "it, or cancel it.",
+				       k->id, operation, users[i]);
+	}
+	return 0;
+}
+
+static int start_delete(struct core *c, struct db_tx *t, const char *kind,
+			const struct checkpoint *k, const char *repository, const char *created_by,
+			char ret_operation[UUID_TEXT], struct err *e)
+{
+	const struct operation_link links[] = {{"checkpoint", k->id},
+					       {"plan", k->plan},
+					       {"provider", k->provider},
+					       {"repository", repository}};
+	AUTO_FREE char *name = xasprintf("delete a checkpoint of %s", k->name ? k->name : "?");
+	struct flow_operation_new o = {.kind = kind,
+				       .project = k->project,
+				       .subject = k->id,
+				       .name = name,
+				       .created_by = created_by};
+	char place[80], step[UUID_TEXT];
+	struct flow_step_new s = {
+		.kind = "checkpoint.delete", .place = place, .name = "delete its points"};
+	int done;
+
+	if (repository_place(t, repository, place, e) < 0 ||
+	    operation_start(c, t, &o, links, 4, ret_operation, e) < 0)
+		return -1;
+	s.input = json_pack("{s:s, s:s}", "repository_id", repository, "checkpoint_id", k->id);
+	done = flow_add(c->flow, t, ret_operation, &s, step, e);
+	json_decref(s.input);
+	return done;
+}
+
+/* The repository that has points of this checkpoint; "" if none was written to. */
+static int repository_with(struct db_tx *t, const char *id, char ret[UUID_TEXT], struct err *e)
+{
+	AUTO(db_rows)
+	r = db_query(
+		t, e,
+		"SELECT repository_id FROM checkpoint_resources WHERE checkpoint_id = $1 LIMIT "
+		"1",
+		db_t(id));
+	int have = r ? db_next(r, e) : -1;
+
+	snprintf(ret, UUID_TEXT, "%s", have > 0 ? db_text(r, 0) : "");
+	return have < 0 ? -1 : 0;
+}
+
+int checkpoint_delete(struct core *c, struct db_tx *t, const char *project, const char *id,
+		      const char *created_by, char ret_operation[UUID_TEXT], struct err *e)
+{
+	AUTO(checkpoint) k = checkpoint_load(t, project, id, e);
+	char repository[UUID_TEXT];
+	int live;
+
+	ret_operation[0] = 0;
+	if (!k || check_unused(t, k, e) < 0)
+		return -1;
+	if (strcmp(k->status, "deleted") == 0)
+		return 0;
+	live = operation_live(t, "checkpoint", id, "delete", ret_operation, e);
+	if (live)
+		return live < 0 ? -1 : 0;
+	live = operation_live(t, "checkpoint", id, "protect", ret_operation, e);
+	if (live < 0)
+		return -1;
+	if (live) /* the end of that operation sees that it is to go */
+		return flow_cancel(c->flow, t, ret_operation, e) < 0 && e->kind != ERR_CONFLICT
+			       ? -1
+			       : set_status(t, id, "deleting", NULL, e);
+	if (repository_with(t, id, repository, e) < 0)
+		return -1;
+	if (!*repository)
+		return set_status(t, id, "deleted", NULL, e);
+	if (set_status(t, id, "deleting", NULL, e) < 0)
+		return -1;
+	return start_delete(c, t, "delete", k, repository, created_by, ret_operation, e);
+}
+
+static int ended_delete(struct flow *f, struct db_tx *t, const char *operation, const char *subject,
+			const char *state, const char *reason, struct err *e)
+{
+	struct core *c = flow_context(f);
+	char repository[UUID_TEXT], collect[UUID_TEXT];
+
+	(void)operation;
+	if (strcmp(state, FLOW_SUCCEEDED) != 0)
+		return set_status(t, subject, "error-deleting", reason, e);
+	if (repository_with(t, subject, repository, e) < 0 ||
+	    db_exec(t, NULL, e, "DELETE FROM checkpoint_resources WHERE checkpoint_id = $1",
+		    db_t(subject)) < 0 ||
+	    set_status(t, subject, "deleted", NULL, e) < 0)
+		return -1;
+	return *repository ? repository_collect(c, t, repository, "retention", collect, e) : 0;
+}
+
+int checkpoint_clean(struct core *c, struct db_tx *t, const struct checkpoint *k, struct err *e)
+{
+	char repository[UUID_TEXT], operation[UUID_TEXT];
+
+	if (repository_with(t, k->id, repository, e) < 0)
+		return -1;
+	return *repository ? start_delete(c, t, "clean", k, repository, "server", operation, e) : 0;
+}
+
+/* ---- by hand ---- */
+
+int checkpoint_reset(struct db_tx *t, const char *id, const char *state, struct err *e)
+{
+	AUTO(db_rows) r = NULL;
+	char operation[UUID_TEXT];
+	int live = operation_live(t, "checkpoint", id, NULL, operation, e);
+
+	if (live < 0)
+		return -1;
+	if (live)
+		return err_set(e, ERR_INVALID,
+			       "The state of checkpoint '%s' cannot be reset: operation %s is at "
+			       "work on it; cancel it first.",
+			       id, operation);
+	if (strcmp(state, "available") != 0)
+		return set_status(t, id, state, "Its state was reset by hand.", e);
+	r = db_query(t, e,
+		     "SELECT count(*), count(point_id) FROM checkpoint_resources WHERE "
+		     "checkpoint_id = $1",
+		     db_t(id));
+	if (!r || db_next(r, e) < 0)
+		return -1;
+	if (db_int(r, 0) > 0 && db_int(r, 0) == db_int(r, 1))
+		return set_status(t, id, state, NULL, e);
+	return err_set(
+		e, ERR_INVALID,
+		"Checkpoint '%s' cannot be made available: %lld of its %lld resources have a "
+		"recovery point.",
+		id, (long long)db_int(r, 1), (long long)db_int(r, 0));
+}
+
+int checkpoint_hold(struct db_tx *t, const char *id, bool hold, const char *reason, struct err *e)
+{
+	return db_exec(t, NULL, e,
+		       "UPDATE checkpoints SET hold = $2, hold_reason = $3 WHERE id = $1", db_t(id),
+		       db_i(hold), db_t(reason));
+}
+
+/* ---- the graph ---- */
+
+char *checkpoint_graph(const json_t *resources)
+{
+	json_t *nodes = json_object(), *graph, *v;
+	AUTO_FREE char *text = NULL;
+	char name[24];
+	size_t i;
+
+	json_array_foreach((json_t *)resources, i, v)
+	{
+		snprintf(name, sizeof(name), "0x%zx", i);
+		json_object_set_new(nodes, name,
+				    json_pack("[O, O, O, O?]", json_object_get(v, "type"),
+					      json_object_get(v, "id"), json_object_get(v, "name"),
+					      json_object_get(v, "extra_info")));
+	}
+	graph = json_pack("[o, []]", nodes);
+	text = json_text(graph);
+	json_decref(graph);
+	return steal(&text);
+}
+
+const struct flow_kind checkpoint_delete_kind = {.name = "checkpoint.delete"};
+const struct flow_operation_kind operation_clean = {.name = "clean"};
+const struct flow_operation_kind operation_delete = {.name = "delete", .ended = ended_delete};

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core.h: what the rules of the model stand on: the database, operations, and who may do what.
+ *
+ * Threads: thread-safe, as its parts are.
+ */
+#ifndef HF_CORE_CORE_H
+#define HF_CORE_CORE_H
+
+#include "auth/auth.h"
+#include "db/db.h"
+#include "flow/flow.h"
+
+struct core {
+	struct db *db;
+	struct auth *auth;
+	struct flow *flow;
+};
+
+#endif

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/jobs.h"
+
+#include <string.h>
+
+#include "core/checkpoint.h"
+#include "core/platform.h"
+#include "core/restore.h"
+#include "core/storage.h"
+#include "core/table.h"
+
+const struct flow_kind *const core_kinds[] = {
+	&storage_init,		 &storage_check,
+	&storage_collect,	 &platform_list_kind,
+	&protect_prepare,	 &checkpoint_protect_kind,
+	&checkpoint_delete_kind, &checkpoint_restore_kind,
+	&checkpoint_verify_kind, NULL,
+};
+const struct flow_operation_kind *const core_operations[] = {
+	&operation_target_check, &operation_collect, &operation_discover,
+	&operation_protect,	 &operation_clean,   &operation_delete,
+	&operation_restore,	 &operation_verify,  NULL,
+};
+
+static const char *text_in(const json_t *o, const char *name)
+{
+	return json_string_value(json_object_get(o, name));
+}
+
+static int add_platform(struct db_tx *t, const struct flow_step *s, json_t *o, struct err *e)
+{
+	json_t *v;
+
+	if (platform_access(t, text_in(s->input, "platform_id"), &v, e) < 0)
+		return -1;
+	json_object_set_new(o, "platform", v);
+	return 0;
+}
+
+static int add_target(struct core *c, struct db_tx *t, const struct flow_step *s, json_t *o,
+		      struct err *e)
+{
+	json_t *v;
+
+	if (repository_access(c, t, text_in(s->input, "repository_id"), &v, e) < 0)
+		return -1;
+	json_object_set_new(o, "target", v);
+	return 0;
+}
+
+/* ---- each kind ---- */
+
+static int fill_platform(struct core *c, struct db_tx *t, const struct flow_step *s, json_t *o,
+			 struct err *e)
+{
+	(void)c;
+	return add_platform(t, s, o, e);
+}
+
+static int fill_init(struct core *c, struct db_tx *t, const struct flow_step *s, json_t *o,
+		     struct err *e)
+{
+	AUTO(db_rows)
+	r = db_query(t, e,
+		     "SELECT t.options FROM repositories r JOIN targets t ON t.id = r.target_id "
+		     "WHERE r.id = $1",
+		     db_t(text_in(s->input, "repository_id")));
+	json_t *options, *parity;
+	int have = r ? db_next(r, e) : -1;
+
+	if (have < 0)
+		return -1;
+	options = json_of(have ? db_text(r, 0) : NULL, "{}");
+	parity = json_object_get(options, "parity");
+	if (parity)
+		json_object_set(o, "parity", parity);
+	json_decref(options);
+	return add_target(c, t, s, o, e);
+}
+
+static int fill_target(struct core *c, struct db_tx *t, const struct flow_step *s, json_t *o,
+		       struct err *e)
+{
+	return add_target(c, t, s, o, e);
+}
+
+static int fill_check(struct core *c, struct db_tx *t, const struct flow_step *s, json_t *o,
+		      struct err *e)
+{
+	json_t *v;
+
+	if (target_access(c, t, text_in(s->input, "target_id"), &v, e) < 0)
+		return -1;
+	json_object_set_new(o, "target", v);
+	return 0;
+}
+
+/* By its tag, and so also points that no result told of. */
+static int fill_delete(struct core *c, struct db_tx *t, const struct flow_step *s, json_t *o,
+		       struct err *e)
+{
+	json_object_set(o, "checkpoint", json_object_get(s->input, "checkpoint_id"));
+	return add_target(c, t, s, o, e);
+}
+
+static json_t *resource_json(const json_t *input, bool with_name)
+{
+	json_t *r = json_pack("{s:s, s:O}", "type", "domain", "id", json_object_get(input, "id"));
+
+	if (with_name)
+		json_object_set(r, "name", json_object_get(input, "name"));
+	return r;
+}
+
+/* What the plan says of resources of this type, with what it says of this very one on top. */
+static void add_options(const json_t *parameters, const json_t *input, json_t *o)
+{
+	static const char *const names[] = {"consistency", "full"};
+	AUTO_FREE char *own = xasprintf("%s#%s", text_in(input, "type"), text_in(input, "id"));
+	const json_t *sets[] = {json_object_get(parameters, text_in(input, "type")),
+				json_object_get(parameters, own)};
+
+	for (size_t i = 0; i < 2; i++)
+		for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++)
+			if (json_object_get(sets[i], names[k]))
+				json_object_set(o, names[k], json_object_get(sets[i], names[k]));
+}
+
+static int fill_protect(struct core *c, struct db_tx *t, const struct flow_step *s, json_t *o,
+			struct err *e)
+{
+	AUTO(db_rows)
+	r = db_query(t, e, "SELECT project_id, plan FROM checkpoints WHERE id = $1",
+		     db_t(s->subject));
+	json_t *plan;
+	int have = r ? db_next(r, e) : -1;
+
+	if (have == 0)
+		return err_set(e, ERR_NOENT, "There is no checkpoint '%s'.", s->subject);
+	if (have < 0)
+		return -1;
+	plan = json_of(db_text(r, 1), "{}");
+	json_object_set_new(o, "checkpoint", json_string(s->subject));
+	json_object_set_new(o, "project", json_string(db_text(r, 0)));
+	json_object_set(o, "plan", json_object_get(plan, "id"));
+	json_object_set(o, "plan_name", json_object_get(plan, "name"));
+	json_object_set_new(o, "resource", resource_json(s->input, true));
+	add_options(json_object_get(plan, "parameters"), s->input, o);
+	json_decref(plan);
+	return add_platform(t, s, o, e) < 0 ? -1 : add_target(c, t, s, o, e);
+}
+
+static int fill_restore(struct core *c, struct db_tx *t, const struct flow_step *s, json_t *o,
+			struct err *e)
+{
+	static const char *const same[] = {"mode",  "directory", "pool", "networks",
+					   "disks", "start",	 "stop", "keep_identity"};
+	const json_t *options = json_object_get(s->input, "options");
+	const char *state = text_in(s->input, "state");
+
+	json_object_set_new(o, "mode", json_string("new"));
+	json_object_set_new(o, "start", json_boolean(state && strcmp(state, "running") == 0));
+	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
+		if (json_object_get(options, same[i]))
+			json_object_set(o, same[i], json_object_get(options, same[i]));
+	if (json_object_get(options, "restore_name"))
+		json_object_set(o, "name", json_object_get(options, "restore_name"));
+	json_object_set(o, "point", json_object_get(s->input, "point"));
+	json_object_set_new(o, "resource", resource_json(s->input, false));
+	return add_platform(t, s, o, e) < 0 ? -1 : add_target(c, t, s, o, e);
+}
+
+static int fill_verify(struct core *c, struct db_tx *t, const struct flow_step *s, json_t *o,
+		       struct err *e)
+{
+	const json_t *depth = json_object_get(json_object_get(s->input, "options"), "depth");
+
+	json_object_set_new(o, "points", json_pack("[O]", json_object_get(s->input, "point")));
+	if (depth)
+		json_object_set(o, "depth", (json_t *)depth);
+	return add_target(c, t, s, o, e);
+}
+
+static const struct {
+	const char *kind;
+	int (*fill)(struct core *c, struct db_tx *t, const struct flow_step *s, json_t *o,
+		    struct err *e);
+} fillers[] = {
+	{"platform.list", fill_platform},     {"target.init", fill_init},
+	{"target.check", fill_check},	      {"target.collect", fill_target},
+	{"checkpoint.protect", fill_protect}, {"checkpoint.delete", fill_delete},
+	{"checkpoint.restore", fill_restore}, {"checkpoint.verify", fill_verify},
+};
+
+int job_fill(void *arg, struct db_tx *t, const struct flow_step *s, json_t **ret_input,
+	     struct err *e)
+{
+	json_t *o = json_object();
+
+	for (size_t i = 0; i < sizeof(fillers) / sizeof(fillers[0]); i++) {
+		if (strcmp(fillers[i].kind, s->kind) != 0)
+			continue;
+		if (fillers[i].fill(arg, t, s, o, e) == 0) {
+			*ret_input = o;
+			return 0;
+		}
+		json_decref(o);
+		return -1;
+	}
+	json_decref(o);
+	return err_set(e, ERR_INTERNAL, "nobody knows what a mover needs for '%s'", s->kind);
+}

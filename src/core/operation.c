@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/operation.h"
+
+#include <stdio.h>
+
+int operation_start(struct core *c, struct db_tx *t, const struct flow_operation_new *o,
+		    const struct operation_link *links, size_t n, char ret_id[UUID_TEXT],
+		    struct err *e)
+{
+	if (flow_start(c->flow, t, o, ret_id, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		if (!links[i].id || !*links[i].id)
+			continue;
+		if (db_exec(t, NULL, e,
+			    "INSERT INTO operation_links (operation_id, kind, id) VALUES ($1, $2, "
+			    "$3) ON CONFLICT DO NOTHING",
+			    db_t(ret_id), db_t(links[i].kind), db_t(links[i].id)) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int operation_live(struct db_tx *t, const char *link, const char *id, const char *kind,
+		   char ret_id[UUID_TEXT], struct err *e)
+{
+	AUTO(db_rows)
+	r = db_query(t, e,
+		     "SELECT o.id FROM operation_links l JOIN operations o ON o.id = "
+		     "l.operation_id WHERE l.id = $1 AND l.kind = $2 AND o.ended_at IS NULL AND "
+		     "($3 = '' OR o.kind = $3) ORDER BY o.created_at DESC LIMIT 1",
+		     db_t(id), db_t(link), db_t(kind ? kind : ""));
+	int have = r ? db_next(r, e) : -1;
+
+	if (have > 0)
+		snprintf(ret_id, UUID_TEXT, "%s", db_text(r, 0));
+	return have;
+}
+
+struct core *core_of(const struct flow_step *s)
+{
+	return flow_context(s->flow);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * operation.h: starting operations of the model, and finding those of a thing. What an operation is
+ * about is linked to it, so that a plan, a checkpoint or a target shows everything that was done
+ * with it. Threads: as transactions.
+ */
+#ifndef HF_CORE_OPERATION_H
+#define HF_CORE_OPERATION_H
+
+#include "core/core.h"
+
+struct operation_link {
+	const char *kind, *id; /* "checkpoint" …; a NULL id is passed over */
+};
+
+/* flow_start, with links. `o->subject` is linked as `o->kind`'s own subject by the caller. */
+int operation_start(struct core *c, struct db_tx *t, const struct flow_operation_new *o,
+		    const struct operation_link *links, size_t n, char ret_id[UUID_TEXT],
+		    struct err *e);
+
+/* The newest operation of `kind` (NULL: of any) that is about this and has not ended. 1: found, 0:
+ * none. */
+int operation_live(struct db_tx *t, const char *link, const char *id, const char *kind,
+		   char ret_id[UUID_TEXT], struct err *e);
+
+/* The context of a flow is the core. */
+struct core *core_of(const struct flow_step *s);
+
+#endif

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/platform.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "core/ids.h"
+#include "core/operation.h"
+#include "core/protectable.h"
+#include "core/table.h"
+
+static struct db_value or_null(const char *s)
+{
+	return s && *s ? db_t(s) : db_null();
+}
+
+int platform_insert(struct db_tx *t, const struct platform_new *n, char ret_id[UUID_TEXT],
+		    struct err *e)
+{
+	if (strcmp(n->kind, "libvirt") != 0)
+		return err_set(e, ERR_INVALID,
+			       "Invalid input for field/attribute platform.kind. Value: %.60s. It "
+			       "has to be one of: libvirt.",
+			       n->kind);
+	new_id(ret_id);
+	return db_exec(t, NULL, e,
+		       "INSERT INTO platforms (id, project_id, name, description, kind, uri, "
+		       "mover_id, status, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, "
+		       "$7, 'unknown', $8, $8)",
+		       db_t(ret_id), or_null(n->project), db_t(n->name), db_t(n->description),
+		       db_t(n->kind), db_t(n->uri), or_null(n->mover), db_i(clock_wall_us()));
+}
+
+int platform_remove(struct db_tx *t, const char *id, struct err *e)
+{
+	char operation[UUID_TEXT];
+	uint64_t n;
+	int live = operation_live(t, "platform", id, NULL, operation, e);
+
+	if (live > 0)
+		return err_set(
+			e, ERR_BUSY,
+			"Platform '%s' is in use by operation %s: wait for it, or cancel it.", id,
+			operation);
+	if (live < 0 ||
+	    db_exec(t, NULL, e, "DELETE FROM resources WHERE platform_id = $1", db_t(id)) < 0 ||
+	    db_exec(t, &n, e, "DELETE FROM platforms WHERE id = $1", db_t(id)) < 0)
+		return -1;
+	return n ? 0 : err_set(e, ERR_NOENT, "There is no platform '%s'.", id);
+}
+
+struct row {
+	char *kind, *uri, *name, *mover, *project;
+};
+
+static void row_done(struct row *r)
+{
+	free(r->kind);
+	free(r->uri);
+	free(r->name);
+	free(r->mover);
+	free(r->project);
+}
+
+static int load(struct db_tx *t, const char *id, struct row *ret, struct err *e)
+{
+	AUTO(db_rows)
+	r = db_query(t, e,
+		     "SELECT kind, uri, name, mover_id, project_id FROM platforms WHERE id = $1",
+		     db_t(id));
+	int have = r ? db_next(r, e) : -1;
+
+	if (have == 0)
+		return err_set(e, ERR_NOENT, "There is no platform '%s' any more.", id);
+	if (have < 0)
+		return -1;
+	ret->kind = xstrdup(db_text(r, 0));
+	ret->uri = xstrdup(db_text(r, 1));
+	ret->name = xstrdup(db_text(r, 2));
+	ret->mover = xstrdup(db_text(r, 3));
+	ret->project = xstrdup(db_text(r, 4));
+	return 0;
+}
+
+int platform_place(struct db_tx *t, const char *id, char ret[80], struct err *e)
+{
+	CLEANUP(row_done) struct row r = {NULL};
+
+	if (load(t, id, &r, e) < 0)
+		return -1;
+	if (*r.mover)
+		snprintf(ret, 80, "mover:%s", r.mover);
+	else
+		snprintf(ret, 80, "%s", FLOW_ANY_MOVER);
+	return 0;
+}
+
+int platform_access(struct db_tx *t, const char *id, json_t **ret, struct err *e)
+{
+	CLEANUP(row_done) struct row r = {NULL};
+
+	if (load(t, id, &r, e) < 0)
+		return -1;
+	*ret = json_pack("{s:s, s:s}", "kind", r.kind, "uri", r.uri);
+	return 0;
+}
+
+int resource_assign(struct db_tx *t, const char *platform, const char *type, const char *id,
+		    const char *project, struct err *e)
+{
+	uint64_t n;
+
+	if (db_exec(t, &n, e,
+		    "UPDATE resources SET project_id = $4 WHERE platform_id = $1 AND type = $2 AND "
+		    "id = $3",
+		    db_t(platform), db_t(type), db_t(id), or_null(project)) < 0)
+		return -1;
+	return n ? 0
+		 : err_set(e, ERR_NOENT, "There is no %s '%s' on platform '%s'.", type, id,
+			   platform);
+}
+
+/* ---- discovery ---- */
+
+int platform_add_list(struct core *c, struct db_tx *t, const char *operation, const char *id,
+		      char ret_step[UUID_TEXT], struct err *e)
+{
+	CLEANUP(row_done) struct row r = {NULL};
+	AUTO_FREE char *name = NULL;
+	char place[80];
+	struct flow_step_new s = {.kind = "platform.list", .place = place};
+	int done;
+
+	if (load(t, id, &r, e) < 0 || platform_place(t, id, place, e) < 0)
+		return -1;
+	name = xasprintf("list what is on %s", r.name);
+	s.name = name;
+	s.input = json_pack("{s:s}", "platform_id", id);
+	done = flow_add(c->flow, t, operation, &s, ret_step, e);
+	json_decref(s.input);
+	return done;
+}
+
+int platform_discover(struct core *c, struct db_tx *t, const char *id, const char *created_by,
+		      char ret_operation[UUID_TEXT], struct err *e)
+{
+	const struct operation_link link = {"platform", id};
+	CLEANUP(row_done) struct row r = {NULL};
+	AUTO_FREE char *name = NULL;
+	struct flow_operation_new o = {
+		.kind = "discover", .subject = id, .created_by = created_by, .priority = 10};
+	char step[UUID_TEXT];
+	int live;
+
+	if (load(t, id, &r, e) < 0)
+		return -1;
+	live = operation_live(t, "platform", id, "discover", ret_operation, e);
+	if (live)
+		return live < 0 ? -1 : 0;
+	name = xasprintf("discover platform %s", r.name);
+	o.name = name;
+	o.project = r.project;
+	if (operation_start(c, t, &o, &link, 1, ret_operation, e) < 0)
+		return -1;
+	return platform_add_list(c, t, ret_operation, id, step, e);
+}
+
+static const char *type_of(const char *driver_type)
+{
+	return strcmp(driver_type, "domain") == 0 ? PROTECTABLE_SERVER : NULL;
+}
+
+static const char *text_in(const json_t *o, const char *name)
+{
+	const char *s = json_string_value(json_object_get(o, name));
+
+	return s ? s : "";
+}
+
+static int store_resource(struct db_tx *t, const char *platform, const struct row *p,
+			  const json_t *v, uint64_t now, struct err *e)
+{
+	const char *type = type_of(text_in(v, "type"));
+	json_t *extra =
+		json_pack("{s:s, s:s, s:s, s:O?}", "platform_id", platform, "platform", p->name,
+			  "state", text_in(v, "state"), "disks", json_object_get(v, "disks"));
+	AUTO_FREE char *text = json_text(extra);
+	int done = 0;
+
+	json_decref(extra);
+	if (type)
+		done = db_exec(
+			t, NULL, e,
+			"INSERT INTO resources (platform_id, type, id, project_id, name, state, "
+			"extra_info, first_seen_at, seen_at) VALUES ($1, $2, $3, $4, $5, $6, $7, "
+			"$8, $8) ON CONFLICT (platform_id, type, id) DO UPDATE SET name = "
+			"excluded.name, state = excluded.state, extra_info = excluded.extra_info, "
+			"seen_at = excluded.seen_at, gone_at = NULL",
+			db_t(platform), db_t(type), db_t(text_in(v, "id")), or_null(p->project),
+			db_t(text_in(v, "name")), db_t(text_in(v, "state")), db_t(text), db_i(now));
+	return done;
+}
+
+#define DISCOVER_EVERY_US 300000000
+
+static int settle_list(struct db_tx *t, const struct flow_step *s, struct err *e)
+{
+	const char *id = text_in(s->input, "platform_id");
+	CLEANUP(row_done) struct row p = {NULL};
+	const json_t *v;
+	uint64_t now = clock_wall_us();
+	size_t i;
+
+	if (load(t, id, &p, e) < 0)
+		return -1;
+	json_array_foreach(json_object_get(s->result, "resources"), i, v)
+	{
+		if (store_resource(t, id, &p, v, now, e) < 0)
+			return -1;
+	}
+	if (db_exec(t, NULL, e,
+		    "UPDATE resources SET gone_at = $2 WHERE platform_id = $1 AND seen_at < $2 AND "
+		    "gone_at IS NULL",
+		    db_t(id), db_i(now)) < 0)
+		return -1;
+	return db_exec(t, NULL, e,
+		       "UPDATE platforms SET status = 'available', reason = NULL, checked_at = $2, "
+		       "discover_at = $3 WHERE id = $1",
+		       db_t(id), db_i(now), db_i(now + DISCOVER_EVERY_US));
+}
+
+static int failed_list(struct db_tx *t, const struct flow_step *s, const struct err *why,
+		       struct err *e)
+{
+	uint64_t now = clock_wall_us();
+
+	return db_exec(t, NULL, e,
+		       "UPDATE platforms SET status = 'error', reason = $2, checked_at = $3, "
+		       "discover_at = $4 WHERE id = $1",
+		       db_t(text_in(s->input, "platform_id")), db_t(why->msg), db_i(now),
+		       db_i(now + DISCOVER_EVERY_US));
+}
+
+const struct flow_kind platform_list_kind = {
+	.name = "platform.list", .settle = settle_list, .failed = failed_list, .attempts = 3};
+const struct flow_operation_kind operation_discover = {.name = "discover"};

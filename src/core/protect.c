@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Making a checkpoint, as a flow:
+ *
+ *	platform.list (for each platform, where the plan has selectors) ─┐
+ *	                                                                 v
+ *	                                     protect.prepare: which resources?
+ *	                                                                 │ adds, for what it finds
+ *	                       target.init ──> checkpoint.protect for each resource
+ *
+ * The end of the operation makes the checkpoint available, or, when what was done is undone, an
+ *error.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "core/checkpoint.h"
+#include "core/ids.h"
+#include "core/keep.h"
+#include "core/operation.h"
+#include "core/plan.h"
+#include "core/platform.h"
+#include "core/protectable.h"
+#include "core/quota.h"
+#include "core/storage.h"
+#include "core/table.h"
+
+static const char *text_in(const json_t *o, const char *name)
+{
+	const char *s = json_string_value(json_object_get(o, name));
+
+	return s ? s : "";
+}
+
+/* ---- starting ---- */
+
+static json_t *plan_json(const struct plan *p)
+{
+	return json_pack("{s:s, s:s, s:s, s:O, s:O, s:O, s:s}", "id", p->id, "name", p->name,
+			 "provider_id", p->provider, "resources", p->resources, "selectors",
+			 p->selectors, "parameters", p->parameters, "policy_id", p->policy);
+}
+
+static int insert(struct db_tx *t, const struct protect_new *n, const struct plan *p,
+		  const char *id, struct err *e)
+{
+	json_t *extra = n->extra_info ? json_deep_copy(n->extra_info) : json_object();
+	json_t *plan = plan_json(p);
+	AUTO_FREE char *extra_text = NULL;
+	AUTO_FREE char *plan_text = json_text(plan);
+
+	if (!json_object_get(extra, "created_by"))
+		json_object_set_new(extra, "created_by", json_string(n->made_by));
+	extra_text = json_text(extra);
+	json_decref(extra);
+	json_decref(plan);
+	return db_exec(
+		t, NULL, e,
+		"INSERT INTO checkpoints (id, project_id, provider_id, plan_id, plan, status, "
+		"extra_info, made_by, hold, created_at, bytes_total, bytes_read, bytes_new, "
+		"bytes_stored) VALUES ($1, $2, $3, $4, $5, 'protecting', $6, $7, 0, $8, 0, "
+		"0, 0, 0)",
+		db_t(id), db_t(p->project), db_t(p->provider), db_t(p->id), db_t(plan_text),
+		db_t(extra_text), db_t(n->made_by), db_i(clock_wall_us()));
+}
+
+static bool needs_discovery(const struct plan *p)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(p->resources, i, v)
+	{
+		if (strcmp(text_in(v, "type"), PROTECTABLE_PROJECT) == 0)
+			return true;
+	}
+	return json_array_size(p->selectors) > 0;
+}
+
+#define PLATFORMS_MAX 200
+
+struct steps {
+	char ids[PLATFORMS_MAX][UUID_TEXT];
+	const char *v[PLATFORMS_MAX];
+	size_t n;
+};
+
+/* What selectors may select has to be known as it is now. */
+static int add_discovery(struct core *c, struct db_tx *t, const char *operation,
+			 const struct plan *p, struct steps *s, struct err *e)
+{
+	AUTO(db_rows)
+	r = db_query(
+		t, e,
+		"SELECT DISTINCT platform_id FROM resources WHERE project_id = $1 UNION SELECT "
+		"id FROM platforms WHERE project_id = $1",
+		db_t(p->project));
+	int have = r ? 1 : -1;
+
+	while (have > 0 && (have = db_next(r, e)) > 0 && s->n < PLATFORMS_MAX) {
+		if (platform_add_list(c, t, operation, db_text(r, 0), s->ids[s->n], e) < 0)
+			return -1;
+		s->v[s->n] = s->ids[s->n];
+		s->n++;
+	}
+	return have < 0 ? -1 : 0;
+}
+
+static int add_prepare(struct core *c, struct db_tx *t, const char *operation, const struct plan *p,
+		       struct err *e)
+{
+	AUTO_FREE struct steps *lists = xcalloc(1, sizeof(*lists));
+	struct flow_step_new s = {
+		.kind = "protect.prepare", .place = FLOW_WORKER, .name = "find what to protect"};
+	char step[UUID_TEXT];
+
+	if (needs_discovery(p) && add_discovery(c, t, operation, p, lists, e) < 0)
+		return -1;
+	s.needs = lists->v;
+	s.n_needs = lists->n;
+	return flow_add(c->flow, t, operation, &s, step, e);
+}
+
+static int start(struct core *c, struct db_tx *t, const struct protect_new *n, const struct plan *p,
+		 const char *id, char ret_operation[UUID_TEXT], struct err *e)
+{
+	const struct operation_link links[] = {{"checkpoint", id},
+					       {"plan", p->id},
+					       {"provider", p->provider},
+					       {"scheduled_operation", n->scheduled}};
+	AUTO_FREE char *name = xasprintf("protect plan %s", p->name);
+	json_t *detail = json_pack("{s:O?}", "retention", (json_t *)n->retention);
+	const struct flow_operation_new o = {.kind = "protect",
+					     .project = p->project,
+					     .subject = id,
+					     .name = name,
+					     .created_by = n->created_by,
+					     .detail = detail};
+	int done = operation_start(c, t, &o, links, 4, ret_operation, e);
+
+	json_decref(detail);
+	return done < 0 ? -1 : add_prepare(c, t, ret_operation, p, e);
+}
+
+int checkpoint_protect(struct core *c, struct db_tx *t, const struct protect_new *n,
+		       char ret_id[UUID_TEXT], char ret_operation[UUID_TEXT], struct err *e)
+{
+	AUTO(plan) p = plan_load(t, n->project, n->plan, e);
+
+	if (!p)
+		return -1;
+	if (n->provider && strcmp(n->provider, p->provider) != 0)
+		return err_set(e, ERR_INVALID,
+			       "Invalid input for field/attribute checkpoint.plan_id. Value: %s. "
+			       "The plan's provider is %s, not %s.",
+			       p->id, p->provider, n->provider);
+	if (quota_check(t, p->project, "checkpoints", e) < 0)
+		return -1;
+	new_id(ret_id);
+	if (insert(t, n, p, ret_id, e) < 0)
+		return -1;
+	return start(c, t, n, p, ret_id, ret_operation, e);
+}
+
+/* ---- which resources ---- */
+
+struct expanding {
+	const char *checkpoint;
+	json_t *resources;
+};
+
+static int expand(struct db_tx *t, void *arg, struct err *e)
+{
+	struct expanding *x = arg;
+	AUTO(checkpoint) k = checkpoint_load(t, NULL, x->checkpoint, e);
+	AUTO(plan) p = k ? plan_load(t, k->project, k->plan, e) : NULL;
+
+	json_decref(x->resources);
+	x->resources = NULL;
+	return p ? plan_expand(t, p, &x->resources, e) : -1;
+}
+
+static int run_prepare(const struct flow_run *r, json_t **ret_result, struct err *e)
+{
+	struct expanding x = {.checkpoint = r->step->subject};
+
+	if (db_read(r->db, expand, &x, e) < 0) {
+		json_decref(x.resources);
+		return -1;
+	}
+	*ret_result = json_pack("{s:o}", "resources", x.resources);
+	return 0;
+}
+
+static int insert_resource(struct db_tx *t, const char *checkpoint, const char *repository,
+			   const json_t *v, struct err *e)
+{
+	AUTO_FREE char *extra = json_text(json_object_get(v, "extra_info"));
+
+	return db_exec(
+		t, NULL, e,
+		"INSERT INTO checkpoint_resources (checkpoint_id, platform_id, type, id, "
+		"name, extra_info, repository_id, status, bytes_total, bytes_read, bytes_new, "
+		"bytes_stored) VALUES ($1, $2, $3, $4, $5, $6, $7, 'protecting', 0, 0, 0, 0)",
+		db_t(checkpoint), db_t(text_in(v, "platform_id")), db_t(text_in(v, "type")),
+		db_t(text_in(v, "id")), db_t(text_in(v, "name")), db_t(extra), db_t(repository));
+}
+
+/* One backup at a time of one machine; what more is asked for waits. */
+static int add_protect(const struct flow_step *s, struct db_tx *t, const char *repository,
+		       const char *init, const json_t *v, struct err *e)
+{
+	struct core *c = core_of(s);
+	const char *platform = text_in(v, "platform_id");
+	AUTO_FREE char *resource = xasprintf("resource:%s/%s", platform, text_in(v, "id"));
+	AUTO_FREE char *on = xasprintf("platform:%s", platform);
+	AUTO_FREE char *name = xasprintf("protect %s", text_in(v, "name"));
+	const char *limits[] = {resource, on};
+	const char *needs[] = {init};
+	char place[80], step[UUID_TEXT];
+	struct flow_step_new n = {.kind = "checkpoint.protect",
+				  .place = place,
+				  .name = name,
+				  .needs = needs,
+				  .n_needs = 1,
+				  .limits = limits,
+				  .n_limits = 2};
+	int done;
+
+	if (insert_resource(t, s->subject, repository, v, e) < 0 ||
+	    flow_set_limit(t, resource, 1, e) < 0 || platform_place(t, platform, place, e) < 0)
+		return -1;
+	n.input = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "checkpoint_id", s->subject,
+			    "platform_id", platform, "repository_id", repository, "type",
+			    text_in(v, "type"), "id", text_in(v, "id"), "name", text_in(v, "name"));
+	done = flow_add(c->flow, t, s->operation, &n, step, e);
+	json_decref(n.input);
+	return done;
+}
+
+static int add_init(const struct flow_step *s, struct db_tx *t, const char *repository,
+		    char ret_step[UUID_TEXT], struct err *e)
+{
+	char place[80];
+	struct flow_step_new n = {
+		.kind = "target.init", .place = place, .name = "open the repository"};
+	int done;
+
+	if (repository_place(t, repository, place, e) < 0)
+		return -1;
+	n.input = json_pack("{s:s}", "repository_id", repository);
+	done = flow_add(core_of(s)->flow, t, s->operation, &n, ret_step, e);
+	json_decref(n.input);
+	return done;
+}
+
+static int settle_prepare(struct db_tx *t, const struct flow_step *s, struct err *e)
+{
+	AUTO(checkpoint) k = checkpoint_load(t, NULL, s->subject, e);
+	char repository[UUID_TEXT], init[UUID_TEXT];
+	const json_t *v;
+	size_t i;
+
+	if (!k || repository_of(core_of(s), t, k->provider, k->project, repository, e) < 0 ||
+	    add_init(s, t, repository, init, e) < 0)
+		return -1;
+	json_array_foreach(json_object_get(s->result, "resources"), i, v)
+	{
+		if (add_protect(s, t, repository, init, v, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- one resource ---- */
+
+static int64_t stat_of(const json_t *point, const char *name)
+{
+	return json_integer_value(json_object_get(json_object_get(point, "stats"), name));
+}
+
+static int settle_protect(struct db_tx *t, const struct flow_step *s, struct err *e)
+{
+	const json_t *p = s->result;
+	const json_t *r = json_array_get(json_object_get(p, "resources"), 0);
+	const char *consistency =
+		json_string_value(json_object_get(json_object_get(r, "consistency"), "achieved"));
+
+	return db_exec(t, NULL, e,
+		       "UPDATE checkpoint_resources SET status = 'available', reason = NULL, "
+		       "point_id = $4, consistency = $5, instant_at = $6, bytes_total = $7, "
+		       "bytes_read = $8, bytes_new = $9, bytes_stored = $10 WHERE checkpoint_id = "
+		       "$1 AND type = $2 AND id = $3",
+		       db_t(s->subject), db_t(text_in(s->input, "type")),
+		       db_t(text_in(s->input, "id")), db_t(text_in(p, "id")), db_t(consistency),
+		       db_i(json_integer_value(json_object_get(p, "instant_us"))),
+		       db_i(stat_of(p, "content_bytes")), db_i(stat_of(p, "read_bytes")),
+		       db_i(stat_of(p, "new_bytes")), db_i(stat_of(p, "stored_bytes")));
+}
+
+static int set_resource(struct db_tx *t, const struct flow_step *s, const char *status,
+			const char *reason, struct err *e)
+{
+	return db_exec(t, NULL, e,
+		       "UPDATE checkpoint_resources SET status = $4, reason = $5, point_id = NULL "
+		       "WHERE checkpoint_id = $1 AND type = $2 AND id = $3",
+		       db_t(s->subject), db_t(text_in(s->input, "type")),
+		       db_t(text_in(s->input, "id")), db_t(status), db_t(reason));
+}
+
+static int failed_protect(struct db_tx *t, const struct flow_step *s, const struct err *why,
+			  struct err *e)
+{
+	return set_resource(t, s, "error", why->msg, e);
+}
+
+static int undone_protect(struct db_tx *t, const struct flow_step *s, struct err *e)
+{
+	return set_resource(t, s, "deleted", NULL, e);
+}
+
+/* ---- the end ---- */
+
+static int set_available(struct db_tx *t, const char *id, struct err *e)
+{
+	return db_exec(t, NULL, e,
+		       "UPDATE checkpoints SET status = 'available', reason = NULL, ended_at = $2, "
+		       "instant_at = (SELECT min(instant_at) FROM checkpoint_resources r WHERE "
+		       "r.checkpoint_id = checkpoints.id), bytes_total = (SELECT sum(bytes_total) "
+		       "FROM checkpoint_resources r WHERE r.checkpoint_id = checkpoints.id), "
+		       "bytes_read = (SELECT sum(bytes_read) FROM checkpoint_resources r WHERE "
+		       "r.checkpoint_id = checkpoints.id), bytes_new = (SELECT sum(bytes_new) FROM "
+		       "checkpoint_resources r WHERE r.checkpoint_id = checkpoints.id), "
+		       "bytes_stored = (SELECT sum(bytes_stored) FROM checkpoint_resources r WHERE "
+		       "r.checkpoint_id = checkpoints.id) WHERE id = $1",
+		       db_t(id), db_i(clock_wall_us()));
+}
+
+static int ended_protect(struct flow *f, struct db_tx *t, const char *operation,
+			 const char *subject, const char *state, const char *reason, struct err *e)
+{
+	AUTO(checkpoint) k = checkpoint_load(t, NULL, subject, e);
+	char delete[UUID_TEXT];
+
+	if (!k)
+		return -1;
+	/* Deleted while it was being made: what was made in time, or could not be undone, goes now.
+	 */
+	if (strcmp(k->status, "deleting") == 0)
+		return db_exec(t, NULL, e, "UPDATE checkpoints SET status = 'error' WHERE id = $1",
+			       db_t(subject)) < 0
+			       ? -1
+			       : checkpoint_delete(flow_context(f), t, NULL, subject, "server",
+						   delete, e);
+	if (strcmp(state, FLOW_SUCCEEDED) == 0)
+		return set_available(t, subject, e) < 0
+			       ? -1
+			       : keep_after(flow_context(f), t, operation, k->plan, e);
+	if (db_exec(t, NULL, e,
+		    "UPDATE checkpoints SET status = 'error', reason = $2, ended_at = $3 WHERE id "
+		    "= "
+		    "$1",
+		    db_t(subject), db_t(reason), db_i(clock_wall_us())) < 0)
+		return -1;
+	/* An attempt whose word was lost may have left a point that no undo knows of. */
+	return checkpoint_clean(flow_context(f), t, k, e);
+}
+
+const struct flow_kind protect_prepare = {
+	.name = "protect.prepare", .run = run_prepare, .settle = settle_prepare, .attempts = 3};
+const struct flow_kind checkpoint_protect_kind = {.name = "checkpoint.protect",
+						  .settle = settle_protect,
+						  .failed = failed_protect,
+						  .undone = undone_protect,
+						  .mover_undoes = true,
+						  .attempts = 3};
+const struct flow_operation_kind operation_protect = {.name = "protect", .ended = ended_protect};

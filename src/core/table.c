@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One SELECT with all columns; the page begins after the marker's row, whose values of the sort
+ * keys are asked first: (a, b, id) comes after (A, B, I) if a > A, or a = A and b > B, or both are
+ * equal and id > I, with each comparison turned round where a key descends.
+ */
+#include "core/table.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+
+#define VALUES (TABLE_FILTERS + 4 * TABLE_SORTS + 4)
+
+/* A statement that is put together, with its values. */
+struct select {
+	struct buf sql;
+	struct db_value v[VALUES];
+	size_t n;
+};
+
+static void put(struct select *s, const char *text)
+{
+	buf_text(&s->sql, text);
+}
+
+static void put_value(struct select *s, struct db_value v)
+{
+	s->v[s->n++] = v;
+	buf_fmt(&s->sql, "$%zu", s->n);
+}
+
+static const char *id_of(const struct table *t)
+{
+	return t->id ? t->id : "id";
+}
+
+const struct filter *table_filter(const struct table *t, const char *name)
+{
+	for (size_t i = 0; i < t->n_filters; i++)
+		if (strcmp(t->filters[i].name, name) == 0)
+			return &t->filters[i];
+	return NULL;
+}
+
+const struct column *table_column(const struct table *t, const char *name)
+{
+	for (size_t i = 0; i < t->n_columns; i++)
+		if (strcmp(t->columns[i].name, name) == 0)
+			return &t->columns[i];
+	return NULL;
+}
+
+char *json_text(const json_t *v)
+{
+	char *text = json_dumps(v, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+
+	return text ? text : xstrdup("null");
+}
+
+json_t *json_of(const char *text, const char *otherwise)
+{
+	json_t *v = json_loads(text && *text ? text : otherwise, JSON_DECODE_ANY, NULL);
+
+	return v ? v : json_loads(otherwise, JSON_DECODE_ANY, NULL);
+}
+
+/* ---- a row as JSON ---- */
+
+static json_t *time_json(int64_t us, bool date_only)
+{
+	char text[CLOCK_TEXT];
+
+	clock_rfc3339((uint64_t)us, text);
+	if (date_only)
+		text[10] = 0;
+	return json_string(text);
+}
+
+static json_t *value_json(const struct db_rows *r, int i, enum column_kind kind)
+{
+	if (db_is_null(r, i))
+		return json_null();
+	switch (kind) {
+	case COLUMN_INT:
+		return json_integer(db_int(r, i));
+	case COLUMN_TIME:
+	case COLUMN_DATE:
+		return time_json(db_int(r, i), kind == COLUMN_DATE);
+	case COLUMN_FLAG:
+		return json_boolean(db_int(r, i) != 0);
+	case COLUMN_JSON:
+		return json_of(db_text(r, i), "null");
+	default:
+		return json_string(db_text(r, i));
+	}
+}
+
+static json_t *row_json(const struct table *t, const struct db_rows *r)
+{
+	json_t *o = json_object();
+
+	for (size_t i = 0; i < t->n_columns; i++)
+		if (t->columns[i].kind != COLUMN_HIDDEN)
+			json_object_set_new(o, t->columns[i].name,
+					    value_json(r, (int)i, t->columns[i].kind));
+	return o;
+}
+
+/* ---- the statement ---- */
+
+static void put_project(struct buf *sql, const struct table *t, size_t parameter)
+{
+	const char *column = t->project ? t->project : "project_id";
+
+	buf_fmt(sql, " AND (%s = $%zu", column, parameter);
+	if (t->shared)
+		buf_fmt(sql, " OR %s IS NULL", column);
+	buf_text(sql, ")");
+}
+
+static void put_head(struct select *s, const struct table *t, const char *project)
+{
+	put(s, "SELECT ");
+	for (size_t i = 0; i < t->n_columns; i++)
+		buf_fmt(&s->sql, "%s%s", i ? ", " : "", t->columns[i].sql);
+	buf_fmt(&s->sql, " FROM %s WHERE %s", t->sql, t->where ? t->where : "1 = 1");
+	if (!project)
+		return;
+	s->v[s->n++] = db_t(project);
+	put_project(&s->sql, t, s->n);
+}
+
+static int put_filter(struct select *s, const struct table *t, const struct list_filter *given,
+		      struct err *e)
+{
+	const struct filter *f = table_filter(t, given->name);
+
+	if (!f)
+		return err_set(e, ERR_INVALID, "Lists of %s cannot be filtered by '%s'.", t->items,
+			       given->name);
+	buf_fmt(&s->sql, " AND ");
+	switch (f->op) {
+	case FILTER_CONTAINS:
+		/* The same in both databases, and no character means anything else. */
+		buf_fmt(&s->sql, "replace(%s, ", f->sql);
+		put_value(s, db_t(given->value));
+		buf_fmt(&s->sql, ", '') <> %s", f->sql);
+		return 0;
+	case FILTER_IS:
+		buf_fmt(&s->sql, "%s = ", f->sql);
+		put_value(s, db_t(given->value));
+		return 0;
+	default:
+		buf_fmt(&s->sql, "%s %s ", f->sql,
+			f->op == FILTER_FROM	 ? ">="
+			: f->op == FILTER_BEFORE ? "<"
+						 : "=");
+		put_value(s, db_i(given->number));
+		return 0;
+	}
+}
+
+struct key {
+	const char *sql;
+	bool descending;
+	char *text; /* of the marker's row */
+	int64_t number;
+	bool is_number;
+};
+
+struct keys {
+	struct key v[TABLE_SORTS + 2];
+	size_t n;
+};
+
+static void keys_done(struct keys *k)
+{
+	for (size_t i = 0; i < k->n; i++)
+		free(k->v[i].text);
+}
+
+static bool is_number(enum column_kind k)
+{
+	return k == COLUMN_INT || k == COLUMN_TIME || k == COLUMN_DATE || k == COLUMN_FLAG;
+}
+
+/* What a list is sorted by: as was asked, then by age where that is known, then by id. */
+static int keys_of(const struct table *t, const struct list_query *q, struct keys *k, struct err *e)
+{
+	static const struct list_sort newest = {"created_at", true};
+	const struct list_sort *sort = q->n_sort ? q->sort : &newest;
+	size_t n = q->n_sort ? q->n_sort : 1;
+	bool descending = sort[0].descending;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct column *c = table_column(t, sort[i].name);
+
+		if ((!c || !c->sorts) && !q->n_sort)
+			continue;
+		if (!c || !c->sorts)
+			return err_set(e, ERR_INVALID, "Lists of %s cannot be sorted by '%s'.",
+				       t->items, sort[i].name);
+		k->v[k->n++] = (struct key){.sql = c->sql,
+					    .descending = sort[i].descending,
+					    .is_number = is_number(c->kind)};
+	}
+	k->v[k->n++] = (struct key){.sql = id_of(t), .descending = descending};
+	return 0;
+}
+
+static int load_marker(struct db_tx *x, const struct table *t, const struct list_query *q,
+		       struct keys *k, struct err *e)
+{
+	const struct db_value v[] = {db_t(q->marker), db_t(q->project)};
+	AUTO_BUF sql = BUF_INIT;
+	AUTO(db_rows) r = NULL;
+	int have;
+
+	buf_text(&sql, "SELECT ");
+	for (size_t i = 0; i < k->n; i++)
+		buf_fmt(&sql, "%s%s", i ? ", " : "", k->v[i].sql);
+	buf_fmt(&sql, " FROM %s WHERE %s = $1", t->sql, id_of(t));
+	if (q->project)
+		put_project(&sql, t, 2);
+	r = db_query_v(x, buf_str(&sql), v, q->project ? 2 : 1, e);
+	have = r ? db_next(r, e) : -1;
+	if (have < 0)
+		return -1;
+	if (!have)
+		return err_set(
+			e, ERR_INVALID,
+			"marker '%s': there is no such %s any more; list again from the start",
+			q->marker, t->item);
+	for (size_t i = 0; i < k->n; i++) {
+		if (k->v[i].is_number)
+			k->v[i].number = db_int(r, (int)i);
+		else
+			k->v[i].text = xstrdup(db_text(r, (int)i));
+	}
+	return 0;
+}
+
+static void put_compare(struct select *s, const struct key *k, const char *op)
+{
+	buf_fmt(&s->sql, "%s %s ", k->sql, op);
+	put_value(s, k->is_number ? db_i(k->number) : db_t(k->text));
+}
+
+static void put_marker(struct select *s, const struct keys *k)
+{
+	put(s, " AND (");
+	for (size_t i = 0; i < k->n; i++) {
+		put(s, i ? " OR (" : "(");
+		for (size_t j = 0; j < i; j++) {
+			put_compare(s, &k->v[j], "=");
+			put(s, " AND ");
+		}
+		put_compare(s, &k->v[i], k->v[i].descending ? "<" : ">");
+		put(s, ")");
+	}
+	put(s, ")");
+}
+
+static void put_tail(struct select *s, const struct keys *k, const struct list_query *q)
+{
+	put(s, " ORDER BY ");
+	for (size_t i = 0; i < k->n; i++)
+		buf_fmt(&s->sql, "%s%s%s", i ? ", " : "", k->v[i].sql,
+			k->v[i].descending ? " DESC" : "");
+	buf_fmt(&s->sql, " LIMIT %zu OFFSET %zu", q->limit + 1, q->offset);
+}
+
+static int put_list(struct db_tx *x, struct select *s, const struct table *t,
+		    const struct list_query *q, struct keys *k, struct err *e)
+{
+	put_head(s, t, q->project);
+	for (size_t i = 0; i < q->n_filters; i++)
+		if (put_filter(s, t, &q->filters[i], e) < 0)
+			return -1;
+	if (keys_of(t, q, k, e) < 0)
+		return -1;
+	if (q->marker) {
+		if (load_marker(x, t, q, k, e) < 0)
+			return -1;
+		put_marker(s, k);
+	}
+	put_tail(s, k, q);
+	return 0;
+}
+
+static int fetch(struct db_tx *x, const struct table *t, struct select *s, size_t limit,
+		 json_t *items, bool *ret_more, struct err *e)
+{
+	AUTO(db_rows) r = db_query_v(x, buf_str(&s->sql), s->v, s->n, e);
+	int have;
+
+	*ret_more = false;
+	if (!r)
+		return -1;
+	while ((have = db_next(r, e)) > 0) {
+		if (json_array_size(items) == limit) {
+			*ret_more = true;
+			return 0;
+		}
+		json_array_append_new(items, row_json(t, r));
+	}
+	return have;
+}
+
+int table_list(struct db_tx *x, const struct table *t, const struct list_query *q,
+	       json_t **ret_items, bool *ret_more, struct err *e)
+{
+	struct select s = {.sql = BUF_INIT};
+	struct keys k = {.n = 0};
+	json_t *items = json_array();
+	int r = put_list(x, &s, t, q, &k, e);
+
+	if (r == 0)
+		r = fetch(x, t, &s, q->limit, items, ret_more, e);
+	buf_done(&s.sql);
+	keys_done(&k);
+	if (r < 0) {
+		json_decref(items);
+		return -1;
+	}
+	*ret_items = items;
+	return 0;
+}
+
+int table_get(struct db_tx *x, const struct table *t, const char *project, const char *id,
+	      json_t **ret_item, struct err *e)
+{
+	struct select s = {.sql = BUF_INIT};
+	json_t *items = json_array();
+	bool more;
+	int r;
+
+	put_head(&s, t, project);
+	buf_fmt(&s.sql, " AND %s = ", id_of(t));
+	put_value(&s, db_t(id));
+	r = fetch(x, t, &s, 1, items, &more, e);
+	buf_done(&s.sql);
+	if (r == 0 && json_array_size(items) == 0)
+		r = err_set(e, ERR_NOENT, "There is no %s '%s'.", t->item, id);
+	if (r == 0)
+		*ret_item = json_incref(json_array_get(items, 0));
+	json_decref(items);
+	return r;
+}
