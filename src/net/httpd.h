@@ -6,8 +6,9 @@
  * wait for a database; routes with HTTPD_QUICK run where the request was read. What a handler
  * answers is sent when it returns; a stream goes on until one side ends it.
  *
- * Limits: connections (in all, for one address), the size of headers and body, the time that a
- * client may take to send a request. What is over them gets 413, 431, 408 or 503.
+ * Limits: the size of headers and body: 431, 413; connections in all: 503. Connections over that of
+ * one address, and those of clients that take too long to send a request, are closed without an
+ * answer. What is no HTTP at all gets an answer of the library, without a request id.
  *
  * Threads: an httpd is thread-safe; a call belongs to the thread that its handler runs in; a stream
  * may be sent to by any thread.
@@ -31,9 +32,10 @@ typedef void httpd_fn(struct httpd_call *c, void *arg);
 #define HTTPD_QUICK 1u /* does not wait for anything longer than a read of the database */
 
 struct httpd_route {
-	const char *method; /* "GET"; "*": any that no other route of the path has */
+	const char *method; /* "GET", which takes HEAD too; "*": any that no other route of the
+			       path has */
 	const char *path;   /* "/v1/{project_id}/plans/{plan_id}"; "{rest*}" as the last part takes
-			       the rest */
+			       the rest, if its parts are names that can be used as a path */
 	httpd_fn *fn;
 	void *arg;
 	unsigned flags;
@@ -46,25 +48,30 @@ struct httpd_options {
 	const char *certificate, *key;		       /* PEM texts; NULL: plain HTTP */
 	unsigned threads;			       /* of handlers; 0: as many as make sense */
 	unsigned connections, connections_per_address; /* 0: 1000, and no limit of its own */
-	unsigned idle_s;			       /* 0: 60 */
-	size_t body_max;			       /* 0: 1 MiB */
-	/* Called first for each request: may answer, then the route is not called. May be NULL. */
+	unsigned idle_s; /* 0: 60; for the headers of a request, and again for its body */
+	size_t body_max; /* 0: 1 MiB */
+	/* Called first for each request, also for one that no route takes: may answer, then the
+	 * route is not called. Runs where the handler would. May be NULL. */
 	httpd_fn *before;
 	/* Called for what no route takes (404), for a method that the path has not (405, `allow` is
 	 * set in the answer), and for what is over a limit: makes the body. NULL: a line of text.
 	 */
 	void (*refuse)(struct httpd_call *c, int status, const char *reason, void *arg);
-	/* After each answer: for logs and counters. `us`: from the complete request to the answer.
-	 */
+	/* When an answer is about to be sent: for logs and counters. `us`: from the complete
+	 * request until here. */
 	void (*after)(const struct httpd_call *c, int status, uint64_t us, void *arg);
 	void *arg;
 };
 
-/* The routes are borrowed. ERR_INVALID (certificate), ERR_BUSY (the port is taken), ERR_DENIED. */
+/* The routes are borrowed, the options' strings copied. ERR_INVALID (certificate), ERR_BUSY (the
+ * port is taken), ERR_DENIED. */
 struct httpd *httpd_start(const struct httpd_options *o, const struct httpd_route *routes,
 			  size_t n_routes, struct err *e);
 uint16_t httpd_port(const struct httpd *h);
-/* Accept no more; wait for calls that run, at most `timeout_ms`; end the streams; close. */
+/*
+ * Accept no more, end the streams, wait for calls that run. After `timeout_ms` their clients are
+ * told that the server stops, and connections are closed; it returns when the last handler has.
+ */
 void httpd_stop(struct httpd *h, unsigned timeout_ms);
 
 /* ---- a request; strings live as long as the call ---- */
@@ -77,7 +84,7 @@ const char *httpd_query(const struct httpd_call *c, const char *name); /* decode
 bool httpd_query_at(const struct httpd_call *c, size_t i, const char **ret_name,
 		    const char **ret_value);
 const char *httpd_header(const struct httpd_call *c, const char *name);
-const char *httpd_cookie(const struct httpd_call *c, const char *name);
+const char *httpd_cookie(struct httpd_call *c, const char *name);
 const void *httpd_body(const struct httpd_call *c, size_t *ret_len);
 const char *httpd_address(const struct httpd_call *c); /* of the client, as text */
 bool httpd_is_tls(const struct httpd_call *c);
@@ -86,9 +93,17 @@ const char *httpd_request_id(const struct httpd_call *c);
 /* A place for what `before` found out for the handler; freed with `done` after the answer. */
 void httpd_attach(struct httpd_call *c, void *data, void (*done)(void *data));
 void *httpd_attached(const struct httpd_call *c);
+/*
+ * For what runs where requests are read (`before` and the handler of a route with HTTPD_QUICK) and
+ * finds out that it has to wait: true: return now, both are called again in the pool, with what was
+ * attached. false: this is the pool, go on.
+ */
+bool httpd_later(struct httpd_call *c);
 
 /* ---- its answer ---- */
-void httpd_set_header(struct httpd_call *c, const char *name, const char *value); /* copied */
+/* Copied. A second one of the same name replaces the first, but for Set-Cookie and
+ * WWW-Authenticate. One with a line break in it is not sent. */
+void httpd_set_header(struct httpd_call *c, const char *name, const char *value);
 /* Copied. Once per call; the last one counts. */
 void httpd_answer(struct httpd_call *c, int status, const char *content_type, const void *body,
 		  size_t len);
