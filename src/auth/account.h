@@ -6,7 +6,7 @@
  * that tells of it are one. What takes time (passwords) is done before, outside of it.
  *
  * There is always an administrator: who would take the last enabled one away gets ERR_CONFLICT.
- * Removing or disabling a user, and changing a password, ends the user's sessions and tokens.
+ * Removing or disabling a user ends all its tokens, changing a password its sessions.
  *
  * Texts are checked: names have 1 to 255 bytes of UTF-8 without control characters or blanks at the
  * ends; ERR_INVALID names the field. Lists are in the order of names (tokens: newest first), at
@@ -145,6 +145,9 @@ struct token_new {
 	const char *project; /* NULL: wherever the user may be */
 	unsigned roles;	     /* at most these; 0: all that the user has */
 	uint64_t expires_us; /* 0: never */
+	/* Who asks for it; NULL: nobody in particular. A token that is for one project or some
+	 * roles cannot make one that is for more: it gets what `by` has, or ERR_DENIED. */
+	const struct identity *by;
 };
 /*
  * Make one. `ret_text` is the only copy of it there will ever be: the database has its SHA-256.
@@ -172,7 +175,7 @@ struct login {
 /* A new session; errors and `ret_retry_s` as auth_identify has them. Not in a transaction. */
 int auth_login(struct auth *a, const struct login *l, char ret_token[TOKEN_TEXT],
 	       uint64_t *ret_expires_us, unsigned *ret_retry_s, struct err *e);
-/* ERR_DENIED, ERR_BUSY: as auth_identify. The user's other sessions and tokens end. */
+/* ERR_DENIED, ERR_BUSY: as auth_identify. The user's sessions end. */
 int auth_change_password(struct auth *a, const char *user_id, const char *old_password,
 			 const char *new_password, const char *address, unsigned *ret_retry_s,
 			 struct err *e);

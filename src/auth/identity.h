@@ -61,6 +61,8 @@ struct identity {
 	char *project_name;
 	unsigned roles;	     /* held in project_id, those held everywhere included */
 	unsigned everywhere; /* held everywhere */
+	unsigned most;	     /* what the token allows at most; 0: all that the user has */
+	bool only;	     /* the token is for project_id and nothing else */
 	bool admin;	     /* everywhere has AUTH_ADMIN */
 	enum auth_how how;
 	char token_id[AUTH_ID]; /* "" where there is none */
