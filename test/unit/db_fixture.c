@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "db_fixture.h"
+
+#include <libpq-fe.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *server(void)
+{
+	const char *uri = getenv("HF_TEST_POSTGRES");
+
+	return uri && *uri ? uri : NULL;
+}
+
+static void tell_server(const char *verb, const char *schema, const char *rest)
+{
+	AUTO_FREE char *sql = xasprintf("%s SCHEMA %s %s", verb, schema, rest);
+	PGconn *c = PQconnectdb(server());
+	PGresult *r;
+
+	if (PQstatus(c) != CONNECTION_OK)
+		fail_msg("HF_TEST_POSTGRES: %s", PQerrorMessage(c));
+	PQclear(PQexec(c, "SET client_min_messages = error"));
+	r = PQexec(c, sql);
+	if (PQresultStatus(r) != PGRES_COMMAND_OK)
+		fail_msg("%s: %s", sql, PQerrorMessage(c));
+	PQclear(r);
+	PQfinish(c);
+}
+
+bool db_fixture_new(struct db_fixture *f, const char *kind)
+{
+	static atomic_uint number;
+
+	*f = (struct db_fixture){.kind = kind};
+	if (strcmp(kind, "sqlite") == 0) {
+		f->folder = test_folder();
+		f->url = xasprintf("sqlite:%s/db", f->folder);
+		return true;
+	}
+	if (!server())
+		return false;
+	f->schema = xasprintf("test_%d_%u", (int)getpid(), number++);
+	f->url = xasprintf("%s%coptions=-csearch_path%%3D%s", server(),
+			   strchr(server(), '?') ? '&' : '?', f->schema);
+	tell_server("CREATE", f->schema, "");
+	return true;
+}
+
+void db_fixture_done(struct db_fixture *f)
+{
+	db_close(f->db);
+	if (f->schema)
+		tell_server("DROP", f->schema, "CASCADE");
+	if (f->folder)
+		test_folder_done(f->folder);
+	free(f->schema);
+	free(f->url);
+	*f = (struct db_fixture){0};
+}
+
+void db_fixture_reopen(struct db_fixture *f)
+{
+	db_close(steal(&f->db));
+	f->db = OK_PTR(db_open(f->url, e));
+}
+
+/* The state that a test begins with is the name of its kind. */
+int db_fixture_up_bare(void **state)
+{
+	struct db_fixture *f = xcalloc(1, sizeof(*f));
+
+	assert_true(db_fixture_new(f, *state ? *state : "sqlite"));
+	*state = f;
+	return 0;
+}
+
+int db_fixture_up(void **state)
+{
+	db_fixture_up_bare(state);
+	db_fixture_reopen(*state);
+	return 0;
+}
+
+int db_fixture_down(void **state)
+{
+	struct db_fixture *f = *state;
+
+	db_fixture_done(f);
+	free(f);
+	return 0;
+}
+
+int db_fixture_run(const struct CMUnitTest *tests, size_t n)
+{
+	static char sqlite[] = "sqlite", postgresql[] = "postgresql";
+	AUTO_FREE struct CMUnitTest *all = xcalloc(2 * n, sizeof(*all));
+	AUTO_FREE char **names = xcalloc(2 * n, sizeof(*names));
+	size_t m = 0, without = 0;
+	int r;
+
+	for (size_t i = 0; i < n; i++) {
+		bool db = tests[i].teardown_func == db_fixture_down;
+
+		all[m] = tests[i];
+		if (db) {
+			all[m].initial_state = sqlite;
+			all[m].name = names[m] = xasprintf("%s, sqlite", tests[i].name);
+		}
+		m++;
+		without += db && !server();
+		if (!db || !server())
+			continue;
+		all[m] = tests[i];
+		all[m].initial_state = postgresql;
+		all[m].name = names[m] = xasprintf("%s, postgresql", tests[i].name);
+		m++;
+	}
+	if (without)
+		print_message("# %zu tests not over PostgreSQL: HF_TEST_POSTGRES is not set\n",
+			      without);
+	r = _cmocka_run_group_tests("tests", all, m, NULL, NULL);
+	for (size_t i = 0; i < m; i++)
+		free(names[i]);
+	return r;
+}
