@@ -78,12 +78,25 @@ static int check_credentials(struct input *in, struct err *e)
 	return input_done(&k, e);
 }
 
+/* What would touch the machine of a mover, or all projects. */
+static void check_rights(struct api_call *c, struct input *in, const char *url,
+			 const json_t *credentials)
+{
+	if (c->who->admin)
+		return;
+	if (json_is_true(json_object_get(in->object, "shared")))
+		input_wrong(in, "shared", "Only an administrator can share it with all projects.");
+	if (url && strncmp(url, "dir:", 4) == 0)
+		input_wrong(in, "url", "Only an administrator can use directories.");
+	if (json_is_true(json_object_get(credentials, "from_host")))
+		input_wrong(in, "credentials", "Only an administrator can use those of a host.");
+}
+
 static int create(struct api_call *c, struct err *e)
 {
 	struct target_new n = {.project = c->project};
 	char id[UUID_TEXT], mover[UUID_TEXT];
 	struct input in, options;
-	bool shared;
 
 	api_input(c, "target", &in);
 	n.name = input_name(&in, "name", REQUIRED);
@@ -94,18 +107,11 @@ static int create(struct api_call *c, struct err *e)
 	if (input_object(&in, "options", OPTIONAL, &options))
 		input_number(&options, "parity", OPTIONAL, 1, 50, 0);
 	n.credentials = take_credentials(&in);
-	shared = input_flag(&in, "shared", false);
-	if (shared && !c->who->admin)
-		input_wrong(&in, "shared", "Only an administrator can share it with all projects.");
-	/* A directory of the mover's machine is its administrator's to give away. */
-	if (n.url && strncmp(n.url, "dir:", 4) == 0 && !c->who->admin)
-		input_wrong(&in, "url", "Only an administrator can use directories.");
-	if (json_is_true(json_object_get(n.credentials, "from_host")) && !c->who->admin)
-		input_wrong(&in, "credentials", "Only an administrator can use those of a host.");
-	if (shared)
+	if (input_flag(&in, "shared", false))
 		n.project = NULL;
 	if (!n.description)
 		n.description = "";
+	check_rights(c, &in, n.url, n.credentials);
 	if (input_done(&in, e) < 0 || check_credentials(&in, e) < 0 ||
 	    target_insert(c->core, c->t, &n, id, e) < 0 || api_show(c, &targets, id, e) < 0)
 		return -1;
@@ -126,8 +132,7 @@ static int update(struct api_call *c, struct err *e)
 	name = input_name(&in, "name", OPTIONAL);
 	description = input_text(&in, "description", OPTIONAL, 255);
 	credentials = take_credentials(&in);
-	if (json_is_true(json_object_get(credentials, "from_host")) && !c->who->admin)
-		input_wrong(&in, "credentials", "Only an administrator can use those of a host.");
+	check_rights(c, &in, NULL, credentials);
 	if (input_done(&in, e) < 0 || check_credentials(&in, e) < 0 ||
 	    db_exec(c->t, NULL, e,
 		    "UPDATE targets SET name = coalesce($2, name), description = coalesce($3, "

@@ -158,10 +158,10 @@ int checkpoint_delete(struct core *c, struct db_tx *t, const char *project, cons
 	return start_delete(c, t, "delete", k, repository, created_by, ret_operation, e);
 }
 
-static int ended_delete(struct flow *f, struct db_tx *t, const char *operation, const char *subject,
+static int ended_delete(struct db_tx *t, const char *operation, const char *subject,
 			const char *state, const char *reason, struct err *e)
 {
-	struct core *c = flow_context(f);
+	struct core *c = core_current();
 	char repository[UUID_TEXT], collect[UUID_TEXT];
 
 	(void)operation;

@@ -37,7 +37,7 @@ int operation_live(struct db_tx *t, const char *link, const char *id, const char
 	return have;
 }
 
-struct core *core_of(const struct flow_step *s)
+struct core *core_current(void)
 {
-	return flow_context(s->flow);
+	return flow_user(flow_current());
 }

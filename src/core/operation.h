@@ -23,7 +23,7 @@ int operation_start(struct core *c, struct db_tx *t, const struct flow_operation
 int operation_live(struct db_tx *t, const char *link, const char *id, const char *kind,
 		   char ret_id[UUID_TEXT], struct err *e);
 
-/* The context of a flow is the core. */
-struct core *core_of(const struct flow_step *s);
+/* In the functions of step and operation kinds: the core that is at work. */
+struct core *core_current(void);
 
 #endif

@@ -17,7 +17,6 @@
 #include "base/clock.h"
 #include "core/checkpoint.h"
 #include "core/ids.h"
-#include "core/keep.h"
 #include "core/operation.h"
 #include "core/plan.h"
 #include "core/platform.h"
@@ -211,7 +210,7 @@ static int insert_resource(struct db_tx *t, const char *checkpoint, const char *
 static int add_protect(const struct flow_step *s, struct db_tx *t, const char *repository,
 		       const char *init, const json_t *v, struct err *e)
 {
-	struct core *c = core_of(s);
+	struct core *c = core_current();
 	const char *platform = text_in(v, "platform_id");
 	AUTO_FREE char *resource = xasprintf("resource:%s/%s", platform, text_in(v, "id"));
 	AUTO_FREE char *on = xasprintf("platform:%s", platform);
@@ -250,7 +249,7 @@ static int add_init(const struct flow_step *s, struct db_tx *t, const char *repo
 	if (repository_place(t, repository, place, e) < 0)
 		return -1;
 	n.input = json_pack("{s:s}", "repository_id", repository);
-	done = flow_add(core_of(s)->flow, t, s->operation, &n, ret_step, e);
+	done = flow_add(core_current()->flow, t, s->operation, &n, ret_step, e);
 	json_decref(n.input);
 	return done;
 }
@@ -262,7 +261,7 @@ static int settle_prepare(struct db_tx *t, const struct flow_step *s, struct err
 	const json_t *v;
 	size_t i;
 
-	if (!k || repository_of(core_of(s), t, k->provider, k->project, repository, e) < 0 ||
+	if (!k || repository_of(core_current(), t, k->provider, k->project, repository, e) < 0 ||
 	    add_init(s, t, repository, init, e) < 0)
 		return -1;
 	json_array_foreach(json_object_get(s->result, "resources"), i, v)
@@ -337,12 +336,13 @@ static int set_available(struct db_tx *t, const char *id, struct err *e)
 		       db_t(id), db_i(clock_wall_us()));
 }
 
-static int ended_protect(struct flow *f, struct db_tx *t, const char *operation,
-			 const char *subject, const char *state, const char *reason, struct err *e)
+static int ended_protect(struct db_tx *t, const char *operation, const char *subject,
+			 const char *state, const char *reason, struct err *e)
 {
 	AUTO(checkpoint) k = checkpoint_load(t, NULL, subject, e);
 	char delete[UUID_TEXT];
 
+	(void)operation;
 	if (!k)
 		return -1;
 	/* Deleted while it was being made: what was made in time, or could not be undone, goes now.
@@ -351,12 +351,10 @@ static int ended_protect(struct flow *f, struct db_tx *t, const char *operation,
 		return db_exec(t, NULL, e, "UPDATE checkpoints SET status = 'error' WHERE id = $1",
 			       db_t(subject)) < 0
 			       ? -1
-			       : checkpoint_delete(flow_context(f), t, NULL, subject, "server",
+			       : checkpoint_delete(core_current(), t, NULL, subject, "server",
 						   delete, e);
 	if (strcmp(state, FLOW_SUCCEEDED) == 0)
-		return set_available(t, subject, e) < 0
-			       ? -1
-			       : keep_after(flow_context(f), t, operation, k->plan, e);
+		return set_available(t, subject, e);
 	if (db_exec(t, NULL, e,
 		    "UPDATE checkpoints SET status = 'error', reason = $2, ended_at = $3 WHERE id "
 		    "= "
@@ -364,7 +362,7 @@ static int ended_protect(struct flow *f, struct db_tx *t, const char *operation,
 		    db_t(subject), db_t(reason), db_i(clock_wall_us())) < 0)
 		return -1;
 	/* An attempt whose word was lost may have left a point that no undo knows of. */
-	return checkpoint_clean(flow_context(f), t, k, e);
+	return checkpoint_clean(core_current(), t, k, e);
 }
 
 const struct flow_kind protect_prepare = {

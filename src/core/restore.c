@@ -332,24 +332,22 @@ static int end(struct db_tx *t, const struct work *w, const char *id, bool good,
 		       db_i(clock_wall_us()));
 }
 
-static int ended_restore(struct flow *f, struct db_tx *t, const char *operation,
-			 const char *subject, const char *state, const char *reason, struct err *e)
+static int ended_restore(struct db_tx *t, const char *operation, const char *subject,
+			 const char *state, const char *reason, struct err *e)
 {
 	bool good = strcmp(state, FLOW_SUCCEEDED) == 0;
 
-	(void)f;
 	(void)operation;
 	return end(t, &restoring, subject, good, good ? NULL : reason, e);
 }
 
-static int ended_verify(struct flow *f, struct db_tx *t, const char *operation, const char *subject,
+static int ended_verify(struct db_tx *t, const char *operation, const char *subject,
 			const char *state, const char *reason, struct err *e)
 {
 	AUTO(db_rows) r = NULL;
 	bool ran = strcmp(state, FLOW_SUCCEEDED) == 0, whole;
 	int have;
 
-	(void)f;
 	(void)operation;
 	r = db_query(t, e,
 		     "SELECT resources_status, checkpoint_id FROM verifications WHERE id = $1",

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * /operations: everything that runs or ran, with its steps, log, and ways to stop or repeat it;
+ * /operation_logs: the same as Karbor's clients know it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api_priv.h"
+#include "base/clock.h"
+#include "flow/flow_query.h"
+
+/* ---- operations ---- */
+
+static const struct column columns[] = {
+	{"id", "id", COLUMN_TEXT, true},
+	{"project_id", "project_id", COLUMN_TEXT, false},
+	{"kind", "kind", COLUMN_TEXT, true},
+	{"subject", "subject", COLUMN_TEXT, false},
+	{"name", "name", COLUMN_TEXT, true},
+	{"state", "state", COLUMN_TEXT, true},
+	{"reason", "reason", COLUMN_TEXT, false},
+	{"priority", "priority", COLUMN_INT, true},
+	{"created_by", "created_by", COLUMN_TEXT, false},
+	{"cancel_asked", "cancel_asked", COLUMN_FLAG, false},
+	{"created_at", "created_at", COLUMN_TIME, true},
+	{"started_at", "started_at", COLUMN_TIME, false},
+	{"ended_at", "ended_at", COLUMN_TIME, false},
+};
+static const struct filter filters[] = {
+	{"kind", "kind", FILTER_IS},
+	{"state", "state", FILTER_IS},
+	{"subject", "subject", FILTER_IS},
+	{"created_from", "created_at", FILTER_FROM},
+	{"created_until", "created_at", FILTER_BEFORE},
+	{"live", "CASE WHEN ended_at IS NULL THEN 1 ELSE 0 END", FILTER_FLAG},
+};
+static const struct table operations = {.sql = "operations",
+					.item = "operation",
+					.items = "operations",
+					.columns = columns,
+					.n_columns = ARRAY_LEN(columns),
+					.filters = filters,
+					.n_filters = ARRAY_LEN(filters)};
+
+static int list(struct api_call *c, struct err *e)
+{
+	return api_list(c, &operations, NULL, 0, e);
+}
+
+/* flow_query's times are numbers; the API's are texts, as everywhere. */
+static void show_times(json_t *o)
+{
+	static const char *const names[] = {
+		"created_at",	   "started_at",    "ended_at",	   "not_before",
+		"undo_started_at", "undo_ended_at", "deadline_at", "at"};
+	char text[CLOCK_TEXT];
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		const json_t *v = json_object_get(o, names[i]);
+
+		if (json_is_integer(v))
+			json_object_set_new(
+				o, names[i],
+				json_string(clock_rfc3339((uint64_t)json_integer_value(v), text)));
+	}
+}
+
+static int add_links(struct api_call *c, const char *id, json_t *o, struct err *e)
+{
+	AUTO(db_rows)
+	r = db_query(c->t, e, "SELECT kind, id FROM operation_links WHERE operation_id = $1",
+		     db_t(id));
+	json_t *links = json_object();
+	int have = r ? 1 : -1;
+
+	while (have > 0 && (have = db_next(r, e)) > 0)
+		json_object_set_new(links, db_text(r, 0), json_string(db_text(r, 1)));
+	json_object_set_new(o, "about", links);
+	return have < 0 ? -1 : 0;
+}
+
+static const char *project_of(const struct api_call *c)
+{
+	return c->who->admin ? NULL : c->project;
+}
+
+static int show_one(struct api_call *c, const char *id, struct err *e)
+{
+	json_t *o, *step;
+	size_t i;
+
+	if (flow_get(c->t, project_of(c), id, &o, e) < 0)
+		return -1;
+	json_object_set(o, "project_id", json_object_get(o, "project"));
+	json_object_del(o, "project");
+	show_times(o);
+	json_array_foreach(json_object_get(o, "steps"), i, step)
+	{
+		show_times(step);
+		/* What a step was given and gave is between server and mover. */
+		json_object_del(step, "input");
+		json_object_del(step, "result");
+	}
+	api_reply(c, 200, "operation", o);
+	return add_links(c, id, o, e);
+}
+
+static int show(struct api_call *c, struct err *e)
+{
+	char id[UUID_TEXT];
+
+	return api_uuid(c, "operation_id", id, e) < 0 ? -1 : show_one(c, id, e);
+}
+
+/* It has to be the caller's: then do this to it, and show what it is now. */
+static int act(struct api_call *c,
+	       int (*fn)(struct flow *f, struct db_tx *t, const char *operation, struct err *e),
+	       struct err *e)
+{
+	char id[UUID_TEXT];
+
+	if (api_own(c, &operations, "operation_id", id, e) < 0 ||
+	    fn(c->core->flow, c->t, id, e) < 0 || show_one(c, id, e) < 0)
+		return -1;
+	c->status = 202;
+	return 0;
+}
+
+static int cancel(struct api_call *c, struct err *e)
+{
+	return act(c, flow_cancel, e);
+}
+
+static int retry(struct api_call *c, struct err *e)
+{
+	return act(c, flow_retry, e);
+}
+
+#define LOG_PAGE 1000
+
+static int log_lines(struct api_call *c, struct err *e)
+{
+	const char *after = httpd_query(c->http, "after");
+	char id[UUID_TEXT];
+	json_t *lines, *v;
+	char *end = NULL;
+	uint64_t seq = after ? strtoull(after, &end, 10) : 0;
+	size_t i;
+
+	if (after && (*end || end == after || *after == '-'))
+		return err_set(e, ERR_INVALID, "after '%.40s': it has to be the number of a line",
+			       after);
+	if (api_own(c, &operations, "operation_id", id, e) < 0 ||
+	    flow_log_lines(c->t, id, seq, LOG_PAGE, &lines, e) < 0)
+		return -1;
+	json_array_foreach(lines, i, v)
+	{
+		show_times(v);
+	}
+	api_reply(c, 200, "log", lines);
+	return 0;
+}
+
+/* ---- operation logs ---- */
+
+#define LINK(kind)                                                                                 \
+	"(SELECT l.id FROM operation_links l WHERE l.operation_id = operations.id AND l.kind = "   \
+	"'" kind "')"
+
+static const struct column log_columns[] = {
+	{"id", "id", COLUMN_TEXT, true},
+	{"project_id", "project_id", COLUMN_TEXT, false},
+	{"operation_type", "kind", COLUMN_TEXT, true},
+	{"checkpoint_id", LINK("checkpoint"), COLUMN_TEXT, false},
+	{"plan_id", LINK("plan"), COLUMN_TEXT, false},
+	{"provider_id", LINK("provider"), COLUMN_TEXT, false},
+	{"restore_id", LINK("restore"), COLUMN_TEXT, false},
+	{"scheduled_operation_id", LINK("scheduled_operation"), COLUMN_TEXT, false},
+	{"status", "state", COLUMN_TEXT, true},
+	{"error_info", "reason", COLUMN_TEXT, false},
+	{"extra_info", "detail", COLUMN_JSON_TEXT, false},
+	{"created_at", "created_at", COLUMN_TIME, true},
+	{"started_at", "started_at", COLUMN_TIME, false},
+	{"ended_at", "ended_at", COLUMN_TIME, false},
+};
+static const struct filter log_filters[] = {
+	{"checkpoint_id", LINK("checkpoint"), FILTER_IS},
+	{"plan_id", LINK("plan"), FILTER_IS},
+	{"restore_id", LINK("restore"), FILTER_IS},
+	{"status", "state", FILTER_IS},
+	{"operation_type", "kind", FILTER_IS},
+};
+static const struct table logs = {
+	.sql = "operations",
+	.item = "operation_log",
+	.items = "operation_logs",
+	.columns = log_columns,
+	.n_columns = ARRAY_LEN(log_columns),
+	.filters = log_filters,
+	.n_filters = ARRAY_LEN(log_filters),
+	.where = "kind IN ('protect', 'restore', 'verify', 'copy', 'delete')"};
+
+static int list_logs(struct api_call *c, struct err *e)
+{
+	return api_list(c, &logs, NULL, 0, e);
+}
+
+static int show_log(struct api_call *c, struct err *e)
+{
+	char id[UUID_TEXT];
+
+	return api_uuid(c, "operation_log_id", id, e) < 0 ? -1 : api_show(c, &logs, id, e);
+}
+
+#define ONE "/v1/{project_id}/operations/{operation_id}"
+
+static const struct api_route routes[] = {
+	{"GET", "/v1/{project_id}/operations", "operation:get_all", list, 0},
+	{"GET", ONE, "operation:get", show, 0},
+	{"GET", ONE "/log", "operation:get", log_lines, 0},
+	{"POST", ONE "/cancel", "operation:cancel", cancel, API_WRITES},
+	{"POST", ONE "/retry", "operation:retry", retry, API_WRITES},
+	{"GET", "/v1/{project_id}/operation_logs", "operation_log:list", list_logs, 0},
+	{"GET", "/v1/{project_id}/operation_logs/{operation_log_id}", "operation_log:get", show_log,
+	 0},
+};
+const struct api_resource api_operations = {routes, ARRAY_LEN(routes)};
