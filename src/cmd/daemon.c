@@ -171,18 +171,23 @@ static int start_parts(struct daemon *d, struct err *e)
 	return 0;
 }
 
-int daemon_health(struct daemon *d, struct err *e)
+int daemon_health(struct daemon *d, const char **ret_part, struct err *e)
 {
 	size_t started = d->started;
 
-	if (part_at(d, started))
-		return err_set(e, ERR_BUSY, "%s is being started or ended",
-			       part_at(d, started)->name);
+	if (part_at(d, started)) {
+		*ret_part = part_at(d, started)->name;
+		return err_set(e, ERR_BUSY, "it is being started or ended");
+	}
 	for (size_t i = 0; i < started; i++) {
 		const struct daemon_part *part = part_at(d, i);
 
-		if (part->health && has_part(part, d->roles) && part->health(d, e) < 0)
-			return err_wrap(e, "%s", part->name);
+		if (!part->health || !has_part(part, d->roles))
+			continue;
+		if (part->health(d, e) < 0) {
+			*ret_part = part->name;
+			return -1;
+		}
 	}
 	return 0;
 }
@@ -286,7 +291,7 @@ static int run(struct daemon *d, const struct daemon_args *a, struct err *e)
 		return -1;
 	}
 	service_tell("READY=1\nSTATUS=Running");
-	log_info("%s %s runs; started in %s", d->program->name, HF_VERSION,
+	log_info("version %s runs; started in %s", HF_VERSION,
 		 human_duration(clock_mono_us() - began, text));
 	sig = serve(d, a);
 	log_info("%s: ending what runs, for at most %s", sig == SIGTERM ? "SIGTERM" : "SIGINT",

@@ -21,9 +21,9 @@
 
 #include "base/config.h"
 #include "base/err.h"
+#include "net/httpd.h"
 
 struct db;
-struct httpd;
 
 enum daemon_role {
 	ROLE_API = 1 << 0,
@@ -61,8 +61,14 @@ struct daemon {
 	const char *name; /* of this process, unique among those alive: "host:4711:9f02c1aa" */
 	_Atomic size_t started; /* how many parts; those from there on are not */
 
-	struct db *db;	       /* part_db.c */
-	struct httpd **httpds; /* part_httpd.c: one for each address, n_httpds */
+	struct db *db; /* part_db.c */
+
+	/* For part_httpd.c, by the parts before it: what it serves (daemon_add_routes), and the
+	 * hooks before, refuse, after and their arg. */
+	struct httpd_route *routes;
+	size_t n_routes;
+	struct httpd_options http;
+	struct httpd **httpds; /* one for each address */
 	size_t n_httpds;
 };
 
@@ -84,8 +90,11 @@ struct daemon_program {
 /* The whole program; returns its exit code. */
 int daemon_main(const struct daemon_program *program, int argc, char **argv);
 
-/* The first part that cannot do its work: -1, with its name in the message. Any thread. */
-int daemon_health(struct daemon *d, struct err *e);
+/* The first part that cannot do its work: -1, with its name. Any thread. */
+int daemon_health(struct daemon *d, const char **ret_part, struct err *e);
+
+/* The listeners serve these, too; copied, but for what they point to. Before part_httpd starts. */
+void daemon_add_routes(struct daemon *d, const struct httpd_route *routes, size_t n);
 
 /* What the command line said: daemon_args.c. */
 enum daemon_action { DAEMON_RUN, DAEMON_CHECK, DAEMON_PRINT, DAEMON_EXAMPLE, DAEMON_DONE };

@@ -18,6 +18,8 @@ static const struct daemon_flag flags[] = {
 /* Each may use what those before it offer. */
 static const struct daemon_part *const parts[] = {
 	&part_state,
+	&part_db,
+	&part_httpd,
 	NULL,
 };
 

@@ -79,7 +79,7 @@ static const struct config_option options[] = {
 	 .help = "where the server keeps its keys and certificates"},
 	{S, "server_key_file", CONFIG_PATH,
 	 .help = "the key that seals passwords and keys in the database; made at the first start, "
-		 "as server.key in the state directory if it is not set. Without it they are lost: "
+		 "as seal.key in the state directory if it is not set. Without it they are lost: "
 		 "keep a copy of it elsewhere than the database's"},
 #undef S
 #define S "auth"
