@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * parts.h: the parts of holdfastd, each in its part_NAME.c; see daemon.h for what a part is.
+ */
+#ifndef HF_CMD_PARTS_H
+#define HF_CMD_PARTS_H
+
+#include "cmd/daemon.h"
+
+extern const struct daemon_part part_state; /* the folder of the state */
+extern const struct daemon_part part_db;    /* gives d->db */
+extern const struct daemon_part part_httpd; /* last: what it serves is there when it begins */
+
+#endif
