@@ -17,6 +17,7 @@
 #include "repo/credential.h"
 #include "repo/lock.h"
 #include "repo/point.h"
+#include "repo/point_json.h"
 #include "repo/repo.h"
 
 struct cli {
@@ -92,7 +93,6 @@ void table_row(struct table *t, const char *const *cells);
 void table_print(struct table *t); /* and free */
 /* "name: value" lines, aligned. */
 void cli_field(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-json_t *point_json(const struct point *p);
 /* A checkpoint for people, with its disks. */
 void point_show(const struct point *p);
 /* What a run read, stored and took: a row for each disk. */

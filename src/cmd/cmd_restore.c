@@ -149,17 +149,18 @@ static int run_restore(struct cli *c, struct platform_restore *j, struct err *e)
 {
 	AUTO(platform) platform = platform_open(parsed_text(&c->p, "connect"), e);
 	uint64_t start = clock_mono_us();
-	AUTO_FREE char *name = NULL;
+	struct platform_restored made = {0};
 	struct progress_bar *bar;
 	int rc;
 
 	if (!platform)
 		return -1;
 	bar = progress_begin(c, j->resource->name, false);
-	rc = platform->ops->restore(platform, j, &name, e);
+	rc = platform->ops->restore(platform, j, &made, e);
 	progress_end(bar);
 	if (rc == 0)
-		show_done(c, name, progress_get(&c->progress.total), clock_mono_us() - start);
+		show_done(c, made.name, progress_get(&c->progress.total), clock_mono_us() - start);
+	platform_restored_done(&made);
 	return rc;
 }
 

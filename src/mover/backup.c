@@ -166,6 +166,8 @@ static int start_read(struct backup *b, struct pipeline *p, enum slot_kind kind,
 	slot->read = (struct source_read){.buf = slot->buf, .off = first << TREE_BLOCK_LOG};
 	slot->read.len = (size_t)MIN(n << TREE_BLOCK_LOG, b->size - slot->read.off);
 	b->flying[b->n_flying++] = slot;
+	if (b->job->pace && pace_keep(b->job->pace, slot->read.len, b->job->cancel, e) < 0)
+		return -1;
 	if (src->ops->start(src, &slot->read, e) < 0)
 		return -1;
 	return slot->read.done ? poll_reads(b, p, 0, e) : 0;

@@ -9,6 +9,7 @@
 #define HF_MOVER_BACKUP_H
 
 #include "base/cancel.h"
+#include "base/pace.h"
 #include "base/progress.h"
 #include "mover/source.h"
 #include "repo/session.h"
@@ -27,6 +28,7 @@ struct backup_disk {
 	 * whole.
 	 */
 	bool incremental;
+	struct pace *pace; /* how fast it may be read; NULL: as fast as it goes */
 	struct progress *progress;
 	const struct cancel *cancel;
 };

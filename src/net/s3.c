@@ -19,7 +19,7 @@
 #define PAUSE_MAX_MS 10000
 #define PAGE "1000"
 
-struct s3 *s3_open(const char *url, struct err *e)
+struct s3 *s3_open(const char *url, const struct sigv4_key *key, struct err *e)
 {
 	struct s3 *s = xcalloc(1, sizeof(*s));
 
@@ -27,7 +27,7 @@ struct s3 *s3_open(const char *url, struct err *e)
 		free(s);
 		return NULL;
 	}
-	s->keys = s3_keys_open(e);
+	s->keys = key ? s3_keys_of(key) : s3_keys_open(e);
 	if (!s->keys) {
 		s3_free(s);
 		return NULL;

@@ -31,9 +31,11 @@
 #define S3_VERSION 128
 
 struct s3;
+struct sigv4_key;
 
-/* `url` is what follows "s3:" (s3_place.h). Nothing is asked of the service. */
-struct s3 *s3_open(const char *url, struct err *e);
+/* `url` is what follows "s3:" (s3_place.h). `key` is copied; NULL: what s3_keys.h finds. Nothing is
+ * asked of the service. */
+struct s3 *s3_open(const char *url, const struct sigv4_key *key, struct err *e);
 void s3_free(struct s3 *s);
 /* Once the flag is up, nothing is tried a second time: then ERR_CANCELLED. */
 void s3_stop_with(struct s3 *s, const struct cancel *cancel);

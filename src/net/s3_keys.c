@@ -266,6 +266,18 @@ struct s3_keys *s3_keys_open(struct err *e)
 	return steal(&k);
 }
 
+struct s3_keys *s3_keys_of(const struct sigv4_key *key)
+{
+	struct s3_keys *k = xcalloc(1, sizeof(*k));
+	const struct sigv4_key copy = {.id = xstrdup(key->id),
+				       .secret = secret_of(key->secret->data, key->secret->len),
+				       .token = xstrdup0(key->token)};
+
+	pthread_mutex_init(&k->lock, NULL);
+	k->now = key_take(copy);
+	return k;
+}
+
 void s3_keys_free(struct s3_keys *k)
 {
 	if (!k)

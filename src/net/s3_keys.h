@@ -27,6 +27,8 @@ struct s3_key {
 
 /* Find a key. ERR_INVALID: there is none, and the message says where one can be put. */
 struct s3_keys *s3_keys_open(struct err *e);
+/* This key, copied, and no other. */
+struct s3_keys *s3_keys_of(const struct sigv4_key *key);
 void s3_keys_free(struct s3_keys *k);
 /* The key to sign with now, to be given back; never NULL. */
 struct s3_key *s3_keys_hold(struct s3_keys *k);

@@ -12,6 +12,7 @@
 
 #include "base/cancel.h"
 #include "base/log.h"
+#include "base/pace.h"
 #include "base/progress.h"
 #include "repo/point.h"
 #include "repo/repo.h"
@@ -56,12 +57,29 @@ struct protect {
 	const char *scratch;	  /* folder for the guest's overwritten blocks; NULL: the default */
 	uint64_t scratch_reserve; /* bytes to keep free there; 0: the default */
 	bool full;		  /* do not trust change tracking this time */
+	struct pace *pace;	  /* of reading, all disks together; NULL: as fast as it goes */
 	const char *self;	  /* path of the program that has the freeze guard; NULL: none */
 	struct session_options packing; /* zero members: the defaults */
 	struct repo *repo;
 	const struct point_list *history;
 	struct point *point; /* tags are in; the rest is filled in, and it is committed */
 	struct platform_watch watch;
+};
+
+/* What a platform says of itself. */
+struct platform_about {
+	char *uri, *host;
+	char *version;			       /* of the driver's service: "9.0.0" */
+	char *hypervisor, *hypervisor_version; /* "QEMU", "7.2.22" */
+	bool local;			       /* its disks are reached from this machine */
+};
+void platform_about_done(struct platform_about *a);
+
+/* What a restore makes: enough to find it again and remove it. */
+enum platform_made {
+	PLATFORM_FILE,	   /* path; what lies beside it as PATH.part-… goes with it */
+	PLATFORM_VOLUME,   /* "POOL/NAME" */
+	PLATFORM_RESOURCE, /* id */
 };
 
 struct rename_pair {
@@ -85,15 +103,34 @@ struct platform_restore {
 	const struct rename_pair *networks;
 	size_t n_networks;
 	struct platform_watch watch;
+	/*
+	 * Not in place: called before something is made that was not there, which `unmake` removes
+	 * if this process does not live to do it. -1 ends the restore. May be NULL.
+	 */
+	int (*making)(void *arg, enum platform_made kind, const char *what, struct err *e);
+	void *making_arg;
 };
+
+struct platform_restored {
+	char *name, *id;
+};
+static inline void platform_restored_done(struct platform_restored *r)
+{
+	free(r->name);
+	free(r->id);
+	*r = (struct platform_restored){0};
+}
 
 struct platform_ops {
 	void (*free)(struct platform *p);
 	int (*list)(struct platform *p, struct platform_resource_list *ret_l, struct err *e);
 	int (*protect)(struct platform *p, const struct protect *job, struct err *e);
-	/* *ret_name is the restored resource's name, freed by the caller. */
-	int (*restore)(struct platform *p, const struct platform_restore *job, char **ret_name,
-		       struct err *e);
+	/* The restored resource's name and id are the caller's. */
+	int (*restore)(struct platform *p, const struct platform_restore *job,
+		       struct platform_restored *ret, struct err *e);
+	/* Remove what a restore made (a resource is stopped first); that it is gone is no error. */
+	int (*unmake)(struct platform *p, enum platform_made kind, const char *what, struct err *e);
+	int (*about)(struct platform *p, struct platform_about *ret, struct err *e);
 };
 
 struct platform {

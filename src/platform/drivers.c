@@ -47,6 +47,16 @@ void platform_resource_list_done(struct platform_resource_list *l)
 	*l = (struct platform_resource_list){0};
 }
 
+void platform_about_done(struct platform_about *a)
+{
+	free(a->uri);
+	free(a->host);
+	free(a->version);
+	free(a->hypervisor);
+	free(a->hypervisor_version);
+	*a = (struct platform_about){0};
+}
+
 void platform_note(const struct platform_watch *w, enum log_level level, const char *fmt, ...)
 {
 	char text[1024];

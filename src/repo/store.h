@@ -257,7 +257,9 @@ DEFINE_AUTO(store, store_free);
 typedef int store_dir_step_fn(void *arg, const char *what, const char *path, struct err *e);
 struct store *store_dir_open(const char *path, bool create, store_dir_step_fn *step, void *arg,
 			     struct err *e);
-/* A bucket of an S3 service; `url` is what follows "s3:". */
-struct store *store_s3_open(const char *url, struct err *e);
+/* A bucket of an S3 service; `url` is what follows "s3:". `key` is copied; NULL: what is found as
+ * net/s3_keys.h says. */
+struct sigv4_key;
+struct store *store_s3_open(const char *url, const struct sigv4_key *key, struct err *e);
 
 #endif

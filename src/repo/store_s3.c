@@ -264,9 +264,9 @@ static const struct store_ops s3_ops = {
 	.stop_with = s3_store_stop_with,
 };
 
-struct store *store_s3_open(const char *url, struct err *e)
+struct store *store_s3_open(const char *url, const struct sigv4_key *key, struct err *e)
 {
-	struct s3 *s3 = s3_open(url, e);
+	struct s3 *s3 = s3_open(url, key, e);
 	struct s3_store *d;
 
 	if (!s3)

@@ -34,6 +34,7 @@ int lv_read_disk(const struct protect *job, struct session *s, const struct lv_r
 	struct backup_disk b = {
 		.source = r->source,
 		.incremental = r->incremental,
+		.pace = job->pace,
 		.progress = job->watch.progress,
 		.cancel = cancel,
 	};

@@ -184,11 +184,36 @@ static int lv_list(struct platform *p, struct platform_resource_list *ret_l, str
 	return rc;
 }
 
+static char *version_text(unsigned long v)
+{
+	return xasprintf("%lu.%lu.%lu", v / 1000000, v / 1000 % 1000, v % 1000);
+}
+
+static int lv_about(struct platform *p, struct platform_about *ret, struct err *e)
+{
+	struct lv *lv = (struct lv *)p;
+	const char *type = virConnectGetType(lv->conn);
+	unsigned long service, hypervisor;
+
+	if (!type || virConnectGetLibVersion(lv->conn, &service) < 0 ||
+	    virConnectGetVersion(lv->conn, &hypervisor) < 0)
+		return lv_fail(e, "ask %s for its version", lv->uri);
+	*ret = (struct platform_about){.uri = xstrdup(lv->uri),
+				       .host = xstrdup(lv->host),
+				       .version = version_text(service),
+				       .hypervisor = xstrdup(type),
+				       .hypervisor_version = version_text(hypervisor),
+				       .local = lv->local};
+	return 0;
+}
+
 static const struct platform_ops lv_ops = {
 	.free = lv_free,
 	.list = lv_list,
 	.protect = lv_protect,
 	.restore = lv_restore,
+	.unmake = lv_unmake,
+	.about = lv_about,
 };
 
 /* What libvirt calls a system error here is a daemon that is not there. */
@@ -218,11 +243,14 @@ struct platform *libvirt_open(const char *uri, struct err *e)
 
 virDomainPtr lv_domain(struct lv *lv, const char *ref, struct err *e)
 {
-	virDomainPtr dom = virDomainLookupByName(lv->conn, ref);
+	virDomainPtr dom = NULL;
 	struct uuid u;
 
-	if (!dom && uuid_parse(ref, &u))
+	/* An id first: no domain is to be had in place of another by giving it that for a name. */
+	if (uuid_parse(ref, &u))
 		dom = virDomainLookupByUUID(lv->conn, u.b);
+	if (!dom)
+		dom = virDomainLookupByName(lv->conn, ref);
 	if (dom)
 		return dom;
 	if (lv_code() == VIR_ERR_NO_DOMAIN)

@@ -52,8 +52,8 @@ static struct lv_place *add_place(struct lv_places *p, const struct point_disk *
 /* ---- for a new domain ---- */
 
 /* A volume of the pool, made with the disk's size. */
-static int place_in_pool(virStoragePoolPtr pool, const char *name, struct lv_place *x,
-			 struct err *e)
+static int place_in_pool(virStoragePoolPtr pool, const struct platform_restore *job,
+			 const char *name, struct lv_place *x, struct err *e)
 {
 	AUTO_FREE char *volume = xasprintf("%s-%s.%s", name, x->disk->name, x->format);
 	AUTO_FREE char *quoted = lv_xml_quote(volume);
@@ -61,9 +61,19 @@ static int place_in_pool(virStoragePoolPtr pool, const char *name, struct lv_pla
 					"<allocation>0</allocation><target><format type='%s'/>"
 					"</target></volume>",
 					quoted, (unsigned long long)x->disk->tree.size, x->format);
+	AUTO_FREE char *made = xasprintf("%s/%s", virStoragePoolGetName(pool), volume);
+	virStorageVolPtr there = virStorageVolLookupByName(pool, volume);
 	struct stat st;
 	char *path;
 
+	if (there) {
+		virStorageVolFree(there);
+		return err_set(e, ERR_EXISTS,
+			       "the pool has a volume %s already: restore under another name",
+			       volume);
+	}
+	if (lv_making(job, PLATFORM_VOLUME, made, e) < 0)
+		return -1;
 	x->volume = virStorageVolCreateXML(pool, xml, 0);
 	if (!x->volume)
 		return lv_fail(e, "create volume %s in the pool", volume);
@@ -97,7 +107,7 @@ static int place_in_folder(const struct platform_restore *job, const char *name,
 			"%s is still there: restore to another place with --to or --pool, or "
 			"replace it with --in-place",
 			x->path);
-	return 0;
+	return lv_making(job, PLATFORM_FILE, x->path, e);
 }
 
 static int place_new(virStoragePoolPtr pool, const struct platform_restore *job, const char *name,
@@ -111,7 +121,7 @@ static int place_new(virStoragePoolPtr pool, const struct platform_restore *job,
 		if (!wanted(job, d->name))
 			continue;
 		x = add_place(p, d);
-		rc = pool ? place_in_pool(pool, name, x, e) : place_in_folder(job, name, x, e);
+		rc = pool ? place_in_pool(pool, job, name, x, e) : place_in_folder(job, name, x, e);
 		if (rc < 0)
 			return -1;
 		x->made = true;

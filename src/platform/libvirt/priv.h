@@ -261,7 +261,11 @@ void lv_image_done(struct lv_image *i);
 
 /* ---- restore.c ---- */
 
-int lv_restore(struct platform *p, const struct platform_restore *job, char **ret_name,
-	       struct err *e);
+int lv_restore(struct platform *p, const struct platform_restore *job,
+	       struct platform_restored *ret, struct err *e);
+
+/* ---- unmake.c ---- */
+
+int lv_unmake(struct platform *p, enum platform_made kind, const char *what, struct err *e);
 
 #endif

@@ -11,6 +11,7 @@
  * them back.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -27,6 +28,7 @@ struct restoring {
 	const struct platform_restore *job;
 	xmlDocPtr doc;
 	char *name;
+	char id[VIR_UUID_STRING_BUFLEN]; /* of what is there now */
 	bool keep_identity;
 	struct lv_places places;
 	char *made[4]; /* files beside disks that we created */
@@ -100,6 +102,10 @@ static int put_file(struct restoring *r, const char *item, const char *xpath, co
 		path = xasprintf("%s/%s%s", folder, r->name, suffix);
 	else
 		return not_put(r, xpath);
+	if (missing(path) && lv_making(r->job, PLATFORM_FILE, path, e) < 0) {
+		free(path);
+		return -1;
+	}
 	if (fio_replace(path, bytes.data, bytes.len, 0600, e) < 0) {
 		free(path);
 		return -1;
@@ -184,6 +190,13 @@ static void adapt_disks(struct restoring *r)
 	}
 }
 
+static int tell_domain(struct restoring *r, struct err *e)
+{
+	AUTO_FREE char *uuid = lv_xml_text(r->doc, NULL, "uuid");
+
+	return uuid ? lv_making(r->job, PLATFORM_RESOURCE, uuid, e) : 0;
+}
+
 static int define(struct restoring *r, virDomainPtr *ret_dom, struct err *e)
 {
 	AUTO_FREE char *xml = lv_edit_text(r->doc);
@@ -243,7 +256,7 @@ static int build_new(struct restoring *r, virDomainPtr *ret_dom, struct err *e)
 	lv_edit_identity(r->doc, r->name, r->keep_identity);
 	lv_edit_networks(r->doc, job->networks, job->n_networks);
 	adapt_disks(r);
-	if (put_files(r, e) < 0)
+	if (put_files(r, e) < 0 || tell_domain(r, e) < 0)
 		return -1;
 	return define(r, ret_dom, e);
 }
@@ -258,6 +271,8 @@ static int restore_new(struct restoring *r, struct err *e)
 			unlink(r->made[i]);
 		return -1;
 	}
+	if (virDomainGetUUIDString(dom, r->id) < 0)
+		return lv_fail(e, "ask for the domain's UUID");
 	if (put_tpm(r, dom, e) < 0)
 		return -1;
 	return start_domain(r, dom, e);
@@ -390,6 +405,7 @@ static int restore_in_place(struct restoring *r, struct err *e)
 	if (lv_domain_info(xml, &info, e) < 0)
 		return -1;
 	r->name = xstrdup(info.name);
+	snprintf(r->id, sizeof(r->id), "%s", info.uuid);
 	r->keep_identity = true;
 	rc = fill_and_swap(r, dom, xml, &info, e);
 	if (rc < 0) {
@@ -408,8 +424,8 @@ static int restore_in_place(struct restoring *r, struct err *e)
 
 /* ---- entry ---- */
 
-int lv_restore(struct platform *p, const struct platform_restore *job, char **ret_name,
-	       struct err *e)
+int lv_restore(struct platform *p, const struct platform_restore *job,
+	       struct platform_restored *ret, struct err *e)
 {
 	struct restoring r = {.lv = (struct lv *)p, .job = job};
 	int rc = 0;
@@ -426,7 +442,7 @@ int lv_restore(struct platform *p, const struct platform_restore *job, char **re
 	if (rc == 0)
 		rc = job->in_place ? restore_in_place(&r, e) : restore_new(&r, e);
 	if (rc == 0)
-		*ret_name = xstrdup(r.name);
+		*ret = (struct platform_restored){xstrdup(r.name), xstrdup(r.id)};
 	lv_places_done(&r.places);
 	for (size_t i = 0; i < r.n_made; i++)
 		free(r.made[i]);

@@ -22,6 +22,12 @@ void lv_edit_networks(xmlDocPtr doc, const struct rename_pair *map, size_t n);
 /* The caller frees. */
 char *lv_edit_text(xmlDocPtr doc);
 
+/* ---- unmake.c ---- */
+
+/* Tell whoever asked for the restore what will be made. */
+int lv_making(const struct platform_restore *job, enum platform_made kind, const char *what,
+	      struct err *e);
+
 /* ---- place.c ---- */
 
 /* Where one disk is written, and what happens to what is there. */
