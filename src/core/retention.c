@@ -296,3 +296,14 @@ size_t retention_timeline_alive(const struct retention_timeline *t, uint64_t at_
 		alive += t->lives[i].gone_us == 0 || t->lives[i].gone_us > at_us;
 	return alive;
 }
+
+struct retention_set retention_karbor(int64_t max_backups, int64_t retention_duration)
+{
+	struct retention_set set = {.scope = RETENTION_OF_EVERY, .both = true};
+
+	if (max_backups > 0)
+		set.keep[RETENTION_LAST] = (uint32_t)MIN(max_backups, RETENTION_ALL);
+	if (retention_duration > 0)
+		set.keep[RETENTION_DAYS] = (uint32_t)MIN(retention_duration, RETENTION_ALL);
+	return set;
+}

@@ -53,15 +53,17 @@ const char *retention_level_name(enum retention_level l);
 enum retention_scope {
 	RETENTION_OF_MAKER,  /* points that `maker` made: a schedule's name, or RETENTION_MANUAL */
 	RETENTION_OF_EVERY,  /* every point of the plan */
-	RETENTION_OF_OTHERS, /* points that no set with RETENTION_OF_MAKER is for */
+	RETENTION_OF_OTHERS, /* points that no RETENTION_OF_MAKER of the same group is for */
 };
 
 /* Rules for some of the points. One that says nothing is as if it were not there. */
 struct retention_set {
 	enum retention_scope scope;
+	unsigned group;	   /* the policy that it is from, where several hold for a plan */
 	const char *maker; /* borrowed */
 	uint32_t keep[RETENTION_LEVELS];
 	bool forever; /* until somebody deletes them */
+	bool both; /* last and days must both hold, as in Karbor; other levels are not looked at */
 };
 
 struct retention {
@@ -190,6 +192,12 @@ void retention_simulate(const struct retention *r, const struct retention_point 
 void retention_timeline_done(struct retention_timeline *t);
 /* How many live at a moment. */
 size_t retention_timeline_alive(const struct retention_timeline *t, uint64_t at_us);
+
+/*
+ * Karbor's operation retention_protect as a set of rules for every point: at most so many, and none
+ * older than so many days; what is not positive is off.
+ */
+struct retention_set retention_karbor(int64_t max_backups, int64_t retention_duration);
 
 #define RETENTION_TEXT 256
 /* A reason for people, "nightly: daily 3 of 7, the last of 2026-11-20"; returns `out`. */

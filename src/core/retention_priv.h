@@ -19,7 +19,6 @@ struct retention_item {
 	int64_t local_s;
 	size_t source; /* index of the point; the firings' follow those of the points */
 	bool exists, damaged, verified;
-	bool named;   /* a set is for its maker */
 	bool covered; /* a set is for it */
 };
 

@@ -154,26 +154,75 @@ static void rule_last(struct retention_work *w, uint32_t set, uint32_t number)
 					       .of = number});
 }
 
+/* Looks for the first item of the plan for which an item is too old; items must be ascending. */
+struct age {
+	enum retention_level level;
+	uint32_t number;
+	size_t by;
+	int64_t cut_us;
+	bool all;
+};
+
 /* Ages are counted to the plan's newest point, whichever schedule made it. */
+static struct age age_begin(const struct retention_work *w, enum retention_level level,
+			    uint32_t number)
+{
+	const struct retention_line *plan = &w->plan;
+	struct age a = {level, number, plan->there ? plan->there - 1 : 0, INT64_MIN, false};
+
+	a.all = number > (level == RETENTION_DAYS ? 1 : 24) * RETENTION_DAYS_MAX;
+	if (plan->n && !a.all)
+		a.cut_us = cut_us(w, &w->items[plan->items[a.by]], level, number);
+	return a;
+}
+
+static uint64_t age_end(struct age *a, const struct retention_work *w,
+			const struct retention_item *it)
+{
+	const struct retention_line *plan = &w->plan;
+
+	if (a->all)
+		return NEVER;
+	while (a->by < plan->n && a->cut_us < (int64_t)it->at_us)
+		if (++a->by < plan->n)
+			a->cut_us = MAX(a->cut_us, cut_us(w, &w->items[plan->items[a->by]],
+							  a->level, a->number));
+	return end_at(w, plan, a->by);
+}
+
 static void rule_age(struct retention_work *w, uint32_t set, enum retention_level level,
 		     uint32_t number)
 {
-	const struct retention_line *l = &w->set, *plan = &w->plan;
-	size_t by = plan->there ? plan->there - 1 : 0;
-	bool all = number > (level == RETENTION_DAYS ? 1 : 24) * RETENTION_DAYS_MAX;
-	int64_t cut = INT64_MIN;
+	struct age a = age_begin(w, level, number);
 
-	if (plan->n && !all)
-		cut = cut_us(w, &w->items[plan->items[by]], level, number);
+	for (size_t i = 0; i < w->set.n; i++) {
+		const struct retention_item *it = &w->items[w->set.items[i]];
+
+		tell(w, it, age_end(&a, w, it), RETENTION_YOUNG, RETENTION_NOT_YOUNG,
+		     (struct retention_reason){.set = set, .level = level, .of = number});
+	}
+}
+
+/* Both must hold: what ends first, ends it. */
+static void rule_both(struct retention_work *w, uint32_t set, uint32_t number, uint32_t days)
+{
+	const struct retention_line *l = &w->set;
+	struct age a = age_begin(w, RETENTION_DAYS, days);
+
 	for (size_t i = 0; i < l->n; i++) {
 		const struct retention_item *it = &w->items[l->items[i]];
+		uint64_t counted = end_at(w, l, i + number), young = age_end(&a, w, it);
+		uint64_t end = MIN(counted, young);
+		struct retention_reason by_number = {.set = set,
+						     .level = RETENTION_LAST,
+						     .number = (uint32_t)(l->there - i),
+						     .of = number};
+		struct retention_reason by_age = {.set = set, .level = RETENTION_DAYS, .of = days};
 
-		while (!all && by < plan->n && cut < (int64_t)it->at_us)
-			if (++by < plan->n)
-				cut = MAX(cut,
-					  cut_us(w, &w->items[plan->items[by]], level, number));
-		tell(w, it, all ? NEVER : end_at(w, plan, by), RETENTION_YOUNG, RETENTION_NOT_YOUNG,
-		     (struct retention_reason){.set = set, .level = level, .of = number});
+		if (end || !counted)
+			tell(w, it, end, RETENTION_COUNTED, RETENTION_NOT_COUNTED, by_number);
+		if (end || !young)
+			tell(w, it, end, RETENTION_YOUNG, RETENTION_NOT_YOUNG, by_age);
 	}
 }
 
@@ -264,16 +313,28 @@ static void rule_plan(struct retention_work *w)
 
 /* ---- a run ---- */
 
-static bool is_for(const struct retention_set *set, const struct retention_item *it)
+static bool says_nothing(const struct retention_set *set)
 {
-	switch (set->scope) {
-	case RETENTION_OF_EVERY:
-		return true;
-	case RETENTION_OF_OTHERS:
-		return !it->named;
-	default:
+	bool nothing = !set->forever;
+
+	for (size_t i = 0; i < RETENTION_LEVELS; i++)
+		nothing &= set->keep[i] == 0;
+	return nothing;
+}
+
+static bool is_for(const struct retention *r, const struct retention_set *set,
+		   const struct retention_item *it)
+{
+	if (set->scope == RETENTION_OF_MAKER)
 		return strcmp(set->maker, it->maker) == 0;
+	for (size_t i = 0; i < r->n_sets && set->scope == RETENTION_OF_OTHERS; i++) {
+		const struct retention_set *other = &r->sets[i];
+
+		if (other->scope == RETENTION_OF_MAKER && other->group == set->group &&
+		    !says_nothing(other) && strcmp(other->maker, it->maker) == 0)
+			return false;
 	}
+	return true;
 }
 
 /* Put the items of this run on a line: all, or those that a set is for. */
@@ -285,24 +346,13 @@ static void draw_line(struct retention_work *w, const struct retention_set *set,
 		struct retention_item *it = &w->items[i];
 
 		if ((it->damaged && !w->damaged) || (w->refusals && !it->exists) ||
-		    (set && !is_for(set, it)))
+		    (set && !is_for(w->r, set, it)))
 			continue;
 		if (set)
 			it->covered = true;
-		if (set && set->scope == RETENTION_OF_MAKER)
-			it->named = true;
 		l->items[l->n++] = i;
 		l->there += it->exists;
 	}
-}
-
-static bool says_nothing(const struct retention_set *set)
-{
-	bool nothing = !set->forever;
-
-	for (size_t i = 0; i < RETENTION_LEVELS; i++)
-		nothing &= set->keep[i] == 0;
-	return nothing;
 }
 
 static void run_set(struct retention_work *w, uint32_t number)
@@ -314,6 +364,10 @@ static void run_set(struct retention_work *w, uint32_t number)
 	draw_line(w, set, &w->set);
 	if (set->forever)
 		rule_forever(w, number);
+	if (set->both && set->keep[RETENTION_LAST] && set->keep[RETENTION_DAYS]) {
+		rule_both(w, number, set->keep[RETENTION_LAST], set->keep[RETENTION_DAYS]);
+		return;
+	}
 	for (enum retention_level level = 0; level < RETENTION_LEVELS; level++) {
 		if (set->keep[level] == 0)
 			continue;
@@ -330,10 +384,6 @@ void retention_run(struct retention_work *w)
 {
 	draw_line(w, NULL, &w->plan);
 	for (uint32_t i = 0; i < w->r->n_sets; i++)
-		if (w->r->sets[i].scope != RETENTION_OF_OTHERS)
-			run_set(w, i);
-	for (uint32_t i = 0; i < w->r->n_sets; i++)
-		if (w->r->sets[i].scope == RETENTION_OF_OTHERS)
-			run_set(w, i);
+		run_set(w, i);
 	rule_plan(w);
 }

@@ -270,6 +270,30 @@ static void test_each_maker_by_itself(void **state)
 	assert_string_equal(kept(&(struct retention){0}, &all, now), "111111");
 }
 
+static void test_karbor(void **state)
+{
+	struct retention_set set = retention_karbor(3, 10);
+	struct retention r = {.sets = &set, .n_sets = 1};
+	struct points all = {0};
+	uint64_t now = at("2026-11-21 00:00");
+
+	(void)state;
+	for (unsigned i = 0; i < 5; i++)
+		add(&all, now - (28 - 7 * i) * DAY_US);
+	assert_string_equal(kept(&r, &all, now), "00011");
+	assert_string_equal(reasons(&r, &all, 3, now), "last 2 of 3; newer than 10 days");
+	assert_string_equal(reasons(&r, &all, 2, now), "older than 10 days");
+	assert_string_equal(reasons(&r, &all, 1, now), "last 4 of 3; older than 10 days");
+	set = retention_karbor(3, 0);
+	assert_string_equal(kept(&r, &all, now), "00111");
+	set = retention_karbor(-1, 10);
+	assert_string_equal(kept(&r, &all, now), "00011");
+	set = retention_karbor(0, -1);
+	assert_string_equal(kept(&r, &all, now), "11111");
+	set = retention_karbor(INT64_MAX, INT64_MAX);
+	assert_string_equal(kept(&r, &all, now), "11111");
+}
+
 static void test_minimum(void **state)
 {
 	struct retention r = RULES([RETENTION_LAST] = 1);
@@ -467,6 +491,7 @@ int main(void)
 		cmocka_unit_test(test_hour_that_comes_twice),
 		cmocka_unit_test(test_ages),
 		cmocka_unit_test(test_each_maker_by_itself),
+		cmocka_unit_test(test_karbor),
 		cmocka_unit_test(test_minimum),
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_failures),
