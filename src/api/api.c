@@ -14,16 +14,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-/* More than any client needs, and little enough that no project starves the others. */
-#define PROJECT_RATE 200.0
-#define PROJECT_BURST 2000.0
-#define ADDRESS_RATE 500.0
-#define ADDRESS_BURST 5000.0
+#define BURST_S 10 /* so many seconds' requests may come at once */
+#define RATE_KEYS 4096
 
 static const struct api_resource *const resources[] = {
-	&api_plans,	 &api_checkpoints,  &api_providers, &api_targets,
-	&api_platforms,	 &api_protectables, &api_restores,  &api_triggers,
-	&api_operations, &api_quotas,	    &api_services,
+	&api_access,	 &api_plans,	 &api_checkpoints,  &api_providers,
+	&api_targets,	 &api_platforms, &api_protectables, &api_restores,
+	&api_operations, &api_quotas,	 &api_services,
 };
 
 struct bound {
@@ -148,15 +145,21 @@ static int admit(struct api_call *c, const struct api_route *r, struct err *e)
 	uint64_t now = clock_mono_us();
 	unsigned retry = 1;
 
-	if (!rate_take(c->api->addresses, httpd_address(c->http), 1, now, &retry))
+	if (c->api->addresses &&
+	    !rate_take(c->api->addresses, httpd_address(c->http), 1, now, &retry))
 		goto later;
 	if (r->flags & API_OPEN)
 		return 0;
 	if (identify(c, e) < 0)
 		return -1;
-	if (c->project && !rate_take(c->api->projects, c->project, 1, now, &retry))
+	if (c->project && c->api->projects &&
+	    !rate_take(c->api->projects, c->project, 1, now, &retry))
 		goto later;
-	return auth_allow(c->core->auth, c->who, r->action, c->project, e);
+	if (strcmp(r->action, API_SELF) == 0 ||
+	    auth_allow(c->core->auth, c->who, r->action, c->project, e) == 0)
+		return 0;
+	api_audit_denied(c, r->action);
+	return -1;
 later:
 	c->status = 429;
 	return err_set(e, ERR_BUSY, "Too many requests: try again in %u s.", retry);
@@ -237,7 +240,7 @@ static int in_transaction(struct db_tx *t, void *arg, struct err *e)
 		return 0;
 	if (strcmp(w->bound->route->method, "GET") != 0 && check_match(w, e) < 0)
 		return -1;
-	if (w->bound->route->fn(c, e) < 0)
+	if (w->bound->route->fn(c, e) < 0 || api_audit(c, w->bound->route, e) < 0)
 		return -1;
 	return w->key ? api_remember(c, w->key, w->request, e) : 0;
 }
@@ -362,6 +365,11 @@ static void bind(struct api *a, const struct api_resource *r)
 	}
 }
 
+static struct rate *new_rate(unsigned per_second)
+{
+	return per_second ? rate_new(per_second, (double)per_second * BURST_S, RATE_KEYS) : NULL;
+}
+
 struct api *api_new(struct core *core, const struct api_options *o, struct err *e)
 {
 	struct api *a = xcalloc(1, sizeof(*a));
@@ -370,8 +378,8 @@ struct api *api_new(struct core *core, const struct api_options *o, struct err *
 	(void)e;
 	a->core = core;
 	a->public_url = o->public_url ? xstrdup(o->public_url) : NULL;
-	a->projects = rate_new(PROJECT_RATE, PROJECT_BURST, 4096);
-	a->addresses = rate_new(ADDRESS_RATE, ADDRESS_BURST, 4096);
+	a->projects = new_rate(o->project_rate);
+	a->addresses = new_rate(o->address_rate);
 	for (size_t i = 0; i < sizeof(resources) / sizeof(resources[0]); i++)
 		n += resources[i]->n;
 	a->bound = xcalloc(n, sizeof(*a->bound));

@@ -59,6 +59,7 @@ struct api_resource {
 struct api_options {
 	const char
 		*public_url; /* "https://backup.example.com:8799"; NULL: as the client called us */
+	unsigned project_rate, address_rate; /* requests a second on average; 0: any number */
 };
 
 /* Everything is borrowed. */

@@ -8,6 +8,7 @@
 
 #define API_COOKIE "holdfast"
 #define API_ETAG 36
+#define API_SELF "" /* an action that everybody who is known may do: to himself */
 
 /* A tag of what is shown: "\"32 hexadecimal digits\"". */
 void api_etag(const json_t *reply, char out[API_ETAG]);
@@ -23,10 +24,15 @@ int api_replay(struct api_call *c, const char *key, const uint8_t request[HASH_B
 int api_remember(struct api_call *c, const char *key, const uint8_t request[HASH_BYTES],
 		 struct err *e);
 
+/* What was done goes into the audit log in the same transaction; what was refused, in one of its
+ * own. */
+int api_audit(struct api_call *c, const struct api_route *r, struct err *e);
+void api_audit_denied(struct api_call *c, const char *action);
+
 /* ERR_INVALID: there is no such platform of the caller's project. */
 int api_sees_platform(struct api_call *c, const char *id, struct err *e);
 
-extern const struct api_resource api_plans, api_checkpoints, api_providers, api_targets,
+extern const struct api_resource api_access, api_plans, api_checkpoints, api_providers, api_targets,
 	api_platforms, api_protectables, api_restores, api_triggers, api_operations, api_quotas,
 	api_services;
 

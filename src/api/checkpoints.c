@@ -203,7 +203,9 @@ static int hold(struct api_call *c, const struct checkpoint *k, struct err *e)
 	api_input(c, "hold", &in);
 	on = input_flag(&in, "on", true);
 	reason = input_text(&in, "reason", OPTIONAL, 255);
-	if (input_done(&in, e) < 0 || checkpoint_hold(c->t, k->id, on, reason, e) < 0)
+	if (input_done(&in, e) < 0 ||
+	    auth_allow(c->core->auth, c->who, "checkpoint:hold", c->project, e) < 0 ||
+	    checkpoint_hold(c->t, k->id, on, reason, e) < 0)
 		return -1;
 	return show_one(c, k->id, e);
 }

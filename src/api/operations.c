@@ -217,7 +217,7 @@ static int show_log(struct api_call *c, struct err *e)
 #define ONE "/v1/{project_id}/operations/{operation_id}"
 
 static const struct api_route routes[] = {
-	{"GET", "/v1/{project_id}/operations", "operation:get_all", list, 0},
+	{"GET", "/v1/{project_id}/operations", "operation:get", list, 0},
 	{"GET", ONE, "operation:get", show, 0},
 	{"GET", ONE "/log", "operation:get", log_lines, 0},
 	{"POST", ONE "/cancel", "operation:cancel", cancel, API_WRITES},

@@ -147,12 +147,12 @@ static int assign(struct api_call *c, struct err *e)
 #define ONE "/v1/{project_id}/platforms/{platform_id}"
 
 static const struct api_route routes[] = {
-	{"GET", "/v1/{project_id}/platforms", "platform:get_all", list, 0},
+	{"GET", "/v1/{project_id}/platforms", "platform:get", list, 0},
 	{"POST", "/v1/{project_id}/platforms", "platform:create", create, API_WRITES},
 	{"GET", ONE, "platform:get", show, 0},
 	{"PUT", ONE, "platform:update", update, API_WRITES},
 	{"DELETE", ONE, "platform:delete", delete, API_WRITES},
-	{"POST", ONE "/discover", "platform:check", discover, API_WRITES},
+	{"POST", ONE "/discover", "platform:test", discover, API_WRITES},
 	{"POST", ONE "/assign", "platform:update", assign, API_WRITES},
 };
 const struct api_resource api_platforms = {routes, ARRAY_LEN(routes)};

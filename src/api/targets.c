@@ -166,11 +166,11 @@ static int check(struct api_call *c, struct err *e)
 #define ONE "/v1/{project_id}/targets/{target_id}"
 
 static const struct api_route routes[] = {
-	{"GET", "/v1/{project_id}/targets", "target:get_all", list, 0},
+	{"GET", "/v1/{project_id}/targets", "target:get", list, 0},
 	{"POST", "/v1/{project_id}/targets", "target:create", create, API_WRITES},
 	{"GET", ONE, "target:get", show, 0},
 	{"PUT", ONE, "target:update", update, API_WRITES},
 	{"DELETE", ONE, "target:delete", delete, API_WRITES},
-	{"POST", ONE "/check", "target:check", check, API_WRITES},
+	{"POST", ONE "/check", "target:test", check, API_WRITES},
 };
 const struct api_resource api_targets = {routes, ARRAY_LEN(routes)};

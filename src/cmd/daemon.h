@@ -24,6 +24,9 @@
 #include "net/httpd.h"
 
 struct db;
+struct auth;
+struct core;
+struct api;
 
 enum daemon_role {
 	ROLE_API = 1 << 0,
@@ -61,7 +64,10 @@ struct daemon {
 	const char *name; /* of this process, unique among those alive: "host:4711:9f02c1aa" */
 	_Atomic size_t started; /* how many parts; those from there on are not */
 
-	struct db *db; /* part_db.c */
+	struct db *db;	   /* part_db.c */
+	struct auth *auth; /* part_auth.c */
+	struct core *core; /* part_flow.c */
+	struct api *api;   /* part_api.c */
 
 	/* For part_httpd.c, by the parts before it: what it serves (daemon_add_routes), and the
 	 * hooks before, refuse, after and their arg. */

@@ -139,9 +139,9 @@ static const struct config_option options[] = {
 	{S, "slots", CONFIG_INT, NULL, "2", 1, 256, .help = "how many disks it copies at once"},
 #undef S
 #define S "limits"
-	{S, "requests_per_project", CONFIG_INT, NULL, "0", 0, 1000000, .live = true,
+	{S, "requests_per_project", CONFIG_INT, NULL, "200", 0, 1000000, .live = true,
 	 .help = "how many requests a second a project may make on average; 0: any number"},
-	{S, "requests_per_address", CONFIG_INT, NULL, "0", 0, 1000000, .live = true,
+	{S, "requests_per_address", CONFIG_INT, NULL, "500", 0, 1000000, .live = true,
 	 .help = "how many requests a second may come from one address on average; 0: any number"},
 	{S, "logins_per_minute", CONFIG_INT, NULL, "10", 1, 100000, .live = true,
 	 .help = "how often a minute a log-in from one address, or to one name, may fail"},

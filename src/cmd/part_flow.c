@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Operations: what makes them, and, with the role worker, the threads that run their steps. */
+#include "cmd/parts.h"
+
+#include "core/jobs.h"
+
+static int start(struct daemon *d, struct err *e)
+{
+	struct core *c = xcalloc(1, sizeof(*c));
+
+	c->db = d->db;
+	c->auth = d->auth;
+	c->flow = flow_new(d->db, d->name, core_kinds, core_operations, e);
+	if (!c->flow) {
+		free(c);
+		return -1;
+	}
+	flow_set_user(c->flow, c);
+	if ((d->roles & ROLE_WORKER) &&
+	    flow_workers(c->flow, (unsigned)config_int(d->config, "worker", "threads"), e) < 0) {
+		flow_free(c->flow);
+		free(c);
+		return -1;
+	}
+	d->core = c;
+	return 0;
+}
+
+static void stop(struct daemon *d, unsigned timeout_ms)
+{
+	flow_stop(d->core->flow, timeout_ms);
+	flow_free(d->core->flow);
+	free(d->core);
+	d->core = NULL;
+}
+
+const struct daemon_part part_flow = {
+	.name = "operations",
+	.start = start,
+	.stop = stop,
+};
