@@ -15,9 +15,12 @@
  * An operation fails when a step fails for good. Then, and when it is cancelled, what was done is
  * undone in reverse where a kind has an undo. An operation never gets stuck: whatever its state, it
  * can be cancelled, and retried when it has ended; an undo that keeps failing is given up after its
- * retries, told in the log, and the operation ends.
+ * retries, told in the log, and the operation ends. A function of a kind that fails inside of a
+ * transaction is left out, which the log tells, rather than keep an operation from ending.
  *
- * Threads: a flow is thread-safe once its kinds are registered.
+ * Waking: db_wait() on FLOW_WAKE_STEPS, _OPERATIONS and _STOPS.
+ *
+ * Threads: a flow is thread-safe.
  */
 #ifndef HF_FLOW_FLOW_H
 #define HF_FLOW_FLOW_H
@@ -38,6 +41,12 @@
 #define FLOW_FAILED "failed"
 #define FLOW_CANCELLED "cancelled"
 
+/* Channels of db_wait(): something may be ready to be taken; any operation has changed; something
+ * that runs is to stop. */
+#define FLOW_WAKE_STEPS "flow_steps"
+#define FLOW_WAKE_OPERATIONS "flow_operations"
+#define FLOW_WAKE_STOPS "flow_stops"
+
 struct flow;
 
 /* A step that somebody has taken, or whose result is being recorded. Strings are the flow's. */
@@ -48,7 +57,7 @@ struct flow_step {
 	char *project;	/* the operation's */
 	char *subject;	/* the operation's: id of the checkpoint, restore … that it is about */
 	json_t *input;	/* object */
-	json_t *result; /* object; what run returned; NULL until then, and on failure */
+	json_t *result; /* object; what run returned, also while undoing; NULL until then */
 	uint64_t fence;
 	unsigned attempt; /* 1, 2, … */
 	bool undo;	  /* it is to be undone */
@@ -59,10 +68,10 @@ DEFINE_AUTO(flow_step, flow_step_free);
 #define FLOW_WORKER "worker"
 #define FLOW_ANY_MOVER "mover"
 
-/* A worker at a step: tells progress (which renews the lease), and learns that it has to stop. */
+/* A worker at a step. The lease is renewed for it; flow_renew() is for telling progress. */
 struct flow_run {
 	const struct flow_step *step;
-	const struct cancel *cancel; /* cancelled, drained, or the lease was lost */
+	const struct cancel *cancel; /* cancelled, past its deadline, drained, or not its own now */
 	struct flow *flow;
 	struct db *db;
 };
@@ -72,23 +81,26 @@ struct flow_kind {
 	/*
 	 * In a worker, outside of transactions; may be NULL: nothing to do but settle. *ret_result
 	 * is an object, or stays NULL. What is retryable follows from the error's kind (err_info).
+	 * ERR_CANCELLED is right when `cancel` is set, and means nothing else.
 	 */
 	int (*run)(const struct flow_run *r, json_t **ret_result, struct err *e);
-	/* In the transaction that records that it is done: changes the model, adds steps. May be
-	 * NULL. */
+	/* In the transaction that records that it is done: changes the model, adds steps
+	 * (flow_current). If it fails, the attempt has failed. May be NULL. */
 	int (*settle)(struct db_tx *t, const struct flow_step *s, struct err *e);
-	/* It failed for good; `why` says so. In the transaction that records it. May be NULL. */
+	/* It was tried, and will not be again: it failed for good, or its operation is cancelled or
+	 * failed (ERR_CANCELLED). In the transaction that records it. May be NULL. */
 	int (*failed)(struct db_tx *t, const struct flow_step *s, const struct err *why,
 		      struct err *e);
-	/* Undo: run outside, settled in a transaction. Each may be NULL; both NULL: nothing to
-	 * undo. */
+	/* Undo: run outside by a worker, settled in a transaction. Each may be NULL; both NULL and
+	 * no mover_undoes: nothing to undo. Errors of every kind are tried again. */
 	int (*undo)(const struct flow_run *r, json_t **ret_result, struct err *e);
 	int (*undone)(struct db_tx *t, const struct flow_step *s, struct err *e);
-	/* For a mover's step: undoing is done by a mover too (its input has "undo": true). */
+	/* For a mover's step: undoing is done by the same place too; `undo` of the step is true and
+	 * its result says what was done. */
 	bool mover_undoes;
 	unsigned attempts;   /* at most; 0: 5 */
-	unsigned lease_s;    /* 0: 60; renewed by progress */
-	unsigned deadline_s; /* of one attempt; 0: none */
+	unsigned lease_s;    /* 0: 60; renewed by flow_renew() */
+	unsigned deadline_s; /* of one attempt, which then is told to stop; 0: none */
 };
 
 struct flow_operation_kind {
@@ -99,11 +111,19 @@ struct flow_operation_kind {
 		     const char *reason, struct err *e);
 };
 
-/* `name`: of this process, unique among those alive, for leases. The arrays are borrowed. */
+/*
+ * `name`: of this process, unique among those alive, for people to see who has a lease. The arrays
+ * end with NULL and are borrowed. `d` is open for longer than the flow.
+ */
 struct flow *flow_new(struct db *d, const char *name, const struct flow_kind *const *kinds,
 		      const struct flow_operation_kind *const *operations, struct err *e);
 void flow_free(struct flow *f);
 DEFINE_AUTO(flow, flow_free);
+/* Anything, for the functions of kinds; borrowed. Set before workers are started. */
+void flow_set_user(struct flow *f, void *user);
+void *flow_user(const struct flow *f);
+/* In a function of a kind that is called in a transaction: the flow that calls it. */
+struct flow *flow_current(void);
 
 struct flow_operation_new {
 	const char *kind, *project, *subject;
@@ -115,7 +135,7 @@ struct flow_operation_new {
 	json_t *detail;		/* borrowed; shown with it; may be NULL */
 };
 
-/* Insert an operation without steps; add them in the same transaction. */
+/* Insert an operation without steps; add them in the same transaction. One without any succeeds. */
 int flow_start(struct flow *f, struct db_tx *t, const struct flow_operation_new *o,
 	       char ret_id[UUID_TEXT], struct err *e);
 
@@ -128,18 +148,32 @@ struct flow_step_new {
 	const char *const *limits; /* "target:ID", "platform:ID", "host:NAME"; see flow_set_limit */
 	size_t n_limits;
 };
+/*
+ * Steps added by `settle` go when the step that added them is to run again, on a retry: it adds
+ * them anew. ERR_INVALID: the kind, or one of `needs`, does not exist; ERR_CONFLICT: it has ended.
+ */
 int flow_add(struct flow *f, struct db_tx *t, const char *operation, const struct flow_step_new *s,
 	     char ret_id[UUID_TEXT], struct err *e);
 
-/* How many steps with this key may run at once; 0: no limit. "project" is the default for each
- * project. */
+/*
+ * How many steps with this key may run at once, in all processes together; 0: no limit.
+ * "project:ID" is for all steps of a project, and "project" for each project that has none of its
+ * own. What runs already goes on.
+ */
 int flow_set_limit(struct db_tx *t, const char *key, unsigned most, struct err *e);
 
-/* Ask it to stop. Steps that run are told; then it undoes and ends. Ended already: ERR_CONFLICT. */
+/*
+ * Ask it to stop. Steps that run are told; then it undoes and ends, by the workers' threads (or
+ * flow_look_after) and not in this transaction. Again while it undoes: undo steps that nobody has
+ * taken for a minute are given up. Ended already: ERR_CONFLICT.
+ */
 int flow_cancel(struct flow *f, struct db_tx *t, const char *operation, struct err *e);
-/* Run an ended operation again from the steps that are not done. Still running: ERR_CONFLICT. */
+/*
+ * Run an operation that failed or was cancelled again: the steps that are not done, and those that
+ * were built on them. The result of the others stays. Still running, or succeeded: ERR_CONFLICT.
+ */
 int flow_retry(struct flow *f, struct db_tx *t, const char *operation, struct err *e);
-/* A line in the operation's log. `step` may be NULL. */
+/* A line in the operation's log; level: "info", "warning" or "error". `step` may be NULL. */
 int flow_log(struct db_tx *t, const char *operation, const char *step, const char *level,
 	     const char *text, struct err *e);
 
@@ -147,7 +181,9 @@ int flow_log(struct db_tx *t, const char *operation, const char *step, const cha
 
 /*
  * Take a ready step for one of `places`, the most urgent first: priority, then the project with the
- * fewest running steps, then the oldest. *ret_step is NULL if there is none.
+ * fewest running steps, then the oldest. *ret_step is NULL if there is none, which may also be
+ * because others are taking them at this moment: look again when FLOW_WAKE_STEPS was woken, and
+ * every few seconds. Where hundreds are ready, the order is as it was a tenth of a second ago.
  */
 int flow_take(struct flow *f, const char *who, const char *const *places, size_t n_places,
 	      struct flow_step **ret_step, struct err *e);
@@ -158,7 +194,11 @@ int flow_take(struct flow *f, const char *who, const char *const *places, size_t
  */
 int flow_renew(struct flow *f, const char *step, uint64_t fence, const json_t *progress,
 	       bool *ret_stop, struct err *e);
-/* Record that it is done (`why` NULL; `result` borrowed, may be NULL), or that this attempt failed.
+/*
+ * Record that it is done (`why` NULL; `result` borrowed, may be NULL), or that this attempt failed.
+ * ERR_CANCELLED from who was not told to stop gives the step back: somebody else takes it, and the
+ * attempt is not counted. ERR_CONFLICT as for flow_renew(): nothing was changed. Any other error:
+ * it is not recorded, and the same report may be made again.
  */
 int flow_finish(struct flow *f, const char *step, uint64_t fence, json_t *result,
 		const struct err *why, struct err *e);
@@ -166,12 +206,15 @@ int flow_finish(struct flow *f, const char *step, uint64_t fence, json_t *result
 /* Threads that run the steps of FLOW_WORKER and look after leases and deadlines, until flow_stop.
  */
 int flow_workers(struct flow *f, unsigned n, struct err *e);
-/* Take no more steps; wait until those that run have ended, at most `timeout_ms`, then cancel them.
+/*
+ * Take no more steps; wait until those that run have ended, at most `timeout_ms`, then cancel them:
+ * they are given back. Returns when all threads have ended.
  */
 void flow_stop(struct flow *f, unsigned timeout_ms);
 /*
- * Steps whose lease has run out become ready again, operations past their deadline are cancelled.
- * Called by the workers' threads every few seconds; for tests, by hand.
+ * Steps whose lease has run out become ready again, operations past their deadline are cancelled,
+ * cancelled ones go on to their end. Called by the workers' threads every few seconds; for tests,
+ * by hand. A wrong `now_us` costs additional attempts or a wait of minutes, and never a result.
  */
 int flow_look_after(struct flow *f, uint64_t now_us, struct err *e);
 

@@ -93,7 +93,7 @@ int db_fixture_down(void **state)
 	return 0;
 }
 
-int db_fixture_run(const struct CMUnitTest *tests, size_t n)
+int db_fixture_run_of(const struct CMUnitTest *tests, size_t n, CMFixtureFunction down)
 {
 	static char sqlite[] = "sqlite", postgresql[] = "postgresql";
 	AUTO_FREE struct CMUnitTest *all = xcalloc(2 * n, sizeof(*all));
@@ -102,7 +102,7 @@ int db_fixture_run(const struct CMUnitTest *tests, size_t n)
 	int r;
 
 	for (size_t i = 0; i < n; i++) {
-		bool db = tests[i].teardown_func == db_fixture_down;
+		bool db = tests[i].teardown_func == down;
 
 		all[m] = tests[i];
 		if (db) {
@@ -125,4 +125,9 @@ int db_fixture_run(const struct CMUnitTest *tests, size_t n)
 	for (size_t i = 0; i < m; i++)
 		free(names[i]);
 	return r;
+}
+
+int db_fixture_run(const struct CMUnitTest *tests, size_t n)
+{
+	return db_fixture_run_of(tests, n, db_fixture_down);
 }

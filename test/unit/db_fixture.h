@@ -46,6 +46,8 @@ int db_fixture_down(void **state);
 
 /* Run them, those of DB_TEST for each kind of database. For main(). */
 int db_fixture_run(const struct CMUnitTest *tests, size_t n);
+/* The same for a fixture over this one: its tests are those with this function. */
+int db_fixture_run_of(const struct CMUnitTest *tests, size_t n, CMFixtureFunction down);
 
 /* By hand: a new, empty database of this kind, nothing opened; false: there is no PostgreSQL. */
 bool db_fixture_new(struct db_fixture *f, const char *kind);
