@@ -293,12 +293,15 @@ static void completed(void *arg, struct MHD_Connection *mhd, void **context,
 
 static void log_library(void *arg, const char *fmt, va_list args)
 {
-	char text[256];
+	struct httpd *h = arg;
+	char text[sizeof(h->said)];
 
-	(void)arg;
 	vsnprintf(text, sizeof(text), fmt, args);
 	text[strcspn(text, "\r\n")] = 0;
 	log_debug("libmicrohttpd: %s", text);
+	pthread_mutex_lock(&h->said_lock);
+	memcpy(h->said, text, sizeof(text));
+	pthread_mutex_unlock(&h->said_lock);
 }
 
 /* Nothing is decoded by libmicrohttpd: it does not know a slash from "%2F". */
@@ -323,6 +326,8 @@ static int listen_at(const struct addrinfo *a, const char *name, struct err *e)
 		return fd;
 	if (errno == EADDRINUSE)
 		err_set(e, ERR_BUSY, "another program listens at %s", name);
+	else if (errno == EADDRNOTAVAIL)
+		err_set(e, ERR_INVALID, "this machine does not have the address of %s", name);
 	else
 		err_sys(e, errno, "listen at %s", name);
 	close(fd);
@@ -369,6 +374,7 @@ static struct httpd *new_httpd(const struct httpd_options *o, const struct httpd
 	/* Above the limit there is room for those who are told so. */
 	h->waiting = queue_new(2 * (size_t)h->o.connections + 32);
 	pthread_mutex_init(&h->lock, NULL);
+	pthread_mutex_init(&h->said_lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&h->quiet, &attr);
@@ -381,7 +387,7 @@ static int start_daemon(struct httpd *h, int fd, struct err *e)
 {
 	unsigned readers = MIN(crew_cores(), READERS_MAX);
 	struct MHD_OptionItem items[] = {
-		{MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)log_library, NULL},
+		{MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)log_library, h},
 		{MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)begin_uri, h},
 		{MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)completed, h},
 		{MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)conn_notify, h},
@@ -395,12 +401,15 @@ static int start_daemon(struct httpd *h, int fd, struct err *e)
 		{MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
 		{MHD_OPTION_END, 0, NULL},
 	};
+	struct MHD_OptionItem tls[TLS_OPTIONS];
+	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
+			 MHD_USE_ERROR_LOG | (h->tls ? MHD_USE_TLS : 0);
 
-	h->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
-		h->port, NULL, NULL, handle, h, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
+	tls_options(h, tls);
+	h->daemon = MHD_start_daemon(flags, h->port, NULL, NULL, handle, h, MHD_OPTION_ARRAY, items,
+				     MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 	if (!h->daemon)
-		return err_set(e, ERR_INTERNAL, "libmicrohttpd does not start");
+		return err_set(e, ERR_INTERNAL, "libmicrohttpd does not start: %s", h->said);
 	return 0;
 }
 
@@ -410,9 +419,11 @@ static void free_httpd(struct httpd *h)
 	crew_free(h->pool);
 	queue_free(h->waiting);
 	route_table_free(h->routes);
+	tls_free(h);
 	pthread_cond_destroy(&h->quiet);
 	pthread_cond_destroy(&h->tick);
 	pthread_mutex_destroy(&h->lock);
+	pthread_mutex_destroy(&h->said_lock);
 	free(h);
 }
 
@@ -429,16 +440,14 @@ static int start_threads(struct httpd *h, struct err *e)
 struct httpd *httpd_start(const struct httpd_options *o, const struct httpd_route *routes,
 			  size_t n_routes, struct err *e)
 {
-	struct httpd *h;
+	struct httpd *h = new_httpd(o, routes, n_routes);
 	int fd;
 
-	if (o->certificate) {
-		err_set(e, ERR_UNSUPPORTED, "this server has no TLS");
+	if (o->certificate && httpd_set_certificate(h, o->certificate, o->key, e) < 0) {
+		free_httpd(h);
 		return NULL;
 	}
-	h = new_httpd(o, routes, n_routes);
 	fd = open_socket(o, &h->port, e);
-
 	if (fd >= 0 && start_threads(h, e) == 0 && start_daemon(h, fd, e) == 0)
 		return h;
 	/* Where it does not start, libmicrohttpd may have closed it. */

@@ -68,6 +68,9 @@ struct httpd_options {
 struct httpd *httpd_start(const struct httpd_options *o, const struct httpd_route *routes,
 			  size_t n_routes, struct err *e);
 uint16_t httpd_port(const struct httpd *h);
+/* The certificate (with its chain) for connections from now on; those that are open go on. Only for
+ * a server that was started with one. ERR_INVALID: it stays what it was. */
+int httpd_set_certificate(struct httpd *h, const char *certificate, const char *key, struct err *e);
 /*
  * Accept no more, end the streams, wait for calls that run. After `timeout_ms` their clients are
  * told that the server stops, and connections are closed; it returns when the last handler has.

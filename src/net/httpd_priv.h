@@ -2,7 +2,7 @@
 /*
  * httpd_priv.h: what the files of the HTTP server share. httpd.c: start, stop, and the course of a
  * request; httpd_call.c: what a handler asks and answers; httpd_conn.c: connections and their
- * limits; httpd_stream.c: answers that go on.
+ * limits; httpd_stream.c: answers that go on; httpd_tls.c: certificates.
  *
  * Locks, outer first: a stream's, then the server's. Neither is held while a function of the
  * caller's runs. libmicrohttpd's own locks are inside ours.
@@ -42,11 +42,14 @@ struct httpd_conn {
 struct httpd {
 	struct httpd_options o;
 	bool tls;
+	struct httpd_identity *identity; /* the newest */
 	struct route_table *routes;
 	struct MHD_Daemon *daemon;
 	struct crew *pool;
 	struct queue *waiting; /* calls for the pool */
 	uint16_t port;
+	pthread_mutex_t said_lock;
+	char said[200]; /* by libmicrohttpd, last */
 
 	pthread_mutex_t lock;
 	pthread_cond_t quiet; /* fewer are active */
@@ -133,6 +136,12 @@ struct httpd_conn *conn_of(struct MHD_Connection *mhd);
 void conn_set_deadline(struct httpd_conn *conn, uint64_t when);
 int conn_start_watch(struct httpd *h, struct err *e);
 void conn_stop_watch(struct httpd *h);
+
+/* ---- httpd_tls.c ---- */
+#define TLS_OPTIONS 3
+/* libmicrohttpd's options for TLS, or none, with their end; how many they are. */
+size_t tls_options(const struct httpd *h, struct MHD_OptionItem *out);
+void tls_free(struct httpd *h);
 
 /* ---- httpd_stream.c ---- */
 /* The answer for libmicrohttpd; the stream belongs to that from here on. */
