@@ -312,6 +312,7 @@ struct verifying {
 	struct audit_check *check;
 	struct end at;	/* what was verified so far */
 	struct end end; /* of the chain */
+	bool end_ok;	/* it is there and signed */
 	bool more;
 };
 
@@ -393,11 +394,10 @@ static int verify_waiting(struct db_tx *t, struct verifying *v, struct err *e)
 static int verify_end(struct db_tx *t, void *arg, struct err *e)
 {
 	struct verifying *v = arg;
-	bool ok;
 	int rc;
 
 	v->check->broken = 0;
-	if (read_end(v->a, t, &v->end, &ok, e))
+	if (read_end(v->a, t, &v->end, &v->end_ok, e))
 		return -1;
 	AUTO(db_rows)
 	r = db_query(t, e, "SELECT COUNT(*) FROM audit WHERE seq > $1 OR seq < 1",
@@ -405,7 +405,7 @@ static int verify_end(struct db_tx *t, void *arg, struct err *e)
 	rc = r ? db_next(r, e) : -1;
 	if (rc <= 0)
 		return -1;
-	if (!ok)
+	if (!v->end_ok)
 		break_at(v->check, MAX(v->end.seq, 1),
 			 "the end of the log is missing or not as it was written");
 	else if (db_int(r, 0))
@@ -427,13 +427,15 @@ int audit_verify(struct auth *a, struct audit_check *ret, struct err *e)
 			return -1;
 	ret->lines = v.at.seq;
 	hex_encode(v.at.hash, HASH_BYTES, ret->head);
-	/* The first that is wrong counts: a broken line, else lines missing at the end, else that
-	 * end. */
-	if (!ret->broken && v.at.seq < v.end.seq && !end.broken)
+	/* The first that is wrong counts: a line, else those missing before the end, else the end.
+	 */
+	if (ret->broken)
+		return 0;
+	if (v.end_ok && v.at.seq < v.end.seq)
 		break_at(ret, v.at.seq + 1, "the line is missing");
-	else if (!ret->broken && !end.broken && CRYPTO_memcmp(v.at.hash, v.end.hash, HASH_BYTES))
+	else if (v.end_ok && CRYPTO_memcmp(v.at.hash, v.end.hash, HASH_BYTES))
 		break_at(ret, MAX(v.at.seq, 1), "the end of the log is of another chain");
-	else if (!ret->broken && end.broken)
+	else if (end.broken)
 		break_at(ret, end.broken, end.why);
 	return 0;
 }

@@ -8,7 +8,7 @@ CREATE TABLE projects (
 	description TEXT NOT NULL,
 	quota_class TEXT NOT NULL,
 	source TEXT NOT NULL, -- 'local', 'keystone', 'oidc'
-	enabled INTEGER NOT NULL,
+	enabled INTEGER NOT NULL CHECK (enabled IN (0, 1)),
 	created_at BIGINT NOT NULL
 );
 
@@ -18,7 +18,7 @@ CREATE TABLE users (
 	email TEXT NOT NULL,
 	source TEXT NOT NULL, -- 'local', 'oidc'
 	password TEXT, -- $argon2id$…
-	enabled INTEGER NOT NULL,
+	enabled INTEGER NOT NULL CHECK (enabled IN (0, 1)),
 	created_at BIGINT NOT NULL,
 	last_login_at BIGINT
 );
