@@ -135,9 +135,9 @@ static void manual_option(const struct config_schema *s, const struct config_opt
 		fputc('.', out);
 	}
 	fputs(o->live ? " Reload." : "", out);
-	fputs(" *", out);
+	fputs(" Environment: *", out);
 	manual_text(out, variable);
-	fputs("*\n\n", out);
+	fputs("*.\n\n", out);
 }
 
 void config_print_manual(const struct config_schema *schema, FILE *out)

@@ -432,7 +432,7 @@ static void test_printing(void **state)
 	config_print_manual(&schema, out);
 	fclose(out);
 	assert_non_null(strstr(manual, "## [main]\n\nWhat there is.\n\n*text* = _TEXT_\n\tA text. "
-				       "Default: xy. Reload. *HFT\\_MAIN\\_TEXT*\n"));
+				       "Default: xy. Reload. Environment: *HFT\\_MAIN\\_TEXT*.\n"));
 	assert_non_null(strstr(manual, "*colour* = _TEXT_\n\tA colour. One of: red, green."));
 }
 
