@@ -18,9 +18,9 @@
 #define RATE_KEYS 4096
 
 static const struct api_resource *const resources[] = {
-	&api_access,	 &api_plans,	 &api_checkpoints,  &api_providers,
-	&api_targets,	 &api_platforms, &api_protectables, &api_restores,
-	&api_operations, &api_quotas,	 &api_services,
+	&api_access,	&api_events,	 &api_plans,	 &api_checkpoints,
+	&api_providers, &api_targets,	 &api_platforms, &api_protectables,
+	&api_restores,	&api_operations, &api_quotas,	 &api_services,
 };
 
 struct bound {
@@ -35,6 +35,7 @@ struct api {
 	struct bound *bound;
 	size_t n;
 	struct rate *projects, *addresses;
+	struct api_events *events;
 };
 
 /* ---- answers ---- */
@@ -375,7 +376,11 @@ struct api *api_new(struct core *core, const struct api_options *o, struct err *
 	struct api *a = xcalloc(1, sizeof(*a));
 	size_t n = 0;
 
-	(void)e;
+	a->events = api_events_new(core, e);
+	if (!a->events) {
+		free(a);
+		return NULL;
+	}
 	a->core = core;
 	a->public_url = o->public_url ? xstrdup(o->public_url) : NULL;
 	a->projects = new_rate(o->project_rate);
@@ -392,12 +397,18 @@ void api_free(struct api *a)
 {
 	if (!a)
 		return;
+	api_events_free(a->events);
 	rate_free(a->projects);
 	rate_free(a->addresses);
 	free(a->http);
 	free(a->bound);
 	free(a->public_url);
 	free(a);
+}
+
+struct api_events *api_events_of(struct api *a)
+{
+	return a->events;
 }
 
 const struct httpd_route *api_httpd_routes(struct api *a, size_t *ret_n)

@@ -29,11 +29,20 @@ int api_remember(struct api_call *c, const char *key, const uint8_t request[HASH
 int api_audit(struct api_call *c, const struct api_route *r, struct err *e);
 void api_audit_denied(struct api_call *c, const char *action);
 
+/* An operation as flow_query.h has it becomes one as the API shows it. */
+void api_operation_json(json_t *o);
+
+struct api_events;
+struct api_events *api_events_new(struct core *core, struct err *e);
+/* Ends all streams. */
+void api_events_free(struct api_events *v);
+struct api_events *api_events_of(struct api *a);
+
 /* ERR_INVALID: there is no such platform of the caller's project. */
 int api_sees_platform(struct api_call *c, const char *id, struct err *e);
 
-extern const struct api_resource api_access, api_plans, api_checkpoints, api_providers, api_targets,
-	api_platforms, api_protectables, api_restores, api_triggers, api_operations, api_quotas,
-	api_services;
+extern const struct api_resource api_events, api_access, api_plans, api_checkpoints, api_providers,
+	api_targets, api_platforms, api_protectables, api_restores, api_triggers, api_operations,
+	api_quotas, api_services;
 
 #endif

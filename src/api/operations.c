@@ -67,6 +67,13 @@ static void show_times(json_t *o)
 	}
 }
 
+void api_operation_json(json_t *o)
+{
+	json_object_set(o, "project_id", json_object_get(o, "project"));
+	json_object_del(o, "project");
+	show_times(o);
+}
+
 static int add_links(struct api_call *c, const char *id, json_t *o, struct err *e)
 {
 	AUTO(db_rows)
@@ -93,9 +100,7 @@ static int show_one(struct api_call *c, const char *id, struct err *e)
 
 	if (flow_get(c->t, project_of(c), id, &o, e) < 0)
 		return -1;
-	json_object_set(o, "project_id", json_object_get(o, "project"));
-	json_object_del(o, "project");
-	show_times(o);
+	api_operation_json(o);
 	json_array_foreach(json_object_get(o, "steps"), i, step)
 	{
 		show_times(step);
