@@ -8,10 +8,15 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/clock.h"
+
 #define IDLE_MAX 16
 #define CONNECT_TIMEOUT_S 15L
 /* A transfer that moves nothing for so long is over. */
 #define STALL_S 60L
+#define HEADERS_MAX ((size_t)64 << 10)
+#define RECEIVE (512L << 10)
+#define RECEIVE_STREAM (16L << 10) /* it is open for long, and seldom full */
 
 struct http {
 	char *ca;
@@ -27,7 +32,15 @@ struct transfer {
 	struct http_reply *reply;
 	uint64_t sent;
 	int read_errno;
-	bool too_long;
+	size_t too_long;  /* the limit that it is over */
+	curl_off_t moved; /* bytes, both ways */
+	uint64_t moved_at;
+	bool stalled;
+	/* Who gets what comes, where it is a stream. */
+	http_chunk_fn *fn;
+	void *arg;
+	bool fn_failed;
+	struct err fn_err;
 };
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
@@ -124,6 +137,10 @@ static size_t receive_body(char *data, size_t size, size_t n, void *arg)
 	long status = 0;
 
 	curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (t->fn && status >= 200 && status < 300) {
+		t->fn_failed = t->fn(t->arg, data, len, &t->fn_err) < 0;
+		return t->fn_failed ? CURL_WRITEFUNC_ERROR : len;
+	}
 	if (t->q->into && status >= 200 && status < 300) {
 		/* More than was asked for is not wanted: some answer a range with everything. */
 		size_t use = MIN(len, t->q->into_len - r->n_into);
@@ -133,7 +150,7 @@ static size_t receive_body(char *data, size_t size, size_t n, void *arg)
 		return use == len || status != 200 ? len : CURL_WRITEFUNC_ERROR;
 	}
 	if (r->body.len + len > HTTP_BODY_MAX) {
-		t->too_long = true;
+		t->too_long = HTTP_BODY_MAX;
 		return CURL_WRITEFUNC_ERROR;
 	}
 	buf_add(&r->body, data, len);
@@ -201,6 +218,15 @@ static size_t receive_header(char *line, size_t size, size_t n, void *arg)
 	char value[HTTP_TEXT];
 
 	n *= size;
+	if (t->q->keep_headers) {
+		if (n > 5 && memcmp(line, "HTTP/", 5) == 0)
+			r->headers.len = 0; /* a "100 Continue" came before it */
+		if (r->headers.len + n > HEADERS_MAX) {
+			t->too_long = HEADERS_MAX;
+			return CURL_WRITEFUNC_ERROR;
+		}
+		buf_add(&r->headers, line, n);
+	}
 	if (keep_header(r, line, n))
 		return n;
 	if (header_is(line, n, "content-length", value))
@@ -210,6 +236,23 @@ static size_t receive_header(char *line, size_t size, size_t n, void *arg)
 	else if (header_is(line, n, "retry-after", value))
 		r->retry_after = (unsigned)strtoul(value, NULL, 10);
 	return n;
+}
+
+/* Once a second or so. libcurl's own limit on silence looks at an average over some seconds. */
+static int look_around(void *arg, curl_off_t down_all, curl_off_t down, curl_off_t up_all,
+		       curl_off_t up)
+{
+	struct transfer *t = arg;
+	uint64_t now = clock_mono_us();
+
+	(void)down_all;
+	(void)up_all;
+	if (!t->moved_at || down + up != t->moved) {
+		t->moved = down + up;
+		t->moved_at = now;
+	}
+	t->stalled = t->q->stall_s && now - t->moved_at > (uint64_t)t->q->stall_s * 1000000;
+	return t->stalled || cancel_asked(t->q->cancel);
 }
 
 /* ---- a request ---- */
@@ -249,17 +292,25 @@ static struct curl_slist *set_options(struct http *h, struct transfer *t, char *
 	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, why);
 	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
-	curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
-	curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, STALL_S);
+	if (!t->q->stall_s) {
+		curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
+		curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, STALL_S);
+	}
+	curl_easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(c, CURLOPT_PATH_AS_IS, 1L); /* it is signed as it is */
 	curl_easy_setopt(c, CURLOPT_UPLOAD_BUFFERSIZE, 512L << 10);
-	curl_easy_setopt(c, CURLOPT_BUFFERSIZE, 512L << 10);
+	curl_easy_setopt(c, CURLOPT_BUFFERSIZE, t->fn ? RECEIVE_STREAM : RECEIVE);
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, receive_body);
 	curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
 	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, receive_header);
 	curl_easy_setopt(c, CURLOPT_HEADERDATA, t);
 	if (t->q->timeout_ms)
 		curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)t->q->timeout_ms);
+	if (t->q->cancel || t->q->stall_s) {
+		curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, look_around);
+		curl_easy_setopt(c, CURLOPT_XFERINFODATA, t);
+		curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+	}
 	if (t->q->no_proxy)
 		curl_easy_setopt(c, CURLOPT_NOPROXY, "*");
 	if (h->ca)
@@ -287,16 +338,26 @@ static int failed(const struct transfer *t, CURLcode code, const char *why, stru
 {
 	if (t->read_errno)
 		return err_sys(e, t->read_errno, "read what is to be sent to %s", t->q->url);
+	if (t->fn_failed) {
+		if (e)
+			*e = t->fn_err;
+		return -1;
+	}
+	if (t->stalled)
+		return err_set(e, ERR_TIMEOUT, "%s: not a byte for %u s", t->q->url, t->q->stall_s);
+	if (code == CURLE_ABORTED_BY_CALLBACK && cancel_asked(t->q->cancel))
+		return cancel_check(t->q->cancel, e);
 	if (t->too_long)
 		return err_set(e, ERR_LIMIT, "%s answers with more than %zu bytes", t->q->url,
-			       HTTP_BODY_MAX);
+			       t->too_long);
 	return err_set(e, kind_of(code), "%s: %s", t->q->url,
 		       why[0] ? why : curl_easy_strerror(code));
 }
 
-int http_do(struct http *h, const struct http_request *q, struct http_reply *ret, struct err *e)
+int http_stream(struct http *h, const struct http_request *q, http_chunk_fn *fn, void *arg,
+		struct http_reply *ret, struct err *e)
 {
-	struct transfer t = {.curl = take_handle(h), .q = q, .reply = ret};
+	struct transfer t = {.curl = take_handle(h), .q = q, .reply = ret, .fn = fn, .arg = arg};
 	char why[CURL_ERROR_SIZE] = "";
 	struct curl_slist *headers;
 	long status = 0;
@@ -315,5 +376,37 @@ int http_do(struct http *h, const struct http_request *q, struct http_reply *ret
 	if (code == CURLE_OK)
 		return 0;
 	buf_done(&ret->body);
+	buf_done(&ret->headers);
 	return failed(&t, code, why, e);
+}
+
+int http_do(struct http *h, const struct http_request *q, struct http_reply *ret, struct err *e)
+{
+	return http_stream(h, q, NULL, NULL, ret, e);
+}
+
+char *http_reply_header(struct http_reply *r, const char *name)
+{
+	size_t want = strlen(name);
+
+	if (!r->headers.len)
+		return NULL;
+	for (char *p = buf_str(&r->headers); *p;) {
+		size_t n = strcspn(p, "\r\n");
+
+		if (n > want && p[want] == ':' && strncasecmp(p, name, want) == 0) {
+			p += want + 1;
+			n -= want + 1;
+			while (n && (*p == ' ' || *p == '\t')) {
+				p++;
+				n--;
+			}
+			while (n && (p[n - 1] == ' ' || p[n - 1] == '\t'))
+				n--;
+			return xstrndup(p, n);
+		}
+		p += n;
+		p += strspn(p, "\r\n");
+	}
+	return NULL;
 }

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/cancel.h"
 #include "base/err.h"
 #include "base/mem.h"
 
@@ -37,8 +38,11 @@ struct http_request {
 	/* Where the body of a 2xx answer goes, at most `into_len` bytes; NULL: to the reply. */
 	void *into;
 	size_t into_len;
-	unsigned timeout_ms; /* for all of it; 0: as long as bytes move */
-	bool no_proxy;	     /* whatever the environment says */
+	unsigned timeout_ms;	     /* for all of it; 0: as long as bytes move */
+	unsigned stall_s;	     /* without a byte for so long it is over; 0: 60 */
+	bool no_proxy;		     /* whatever the environment says */
+	bool keep_headers;	     /* for http_reply_header() */
+	const struct cancel *cancel; /* looked at once a second; NULL: never */
 };
 
 struct http_reply {
@@ -52,17 +56,31 @@ struct http_reply {
 	char lock_mode[HTTP_TEXT], lock_until[HTTP_TEXT], lock_hold[HTTP_TEXT];
 	unsigned retry_after; /* seconds, 0: not said */
 	size_t n_into;
-	struct buf body; /* the caller's: buf_done */
+	struct buf body;    /* the caller's: buf_done */
+	struct buf headers; /* as they came, where they are kept; the caller's: buf_done */
 };
+
+/* The next bytes of a body; -1 with an error: it has seen enough. */
+typedef int http_chunk_fn(void *arg, const void *data, size_t n, struct err *e);
 
 /* `ca` names a file of certificates to trust instead of the system's, or is NULL. Never NULL. */
 struct http *http_new(const char *ca);
 void http_free(struct http *h);
 /*
  * 0: there is an answer, whatever its status. ERR_UNREACHABLE, ERR_TIMEOUT, ERR_DENIED (the
- * server's certificate), ERR_LIMIT (a body longer than allowed), ERR_IO (the file).
+ * server's certificate), ERR_LIMIT (a body or headers longer than allowed), ERR_IO (the file),
+ * ERR_CANCELLED.
  */
 int http_do(struct http *h, const struct http_request *q, struct http_reply *ret, struct err *e);
+/*
+ * The same for an answer that goes on: the body of a 2xx answer is given to `fn` as it comes, in
+ * the thread of the caller. 0: the server has ended it, or the status is another. ERR_TIMEOUT after
+ * `stall_s` without a byte; ERR_CANCELLED; or what `fn` says.
+ */
+int http_stream(struct http *h, const struct http_request *q, http_chunk_fn *fn, void *arg,
+		struct http_reply *ret, struct err *e);
+/* The value of a header of the last answer, copied; NULL: it has none, or they were not kept. */
+char *http_reply_header(struct http_reply *r, const char *name);
 
 DEFINE_AUTO(http, http_free);
 
