@@ -179,7 +179,23 @@ static const char set_session[] =
 	" WHERE current_setting('synchronous_commit') = 'off';"
 	"SET idle_in_transaction_session_timeout = '60s'; SET statement_timeout = '60s';"
 	"SET lock_timeout = '20s'; SET jit = off; SET standard_conforming_strings = on;"
-	"SELECT current_setting('server_encoding')";
+	"SELECT current_setting('server_encoding'), pg_is_in_recovery()";
+
+static int check_settings(const struct pg_conn *c, const char *encoding, bool standby,
+			  struct err *e)
+{
+	if (strcmp(encoding, "UTF8") != 0 && strcmp(encoding, "SQL_ASCII") != 0)
+		return err_set(e, ERR_UNSUPPORTED,
+			       "the database %s is encoded in %s: create it with ENCODING 'UTF8'",
+			       c->name, encoding);
+	/* It may be about to take over. */
+	if (standby)
+		return err_set(e, ERR_UNREACHABLE,
+			       "the database %s is a standby, which takes no changes: name its "
+			       "primary, or all servers and target_session_attrs=read-write",
+			       c->name);
+	return 0;
+}
 
 static int check_server(struct pg_conn *c, struct err *e)
 {
@@ -195,14 +211,9 @@ static int check_server(struct pg_conn *c, struct err *e)
 	r = pg_do(c, set_session, &fate, e);
 	if (!r)
 		return -1;
-	ok = strcmp(PQgetvalue(r, 0, 0), "UTF8") == 0 ||
-	     strcmp(PQgetvalue(r, 0, 0), "SQL_ASCII") == 0;
-	if (!ok)
-		err_set(e, ERR_UNSUPPORTED,
-			"the database %s is encoded in %s: create it with ENCODING 'UTF8'", c->name,
-			PQgetvalue(r, 0, 0));
+	ok = check_settings(c, PQgetvalue(r, 0, 0), *PQgetvalue(r, 0, 1) == 't', e);
 	PQclear(r);
-	return ok ? 0 : -1;
+	return ok;
 }
 
 struct pg_conn *pg_connect(const struct postgres_url *u, uint64_t until_us, struct err *e)

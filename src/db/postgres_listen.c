@@ -124,6 +124,7 @@ static void serve(struct pg_listener *l, struct pg_conn *c)
 			return;
 		hear(l, pg_handle(c));
 	}
+	tell_all(l, c);
 }
 
 static void pause_a_while(struct pg_listener *l, unsigned ms)

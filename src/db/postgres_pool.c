@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Connections are given in the order in which they were asked for: with more threads than
+ * connections some would else wait very long.
+ */
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
@@ -8,28 +13,57 @@
 
 #define RETRY_MS_MAX 2000
 
+/* Somebody in the line for a connection. */
+struct waiter {
+	struct pg_conn *conn;
+	bool may_open; /* or leave to make one */
+	pthread_cond_t given;
+	struct waiter *next;
+};
+
 struct pg_pool {
 	const struct postgres_url *url;
 	pthread_mutex_t mutex;
-	pthread_cond_t given;
 	unsigned open; /* used, idle or being made */
 	unsigned n_idle;
 	struct pg_conn **idle;
+	struct waiter *first, **last;
 };
 
 struct pg_pool *pg_pool_new(const struct postgres_url *u)
 {
 	struct pg_pool *p = xcalloc(1, sizeof(*p));
-	pthread_condattr_t attr;
 
 	p->url = u;
 	p->idle = xcalloc(u->connections, sizeof(*p->idle));
+	p->last = &p->first;
 	pthread_mutex_init(&p->mutex, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&p->given, &attr);
-	pthread_condattr_destroy(&attr);
 	return p;
+}
+
+/* Give what there is now to those who were first in the line; the mutex is held. */
+static void serve(struct pg_pool *p)
+{
+	for (struct waiter *w; (w = p->first) != NULL;) {
+		if (p->n_idle)
+			w->conn = p->idle[--p->n_idle];
+		else if (p->open < p->url->connections)
+			w->may_open = ++p->open;
+		else
+			return;
+		p->first = w->next;
+		if (!p->first)
+			p->last = &p->first;
+		pthread_cond_signal(&w->given);
+	}
+}
+
+static void leave(struct pg_pool *p)
+{
+	pthread_mutex_lock(&p->mutex);
+	p->open--;
+	serve(p);
+	pthread_mutex_unlock(&p->mutex);
 }
 
 void pg_pool_flush(struct pg_pool *p)
@@ -42,7 +76,6 @@ void pg_pool_flush(struct pg_pool *p)
 		if (p->n_idle) {
 			c = p->idle[--p->n_idle];
 			p->open--;
-			pthread_cond_signal(&p->given);
 		}
 		pthread_mutex_unlock(&p->mutex);
 		pg_disconnect(c);
@@ -54,37 +87,46 @@ void pg_pool_free(struct pg_pool *p)
 	if (!p)
 		return;
 	pg_pool_flush(p);
-	pthread_cond_destroy(&p->given);
 	pthread_mutex_destroy(&p->mutex);
 	free(p->idle);
 	free(p);
 }
 
-/* Leave to make one, or one that is there: true. */
+static void give_up(struct pg_pool *p, struct waiter *w)
+{
+	struct waiter **at = &p->first;
+
+	while (*at != w)
+		at = &(*at)->next;
+	*at = w->next;
+	if (p->last == &w->next)
+		p->last = at;
+}
+
+/* True: one that is there, or leave to make one. */
 static bool wait_for_one(struct pg_pool *p, uint64_t until_us, struct pg_conn **ret)
 {
 	struct timespec until = {(time_t)(until_us / 1000000), (long)(until_us % 1000000) * 1000};
-	bool got = true;
+	struct waiter w = {0};
+	pthread_condattr_t attr;
 
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&w.given, &attr);
+	pthread_condattr_destroy(&attr);
 	pthread_mutex_lock(&p->mutex);
-	while (p->n_idle == 0 && p->open == p->url->connections && clock_mono_us() < until_us)
-		pthread_cond_timedwait(&p->given, &p->mutex, &until);
-	if (p->n_idle)
-		*ret = p->idle[--p->n_idle];
-	else if (p->open < p->url->connections)
-		p->open++;
-	else
-		got = false;
+	*p->last = &w;
+	p->last = &w.next;
+	serve(p);
+	while (!w.conn && !w.may_open &&
+	       pthread_cond_timedwait(&w.given, &p->mutex, &until) != ETIMEDOUT)
+		;
+	if (!w.conn && !w.may_open)
+		give_up(p, &w);
 	pthread_mutex_unlock(&p->mutex);
-	return got;
-}
-
-static void leave(struct pg_pool *p)
-{
-	pthread_mutex_lock(&p->mutex);
-	p->open--;
-	pthread_cond_signal(&p->given);
-	pthread_mutex_unlock(&p->mutex);
+	pthread_cond_destroy(&w.given);
+	*ret = w.conn;
+	return w.conn || w.may_open;
 }
 
 /* The database may be starting, or moving to another machine. */
@@ -137,6 +179,6 @@ void pg_pool_give(struct pg_pool *p, struct pg_conn *c)
 	}
 	pthread_mutex_lock(&p->mutex);
 	p->idle[p->n_idle++] = c;
-	pthread_cond_signal(&p->given);
+	serve(p);
 	pthread_mutex_unlock(&p->mutex);
 }

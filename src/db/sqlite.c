@@ -28,9 +28,7 @@
 #include "db/sqlite_conn.h"
 
 #define READERS 4
-#define BATCH 128	   /* transactions that are committed together, at most */
-#define LOG_PAGES 1000	   /* of 4 KiB: bring over what there is */
-#define LOG_PAGES_MAX 8000 /* wait for readers, so that the log can begin anew */
+#define BATCH 128 /* transactions that are committed together, at most */
 
 struct request {
 	db_fn *fn;
@@ -199,15 +197,6 @@ static void tell_batch(struct lite *l, struct request *batch)
 	wakes_bump(l->base.wakes, wake);
 }
 
-static void look_after_log(struct lite *l)
-{
-	int pages = sqlite_conn_log_pages(l->writer);
-
-	/* A failure shows at the next commit, if it lasts. */
-	if (pages >= LOG_PAGES)
-		sqlite_conn_checkpoint(l->writer, pages >= LOG_PAGES_MAX);
-}
-
 /* The mutex is held, but not while it works. */
 static void lead(struct lite *l)
 {
@@ -218,7 +207,7 @@ static void lead(struct lite *l)
 	pthread_mutex_lock(&l->mutex);
 	tell_batch(l, batch);
 	pthread_mutex_unlock(&l->mutex);
-	look_after_log(l);
+	sqlite_conn_tidy(l->writer);
 	pthread_mutex_lock(&l->mutex);
 	if (l->first) {
 		l->first->lead = true;

@@ -6,13 +6,18 @@
 
 #include "db/statements.h"
 
-#define BUSY_MS 10000 /* only a copy of the file being made could hold it that long */
+#define BUSY_MS 10000  /* only a copy of the file being made could hold it that long */
+#define LOG_PAGES 1000 /* of 4 KiB: how often the log is brought over */
+#define LOG_PAGES_LONG 8000
+#define LONG_MS 200
 
 struct sqlite_conn {
 	sqlite3 *h;
 	char *path;
 	struct statements *prepared;
-	int log_pages;
+	/* the write-ahead log of a writer */
+	int pages, pages_before;
+	int due, long_due; /* bring over; wait for readers, too */
 };
 
 /* A prepared statement, and where its parameters $1, $2 … are bound. */
@@ -88,7 +93,7 @@ static int count_log(void *arg, sqlite3 *h, const char *name, int pages)
 
 	(void)h;
 	(void)name;
-	c->log_pages = pages;
+	c->pages = pages;
 	return SQLITE_OK;
 }
 
@@ -162,17 +167,34 @@ bool sqlite_conn_rolled_back(const struct sqlite_conn *c)
 	return sqlite3_get_autocommit(c->h);
 }
 
-int sqlite_conn_log_pages(const struct sqlite_conn *c)
+static void checkpoint(struct sqlite_conn *c, int mode)
 {
-	return c->log_pages;
+	/* A failure shows at a commit, if it lasts. */
+	sqlite3_wal_checkpoint_v2(c->h, NULL, mode, NULL, NULL);
 }
 
-int sqlite_conn_checkpoint(struct sqlite_conn *c, bool all)
+/*
+ * The log begins anew with the first commit after a moment in which all was brought over and nobody
+ * read from it. When readers follow each other so closely that there is no such moment, it grows;
+ * then they are waited for, a little.
+ */
+void sqlite_conn_tidy(struct sqlite_conn *c)
 {
-	int mode = all ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
-
-	return sqlite3_wal_checkpoint_v2(c->h, NULL, mode, &c->log_pages, NULL) == SQLITE_OK ? 0
-											     : -1;
+	if (c->pages < c->pages_before || !c->due) {
+		c->due = LOG_PAGES;
+		c->long_due = LOG_PAGES_LONG;
+	}
+	c->pages_before = c->pages;
+	if (c->pages >= c->long_due) {
+		sqlite3_busy_timeout(c->h, LONG_MS);
+		checkpoint(c, SQLITE_CHECKPOINT_TRUNCATE);
+		sqlite3_busy_timeout(c->h, BUSY_MS);
+		c->long_due = c->pages + LOG_PAGES_LONG;
+		c->due = c->pages + LOG_PAGES;
+	} else if (c->pages >= c->due) {
+		checkpoint(c, SQLITE_CHECKPOINT_PASSIVE);
+		c->due = c->pages + LOG_PAGES;
+	}
 }
 
 /* ---- statements ---- */

@@ -25,9 +25,8 @@ int sqlite_conn_statement(struct sqlite_conn *c, struct db_tx *t, const char *sq
 int sqlite_conn_script(struct sqlite_conn *c, struct db_tx *t, const char *sql, struct err *e);
 /* SQLite itself has rolled back all of it, as it does when the disk is full. */
 bool sqlite_conn_rolled_back(const struct sqlite_conn *c);
-/* Bring what was written over to the main file, as far as readers let it; with `all` wait for them
- * and make the write-ahead log empty. How many pages are in the log. */
-int sqlite_conn_checkpoint(struct sqlite_conn *c, bool all);
-int sqlite_conn_log_pages(const struct sqlite_conn *c);
+/* After a commit of the writer: bring what is in the write-ahead log over to the main file, when
+ * enough has come together. */
+void sqlite_conn_tidy(struct sqlite_conn *c);
 
 #endif

@@ -93,37 +93,44 @@ int db_fixture_down(void **state)
 	return 0;
 }
 
+static const char *const kinds[] = {"sqlite", "postgresql"};
+
+/* How many there are to run of this test over this kind: 0 or 1. */
+static bool runs_over(const struct CMUnitTest *test, const char *kind)
+{
+	return !test->initial_state || strcmp(test->initial_state, kind) == 0;
+}
+
 int db_fixture_run_of(const struct CMUnitTest *tests, size_t n, CMFixtureFunction down)
 {
-	static char sqlite[] = "sqlite", postgresql[] = "postgresql";
 	AUTO_FREE struct CMUnitTest *all = xcalloc(2 * n, sizeof(*all));
-	AUTO_FREE char **names = xcalloc(2 * n, sizeof(*names));
 	size_t m = 0, without = 0;
 	int r;
 
 	for (size_t i = 0; i < n; i++) {
-		bool db = tests[i].teardown_func == down;
-
-		all[m] = tests[i];
-		if (db) {
-			all[m].initial_state = sqlite;
-			all[m].name = names[m] = xasprintf("%s, sqlite", tests[i].name);
-		}
-		m++;
-		without += db && !server();
-		if (!db || !server())
+		if (tests[i].teardown_func != down) {
+			all[m] = tests[i];
+			all[m++].name = xstrdup(tests[i].name);
 			continue;
-		all[m] = tests[i];
-		all[m].initial_state = postgresql;
-		all[m].name = names[m] = xasprintf("%s, postgresql", tests[i].name);
-		m++;
+		}
+		for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+			if (!runs_over(&tests[i], kinds[k]))
+				continue;
+			if (k == 1 && !server()) {
+				without++;
+				continue;
+			}
+			all[m] = tests[i];
+			all[m].initial_state = (void *)kinds[k];
+			all[m++].name = xasprintf("%s, %s", tests[i].name, kinds[k]);
+		}
 	}
 	if (without)
 		print_message("# %zu tests not over PostgreSQL: HF_TEST_POSTGRES is not set\n",
 			      without);
 	r = _cmocka_run_group_tests("tests", all, m, NULL, NULL);
 	for (size_t i = 0; i < m; i++)
-		free(names[i]);
+		free((void *)all[i].name);
 	return r;
 }
 

@@ -43,6 +43,9 @@ int db_fixture_down(void **state);
 #define DB_TEST(fn) cmocka_unit_test_setup_teardown(fn, db_fixture_up, db_fixture_down)
 /* The same, but nothing is opened. */
 #define DB_TEST_BARE(fn) cmocka_unit_test_setup_teardown(fn, db_fixture_up_bare, db_fixture_down)
+/* Over one kind only. */
+#define DB_TEST_OF(kind, fn)                                                                       \
+	cmocka_unit_test_prestate_setup_teardown(fn, db_fixture_up, db_fixture_down, kind)
 
 /* Run them, those of DB_TEST for each kind of database. For main(). */
 int db_fixture_run(const struct CMUnitTest *tests, size_t n);

@@ -261,11 +261,300 @@ static void test_misuse(void **state)
 	assert_int_equal(count(f->db), 1);
 }
 
+/* ---- many threads ---- */
+
+enum { THREADS = 12, EACH = 30 };
+
+struct crowd {
+	struct db *db;
+	atomic_uint wrong, done;
+};
+
+struct entry {
+	unsigned number, i;
+};
+
+static int add_entry(struct db_tx *t, void *arg, struct err *e)
+{
+	const struct entry *n = arg;
+	char id[32];
+
+	snprintf(id, sizeof(id), "%u-%u", n->number, n->i);
+	if (add_one(t, id, e) < 0)
+		return -1;
+	switch (n->i % 3) {
+	case 0:
+		return 0;
+	case 1:
+		return err_set(e, ERR_LIMIT, "no");
+	default:
+		return add_one(t, "zero", e); /* is there */
+	}
+}
+
+static void write_many(void *arg, unsigned number)
+{
+	static const enum err_kind want[] = {ERR_NONE, ERR_LIMIT, ERR_EXISTS};
+	struct crowd *c = arg;
+
+	for (unsigned i = 0; i < EACH; i++) {
+		struct entry n = {number, i};
+		struct err e = {0};
+		int r = db_write(c->db, add_entry, &n, &e);
+
+		c->wrong += r != (i % 3 ? -1 : 0) || e.kind != want[i % 3];
+	}
+}
+
+/* Those that are committed together fail alone. */
+static void test_many_writers(void **state)
+{
+	struct db_fixture *f = *state;
+	struct crowd c = {.db = f->db};
+
+	test_threads(THREADS, write_many, &c);
+	assert_int_equal(c.wrong, 0);
+	assert_int_equal(count(f->db), 1 + THREADS * EACH / 3);
+}
+
+static void read_many(void *arg, unsigned number)
+{
+	struct crowd *c = arg;
+
+	(void)number;
+	for (unsigned i = 0; i < EACH; i++) {
+		int64_t n = 0;
+
+		c->wrong += db_read(c->db, read_count, &n, NULL) < 0 || n != 1;
+	}
+}
+
+static void test_many_readers(void **state)
+{
+	struct db_fixture *f = *state;
+	struct crowd c = {.db = f->db};
+
+	test_threads(THREADS, read_many, &c);
+	assert_int_equal(c.wrong, 0);
+}
+
+/* Read, then write what follows from it: nobody may have come in between. */
+static int count_up(struct db_tx *t, void *arg, struct err *e)
+{
+	AUTO(db_rows) r = db_query(t, e, "SELECT n FROM things WHERE id = $1", db_t(arg));
+
+	if (!r || db_next(r, e) < 0)
+		return -1;
+	return db_exec(t, NULL, e, "UPDATE things SET n = $1 WHERE id = $2", db_i(db_int(r, 0) + 1),
+		       db_t(arg));
+}
+
+static void count_many(void *arg, unsigned number)
+{
+	struct crowd *c = arg;
+
+	(void)number;
+	for (unsigned i = 0; i < EACH; i++)
+		c->wrong += db_write(c->db, count_up, "zero", NULL) < 0;
+}
+
+static int read_zero(struct db_tx *t, void *arg, struct err *e)
+{
+	AUTO(db_rows) r = db_query(t, e, "SELECT n FROM things WHERE id = 'zero'");
+
+	if (!r || db_next(r, e) < 0)
+		return -1;
+	*(int64_t *)arg = db_int(r, 0);
+	return 0;
+}
+
+static void test_no_update_is_lost(void **state)
+{
+	struct db_fixture *f = *state;
+	struct crowd c = {.db = f->db};
+	int64_t n = 0;
+
+	test_threads(THREADS, count_many, &c);
+	assert_int_equal(c.wrong, 0);
+	OK(db_read(f->db, read_zero, &n, e));
+	assert_int_equal(n, THREADS * EACH);
+}
+
+static int claim_one(struct db_tx *t, void *arg, struct err *e)
+{
+	AUTO_FREE char *sql = xasprintf("UPDATE things SET n = n + 10 WHERE id = (SELECT id FROM "
+					"things WHERE n = 1 ORDER BY id LIMIT 1%s) RETURNING n",
+					db_skip_locked(t));
+	AUTO(db_rows) r = db_query(t, e, sql);
+
+	*(int *)arg = r ? db_next(r, e) : -1;
+	return *(int *)arg;
+}
+
+static void claim_many(void *arg, unsigned number)
+{
+	struct crowd *c = arg;
+	int got;
+
+	(void)number;
+	do {
+		if (db_claim(c->db, claim_one, &got, NULL) < 0)
+			c->wrong++;
+		else
+			c->done += (unsigned)got;
+	} while (got > 0);
+}
+
+static int add_jobs(struct db_tx *t, void *arg, struct err *e)
+{
+	(void)arg;
+	for (int i = 0; i < 60; i++) {
+		char id[8];
+
+		snprintf(id, sizeof(id), "job%02d", i);
+		if (add_one(t, id, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int read_most(struct db_tx *t, void *arg, struct err *e)
+{
+	AUTO(db_rows) r = db_query(t, e, "SELECT max(n) FROM things");
+
+	if (!r || db_next(r, e) < 0)
+		return -1;
+	*(int64_t *)arg = db_int(r, 0);
+	return 0;
+}
+
+static void test_each_is_claimed_once(void **state)
+{
+	struct db_fixture *f = *state;
+	struct crowd c = {.db = f->db};
+	int64_t most = 0;
+
+	OK(db_write(f->db, add_jobs, NULL, e));
+	test_threads(6, claim_many, &c);
+	assert_int_equal(c.wrong, 0);
+	assert_int_equal(c.done, 60);
+	OK(db_read(f->db, read_most, &most, e));
+	assert_int_equal(most, 11);
+}
+
+/* A reader sees one moment, whatever is committed meanwhile. */
+struct moment {
+	struct db *db;
+	atomic_int step;
+	int64_t before, after;
+};
+
+static int read_twice(struct db_tx *t, void *arg, struct err *e)
+{
+	struct moment *m = arg;
+
+	if (read_count(t, &m->before, e) < 0)
+		return -1;
+	m->step = 1;
+	while (m->step == 1)
+		clock_sleep_ms(1);
+	return read_count(t, &m->after, e);
+}
+
+static void read_or_write(void *arg, unsigned number)
+{
+	struct moment *m = arg;
+
+	if (number == 0) {
+		if (db_read(m->db, read_twice, m, NULL) < 0)
+			m->after = -1;
+		return;
+	}
+	while (m->step == 0)
+		clock_sleep_ms(1);
+	if (db_write(m->db, add_one, "meanwhile", NULL) < 0)
+		m->before = -1;
+	m->step = 2;
+}
+
+static void test_a_reader_sees_one_moment(void **state)
+{
+	struct db_fixture *f = *state;
+	struct moment m = {.db = f->db};
+
+	test_threads(2, read_or_write, &m);
+	assert_int_equal(m.before, 1);
+	assert_int_equal(m.after, 1);
+	assert_int_equal(count(f->db), 2);
+}
+
+/* ---- prepared statements ---- */
+
+static int many_statements(struct db_tx *t, void *arg, struct err *e)
+{
+	for (int i = 0; i < 700; i++) {
+		AUTO_FREE char *sql = xasprintf("SELECT n + $1 + %d FROM things", i % 600);
+		AUTO(db_rows) r = db_query(t, e, sql, db_i(1));
+
+		if (!r || db_next(r, e) < 0)
+			return -1;
+		*(unsigned *)arg += db_int(r, 0) == i % 600 + 1;
+	}
+	return 0;
+}
+
+static void test_many_statements(void **state)
+{
+	struct db_fixture *f = *state;
+	unsigned right = 0;
+
+	OK(db_read(f->db, many_statements, &right, e));
+	assert_int_equal(right, 700);
+}
+
+static int too_many_values(struct db_tx *t, void *arg, struct err *e)
+{
+	struct db_value v[DB_VALUES_MAX + 1] = {{0}};
+
+	(void)arg;
+	return db_exec_v(t, "SELECT 1", v, ARRAY_LEN(v), NULL, e);
+}
+
+static void test_too_many_values(void **state)
+{
+	struct db_fixture *f = *state;
+
+	FAILS(ERR_INTERNAL, db_read(f->db, too_many_values, NULL, e));
+}
+
+/* ---- opening ---- */
+
+static void test_urls(void **state)
+{
+	static const char *const bad[] = {"", "mysql://x", "/var/lib/db", "postgresql", "sqlite"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		FAILS_PTR(ERR_INVALID, db_open(bad[i], e));
+	db_close(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		THINGS_TEST(test_values), THINGS_TEST(test_expressions), THINGS_TEST(test_rollback),
-		THINGS_TEST(test_errors), THINGS_TEST(test_misuse),
+		cmocka_unit_test(test_urls),
+		THINGS_TEST(test_values),
+		THINGS_TEST(test_expressions),
+		THINGS_TEST(test_rollback),
+		THINGS_TEST(test_errors),
+		THINGS_TEST(test_misuse),
+		THINGS_TEST(test_many_writers),
+		THINGS_TEST(test_many_readers),
+		THINGS_TEST(test_no_update_is_lost),
+		THINGS_TEST(test_each_is_claimed_once),
+		THINGS_TEST(test_a_reader_sees_one_moment),
+		THINGS_TEST(test_many_statements),
+		THINGS_TEST(test_too_many_values),
 	};
 
 	return db_fixture_run(tests, ARRAY_LEN(tests));
