@@ -19,7 +19,8 @@ from definition import Disk
 from lab import Lab
 from machine import Guest
 from runner import Holdfast
-from service import SCRIPTS
+from server import Server
+from service import SCRIPTS, Postgres
 from target import Repo
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -210,3 +211,21 @@ def small_folder(folder):
     yield make
     for place in made:
         subprocess.run(["umount", "-l", place], check=True, timeout=30)
+
+
+@pytest.fixture(scope="session")
+def postgres(session_folder):
+    with Postgres(session_folder / "pg") as postgres:
+        yield postgres
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request):
+    """A URL of a new database, or None for SQLite in the server's folder: every test of the server runs on both."""
+    return request.getfixturevalue("postgres").new_database() if request.param == "postgresql" else None
+
+
+@pytest.fixture
+def server(holdfast, folder, database):
+    with Server(holdfast, folder, database) as server:
+        yield server

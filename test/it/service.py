@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Private daemons, started and stopped by the scripts in test/lab."""
+import itertools
 import pathlib
 import subprocess
 
@@ -36,3 +37,24 @@ class Service:
 
     def __exit__(self, *_):
         self.stop()
+
+
+class Postgres(Service):
+    """A private PostgreSQL."""
+
+    script = "postgres.sh"
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.numbers = itertools.count(1)
+
+    def start(self):
+        self.uri = self.call("start")
+
+    def new_database(self):
+        """The URI of an empty one."""
+        name = f"it{next(self.numbers)}"
+        subprocess.run(["psql", "-q", self.uri, "-c", f"CREATE DATABASE {name}"], check=True, timeout=60)
+        head, _, tail = self.uri.partition("?")
+        base, _, _ = head.rpartition("/")
+        return f"{base}/{name}" + (f"?{tail}" if tail else "")
