@@ -4,6 +4,7 @@
 
 #include "api/api_priv.h"
 #include "core/checkpoint.h"
+#include "core/copy.h"
 #include "core/plan.h"
 
 /* As Karbor shows it: `resource_graph` and `extra_info` are texts of JSON, `created_at` is a day.
@@ -221,6 +222,36 @@ static int update(struct api_call *c, struct err *e)
 	return reset(c, k, e);
 }
 
+/* Karbor: {"copy": {"plan_id", "parameters": {"provider_id": where to, "checkpoint_id": only this
+ * one}}} */
+static int act(struct api_call *c, struct err *e)
+{
+	char provider[UUID_TEXT], plan[UUID_TEXT] = "", to[UUID_TEXT] = "", only[UUID_TEXT];
+	struct copy_new n = {.project = c->project, .provider = provider, .plan = plan, .to = to};
+	struct input in, parameters;
+	char actor[300];
+	json_t *pairs;
+
+	if (api_uuid(c, "provider_id", provider, e) < 0)
+		return -1;
+	api_input(c, "copy", &in);
+	input_uuid(&in, "plan_id", REQUIRED, plan);
+	if (input_object(&in, "parameters", REQUIRED, &parameters)) {
+		input_uuid(&parameters, "provider_id", REQUIRED, to);
+		if (input_uuid(&parameters, "checkpoint_id", OPTIONAL, only))
+			n.checkpoint = only;
+		input_done(&parameters, NULL);
+	}
+	n.created_by = api_actor(c, actor, sizeof(actor));
+	if (input_done(&in, e) < 0 || copy_start(c->core, c->t, &n, &pairs, e) < 0)
+		return -1;
+	api_reply(c, 202, "copy",
+		  json_pack("{s:s, s:s, s:s, s:o, s:O}", "project_id", c->project, "provider_id",
+			    provider, "plan_id", plan, "checkpoint_id", pairs, "parameters",
+			    json_object_get(json_object_get(c->body, "copy"), "parameters")));
+	return 0;
+}
+
 #define ONE "/v1/{project_id}/providers/{provider_id}/checkpoints/{checkpoint_id}"
 #define MANY "/v1/{project_id}/providers/{provider_id}/checkpoints"
 
@@ -229,6 +260,7 @@ static const struct api_route routes[] = {
 	{"POST", MANY, "provider:checkpoint_create", create, API_WRITES},
 	{"GET", ONE, "provider:checkpoint_get", show, 0},
 	{"PUT", ONE, "provider:checkpoint_update", update, API_WRITES},
+	{"POST", MANY "/action", "copy:create", act, API_WRITES},
 	{"DELETE", ONE, "provider:checkpoint_delete", delete, API_WRITES},
 };
 const struct api_resource api_checkpoints = {routes, ARRAY_LEN(routes)};

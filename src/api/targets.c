@@ -56,26 +56,13 @@ static json_t *take_credentials(struct input *in)
 
 	if (!input_object(in, "credentials", OPTIONAL, &k))
 		return NULL;
-	if (input_flag(&k, "from_host", false))
-		return v;
-	input_text(&k, "access_key", REQUIRED, 255);
-	input_text(&k, "secret_key", REQUIRED, 255);
-	input_text(&k, "session_token", OPTIONAL, 4096);
+	if (!input_flag(&k, "from_host", false)) {
+		input_text(&k, "access_key", REQUIRED, 255);
+		input_text(&k, "secret_key", REQUIRED, 255);
+		input_text(&k, "session_token", OPTIONAL, 4096);
+	}
+	input_done(&k, NULL);
 	return v;
-}
-
-static int check_credentials(struct input *in, struct err *e)
-{
-	struct input k;
-
-	if (!json_is_object(json_object_get(in->object, "credentials")))
-		return 0;
-	input_init(&k, json_object_get(in->object, "credentials"), "target.credentials");
-	input_flag(&k, "from_host", false);
-	input_text(&k, "access_key", OPTIONAL, 255);
-	input_text(&k, "secret_key", OPTIONAL, 255);
-	input_text(&k, "session_token", OPTIONAL, 4096);
-	return input_done(&k, e);
 }
 
 /* What would touch the machine of a mover, or all projects. */
@@ -104,16 +91,18 @@ static int create(struct api_call *c, struct err *e)
 	n.url = input_text(&in, "url", REQUIRED, 1024);
 	n.mover = input_uuid(&in, "mover_id", OPTIONAL, mover) ? mover : NULL;
 	n.options = json_object_get(in.object, "options");
-	if (input_object(&in, "options", OPTIONAL, &options))
+	if (input_object(&in, "options", OPTIONAL, &options)) {
 		input_number(&options, "parity", OPTIONAL, 1, 50, 0);
+		input_done(&options, NULL);
+	}
 	n.credentials = take_credentials(&in);
 	if (input_flag(&in, "shared", false))
 		n.project = NULL;
 	if (!n.description)
 		n.description = "";
 	check_rights(c, &in, n.url, n.credentials);
-	if (input_done(&in, e) < 0 || check_credentials(&in, e) < 0 ||
-	    target_insert(c->core, c->t, &n, id, e) < 0 || api_show(c, &targets, id, e) < 0)
+	if (input_done(&in, e) < 0 || target_insert(c->core, c->t, &n, id, e) < 0 ||
+	    api_show(c, &targets, id, e) < 0)
 		return -1;
 	c->status = 201;
 	return 0;
@@ -133,7 +122,7 @@ static int update(struct api_call *c, struct err *e)
 	description = input_text(&in, "description", OPTIONAL, 255);
 	credentials = take_credentials(&in);
 	check_rights(c, &in, NULL, credentials);
-	if (input_done(&in, e) < 0 || check_credentials(&in, e) < 0 ||
+	if (input_done(&in, e) < 0 ||
 	    db_exec(c->t, NULL, e,
 		    "UPDATE targets SET name = coalesce($2, name), description = coalesce($3, "
 		    "description), updated_at = $4 WHERE id = $1",

@@ -184,6 +184,21 @@ int checkpoint_clean(struct core *c, struct db_tx *t, const struct checkpoint *k
 	return *repository ? start_delete(c, t, "clean", k, repository, "server", operation, e) : 0;
 }
 
+int checkpoint_available(struct db_tx *t, const char *id, struct err *e)
+{
+	return db_exec(t, NULL, e,
+		       "UPDATE checkpoints SET status = 'available', reason = NULL, ended_at = $2, "
+		       "instant_at = (SELECT min(instant_at) FROM checkpoint_resources r WHERE "
+		       "r.checkpoint_id = checkpoints.id), bytes_total = (SELECT sum(bytes_total) "
+		       "FROM checkpoint_resources r WHERE r.checkpoint_id = checkpoints.id), "
+		       "bytes_read = (SELECT sum(bytes_read) FROM checkpoint_resources r WHERE "
+		       "r.checkpoint_id = checkpoints.id), bytes_new = (SELECT sum(bytes_new) FROM "
+		       "checkpoint_resources r WHERE r.checkpoint_id = checkpoints.id), "
+		       "bytes_stored = (SELECT sum(bytes_stored) FROM checkpoint_resources r WHERE "
+		       "r.checkpoint_id = checkpoints.id) WHERE id = $1",
+		       db_t(id), db_i(clock_wall_us()));
+}
+
 /* ---- by hand ---- */
 
 int checkpoint_reset(struct db_tx *t, const char *id, const char *state, struct err *e)

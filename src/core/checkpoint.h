@@ -51,6 +51,9 @@ struct checkpoint *checkpoint_load(struct db_tx *t, const char *project, const c
 /* Its graph as Karbor shows it: a JSON text of nodes and edges. The caller frees it. */
 char *checkpoint_graph(const json_t *resources);
 
+/* All its points are there: it is available, with the sums of its resources. */
+int checkpoint_available(struct db_tx *t, const char *id, struct err *e);
+
 extern const struct flow_kind protect_prepare, checkpoint_protect_kind, checkpoint_delete_kind;
 extern const struct flow_operation_kind operation_protect, operation_delete, operation_clean;
 

@@ -4,22 +4,31 @@
 #include <string.h>
 
 #include "core/checkpoint.h"
+#include "core/copy.h"
 #include "core/platform.h"
 #include "core/restore.h"
 #include "core/storage.h"
 #include "core/table.h"
 
 const struct flow_kind *const core_kinds[] = {
-	&storage_init,		 &storage_check,
-	&storage_collect,	 &platform_list_kind,
-	&protect_prepare,	 &checkpoint_protect_kind,
-	&checkpoint_delete_kind, &checkpoint_restore_kind,
-	&checkpoint_verify_kind, NULL,
+	&storage_init,
+	&storage_check,
+	&storage_collect,
+	&platform_list_kind,
+	&protect_prepare,
+	&checkpoint_protect_kind,
+	&checkpoint_delete_kind,
+	&checkpoint_restore_kind,
+	&checkpoint_verify_kind,
+	&checkpoint_copy_kind,
+	NULL,
 };
 const struct flow_operation_kind *const core_operations[] = {
-	&operation_target_check, &operation_collect, &operation_discover,
-	&operation_protect,	 &operation_clean,   &operation_delete,
-	&operation_restore,	 &operation_verify,  NULL,
+	&operation_target_check, &operation_collect,
+	&operation_discover,	 &operation_protect,
+	&operation_clean,	 &operation_delete,
+	&operation_restore,	 &operation_verify,
+	&operation_copy,	 NULL,
 };
 
 static const char *text_in(const json_t *o, const char *name)
@@ -95,11 +104,38 @@ static int fill_check(struct core *c, struct db_tx *t, const struct flow_step *s
 	return 0;
 }
 
+/* The points of a checkpoint that is a copy: they carry the tag of the first. */
+static int points_of_copy(struct db_tx *t, const char *id, json_t **ret, struct err *e)
+{
+	AUTO(db_rows)
+	r = db_query(t, e,
+		     "SELECT r.point_id FROM checkpoint_resources r JOIN checkpoints k ON k.id = "
+		     "r.checkpoint_id WHERE k.id = $1 AND k.copy_of IS NOT NULL AND r.point_id IS "
+		     "NOT NULL",
+		     db_t(id));
+	int have = r ? 1 : -1;
+
+	*ret = json_array();
+	while (have > 0 && (have = db_next(r, e)) > 0)
+		json_array_append_new(*ret, json_string(db_text(r, 0)));
+	return have < 0 ? -1 : 0;
+}
+
 /* By its tag, and so also points that no result told of. */
 static int fill_delete(struct core *c, struct db_tx *t, const struct flow_step *s, json_t *o,
 		       struct err *e)
 {
-	json_object_set(o, "checkpoint", json_object_get(s->input, "checkpoint_id"));
+	const char *id = text_in(s->input, "checkpoint_id");
+	json_t *points;
+	int done = points_of_copy(t, id, &points, e);
+
+	if (json_array_size(points))
+		json_object_set(o, "points", points);
+	else
+		json_object_set_new(o, "checkpoint", json_string(id));
+	json_decref(points);
+	if (done < 0)
+		return -1;
 	return add_target(c, t, s, o, e);
 }
 
@@ -170,6 +206,18 @@ static int fill_restore(struct core *c, struct db_tx *t, const struct flow_step 
 	return add_platform(t, s, o, e) < 0 ? -1 : add_target(c, t, s, o, e);
 }
 
+static int fill_copy(struct core *c, struct db_tx *t, const struct flow_step *s, json_t *o,
+		     struct err *e)
+{
+	json_t *to;
+
+	if (repository_access(c, t, text_in(s->input, "to_repository_id"), &to, e) < 0)
+		return -1;
+	json_object_set_new(o, "to", to);
+	json_object_set_new(o, "points", json_pack("[O]", json_object_get(s->input, "point")));
+	return add_target(c, t, s, o, e);
+}
+
 static int fill_verify(struct core *c, struct db_tx *t, const struct flow_step *s, json_t *o,
 		       struct err *e)
 {
@@ -190,6 +238,7 @@ static const struct {
 	{"target.check", fill_check},	      {"target.collect", fill_target},
 	{"checkpoint.protect", fill_protect}, {"checkpoint.delete", fill_delete},
 	{"checkpoint.restore", fill_restore}, {"checkpoint.verify", fill_verify},
+	{"checkpoint.copy", fill_copy},
 };
 
 int job_fill(void *arg, struct db_tx *t, const struct flow_step *s, json_t **ret_input,

@@ -321,21 +321,6 @@ static int undone_protect(struct db_tx *t, const struct flow_step *s, struct err
 
 /* ---- the end ---- */
 
-static int set_available(struct db_tx *t, const char *id, struct err *e)
-{
-	return db_exec(t, NULL, e,
-		       "UPDATE checkpoints SET status = 'available', reason = NULL, ended_at = $2, "
-		       "instant_at = (SELECT min(instant_at) FROM checkpoint_resources r WHERE "
-		       "r.checkpoint_id = checkpoints.id), bytes_total = (SELECT sum(bytes_total) "
-		       "FROM checkpoint_resources r WHERE r.checkpoint_id = checkpoints.id), "
-		       "bytes_read = (SELECT sum(bytes_read) FROM checkpoint_resources r WHERE "
-		       "r.checkpoint_id = checkpoints.id), bytes_new = (SELECT sum(bytes_new) FROM "
-		       "checkpoint_resources r WHERE r.checkpoint_id = checkpoints.id), "
-		       "bytes_stored = (SELECT sum(bytes_stored) FROM checkpoint_resources r WHERE "
-		       "r.checkpoint_id = checkpoints.id) WHERE id = $1",
-		       db_t(id), db_i(clock_wall_us()));
-}
-
 static int ended_protect(struct db_tx *t, const char *operation, const char *subject,
 			 const char *state, const char *reason, struct err *e)
 {
@@ -354,7 +339,7 @@ static int ended_protect(struct db_tx *t, const char *operation, const char *sub
 			       : checkpoint_delete(core_current(), t, NULL, subject, "server",
 						   delete, e);
 	if (strcmp(state, FLOW_SUCCEEDED) == 0)
-		return set_available(t, subject, e);
+		return checkpoint_available(t, subject, e);
 	if (db_exec(t, NULL, e,
 		    "UPDATE checkpoints SET status = 'error', reason = $2, ended_at = $3 WHERE id "
 		    "= "
