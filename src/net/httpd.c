@@ -291,7 +291,8 @@ static void completed(void *arg, struct MHD_Connection *mhd, void **context,
 
 /* ---- start ---- */
 
-static void log_library(void *arg, const char *fmt, va_list args)
+__attribute__((format(printf, 2, 0))) static void log_library(void *arg, const char *fmt,
+							      va_list args)
 {
 	struct httpd *h = arg;
 	char text[sizeof(h->said)];
