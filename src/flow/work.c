@@ -276,6 +276,26 @@ static int stop_told(struct db_tx *t, void *arg, struct err *e)
 	return rc;
 }
 
+/* How long the keeper may wait: until a lease is to be renewed, or a deadline passes. */
+static unsigned until_due(struct workers *w)
+{
+	uint64_t now = clock_mono_us();
+	uint64_t due = now + ROUND_MS * 1000;
+
+	pthread_mutex_lock(&w->lock);
+	for (unsigned i = 0; i < w->n; i++) {
+		const struct job *j = &w->jobs[i];
+
+		if (!j->step || j->lost)
+			continue;
+		due = MIN(due, j->renew_us);
+		if (j->deadline_us && !j->late)
+			due = MIN(due, j->deadline_us);
+	}
+	pthread_mutex_unlock(&w->lock);
+	return due > now ? (unsigned)((due - now + 999) / 1000) : 0;
+}
+
 struct clocks {
 	uint64_t wall, mono; /* of the last round */
 	uint64_t good;	     /* the last round in which the database answered */
@@ -347,7 +367,7 @@ static void *keep(void *arg)
 			log_warn("flow: looking after steps failed: %s", e.msg);
 		told = !good;
 		if (good)
-			db_wait(w->f->db, WAKE_STOPS, seen, ROUND_MS);
+			db_wait(w->f->db, WAKE_STOPS, seen, until_due(w));
 		else
 			clock_sleep_ms(ROUND_MS);
 	}
