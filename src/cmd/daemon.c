@@ -24,6 +24,8 @@
 
 #define PROBLEMS_EXIT 2 /* as ERR_INVALID; the unit does not start it again then */
 
+#define LOOK_US UINT64_C(3600000000)
+
 /* ---- the process ---- */
 
 static void raise_file_limit(void)
@@ -260,10 +262,19 @@ static void no_more_patience(void)
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
+static void look_after_parts(struct daemon *d)
+{
+	for (size_t i = 0; i < d->started; i++) {
+		if (part_at(d, i)->look_after && has_part(part_at(d, i), d->roles))
+			part_at(d, i)->look_after(d);
+	}
+}
+
 /* Until it is told to end; returns the signal that said so. */
 static int serve(struct daemon *d, const struct daemon_args *a)
 {
-	uint64_t watchdog = service_watchdog_us(), wait = watchdog ? watchdog / 3 : 3600000000u;
+	uint64_t watchdog = service_watchdog_us(), next_look = clock_mono_us() + LOOK_US;
+	uint64_t wait = watchdog ? MIN(watchdog / 3, LOOK_US) : LOOK_US;
 	struct timespec ts = {(time_t)(wait / 1000000), (long)(wait % 1000000 * 1000)};
 	sigset_t set;
 
@@ -277,6 +288,10 @@ static int serve(struct daemon *d, const struct daemon_args *a)
 			reload(d, a);
 		else if (sig > 0)
 			return sig;
+		if (clock_mono_us() < next_look)
+			continue;
+		look_after_parts(d);
+		next_look = clock_mono_us() + LOOK_US;
 	}
 }
 

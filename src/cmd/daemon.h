@@ -49,6 +49,8 @@ struct daemon_part {
 	/* d->config is new, and only live options differ. What it cannot do it tells; the part goes
 	 * on as it was. May be NULL. */
 	int (*reload)(struct daemon *d, struct err *e);
+	/* Called every hour or so: for what wears off, such as certificates. May be NULL. */
+	void (*look_after)(struct daemon *d);
 	/* Take no more work, end what runs within `timeout_ms`, and be gone. */
 	void (*stop)(struct daemon *d, unsigned timeout_ms);
 	/* Can it do its work now? Any thread, while it is started. May take as long as a read of

@@ -9,11 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/fio.h"
 #include "base/log.h"
+#include "cmd/daemon_tls.h"
 #include "net/httpd.h"
-
-#define PEM_MAX 1048576u
 
 /* ---- routes ---- */
 
@@ -108,6 +106,60 @@ static int listen_at(struct daemon *d, const char *address, struct httpd_options
 	return 0;
 }
 
+/* ---- the certificate ---- */
+
+/* What the listeners show now; for the main thread, but for `ca`, which does not change. */
+static struct {
+	struct tls_pair pair;
+	char *ca; /* of our own authority, or NULL */
+} shown;
+
+/* To whoever wants to trust the server: to be compared with the fingerprint in its log. */
+static void answer_ca(struct httpd_call *c, void *arg)
+{
+	(void)arg;
+	httpd_answer(c, 200, "application/x-pem-file", shown.ca, strlen(shown.ca));
+}
+
+static void forget_certificate(void)
+{
+	tls_pair_done(&shown.pair);
+	free(shown.ca);
+	shown.ca = NULL;
+}
+
+/* Show what is there now, if it is another: files may have been replaced, or ours be made anew. */
+static int renew(struct daemon *d, struct err *e)
+{
+	struct tls_pair p = {0};
+	AUTO_FREE char *ca = NULL;
+
+	if (!config_bool(d->config, "server", "tls"))
+		return 0;
+	if (daemon_tls_load(d->config, &p, &ca, e) < 0)
+		return -1;
+	if (!ca)
+		daemon_tls_warn(p.certificate);
+	if (strcmp(p.certificate, shown.pair.certificate) == 0 &&
+	    secret_equal(p.key, shown.pair.key)) {
+		tls_pair_done(&p);
+		return 0;
+	}
+	for (size_t i = 0; i < d->n_httpds; i++) {
+		if (httpd_set_certificate(d->httpds[i], p.certificate, (char *)p.key->data, e) <
+		    0) {
+			tls_pair_done(&p);
+			return err_wrap(e, "[server] certificate");
+		}
+	}
+	tls_pair_done(&shown.pair);
+	shown.pair = p;
+	log_info("shows another certificate from now on");
+	return 0;
+}
+
+/* ---- life ---- */
+
 static void stop(struct daemon *d, unsigned timeout_ms)
 {
 	while (d->n_httpds > 0)
@@ -117,14 +169,23 @@ static void stop(struct daemon *d, unsigned timeout_ms)
 	d->httpds = NULL;
 	d->routes = NULL;
 	d->n_routes = 0;
+	forget_certificate();
 }
 
-/* From the files that are named. */
-static int read_pem(const char *path, struct buf *ret_pem, struct err *e)
+static int load_certificate(struct daemon *d, struct httpd_options *o, struct err *e)
 {
-	if (fio_slurp(path, PEM_MAX, ret_pem, e) < 0)
+	const struct httpd_route ca = {"GET", "/ca.pem", answer_ca, NULL, HTTPD_QUICK, 0};
+
+	if (!config_bool(d->config, "server", "tls"))
+		return 0;
+	if (daemon_tls_load(d->config, &shown.pair, &shown.ca, e) < 0)
 		return -1;
-	buf_u8(ret_pem, 0);
+	if (shown.ca)
+		daemon_add_routes(d, &ca, 1);
+	else
+		daemon_tls_warn(shown.pair.certificate);
+	o->certificate = shown.pair.certificate;
+	o->key = (const char *)shown.pair.key->data;
 	return 0;
 }
 
@@ -136,8 +197,7 @@ static int start(struct daemon *d, struct err *e)
 	};
 	const struct config *c = d->config;
 	struct httpd_options o = d->http;
-	AUTO_BUF certificate = BUF_INIT;
-	AUTO_BUF key = BUF_INIT;
+	int rc;
 
 	o.threads = (unsigned)config_int(c, "server", "threads");
 	o.connections = (unsigned)config_int(c, "server", "connections");
@@ -145,29 +205,27 @@ static int start(struct daemon *d, struct err *e)
 	o.idle_s = (unsigned)(config_us(c, "server", "idle") / 1000000);
 	o.body_max = config_size(c, "server", "body_max");
 	daemon_add_routes(d, own, ARRAY_LEN(own));
-	if (config_bool(c, "server", "tls") && !config_text(c, "server", "certificate"))
-		return err_set(e, ERR_INVALID, "[server] certificate and key must be set");
-	if (config_bool(c, "server", "tls")) {
-		if (read_pem(config_text(c, "server", "certificate"), &certificate, e) < 0 ||
-		    read_pem(config_text(c, "server", "key"), &key, e) < 0)
-			return -1;
-		o.certificate = (const char *)certificate.data;
-		o.key = (const char *)key.data;
-	}
-	for (const char *const *a = config_list(c, "server", "listen"); *a; a++) {
-		if (listen_at(d, *a, &o, e) < 0) {
-			stop(d, 0);
-			return -1;
-		}
-	}
-	if (key.data)
-		secret_wipe(key.data, key.len);
-	return 0;
+	rc = load_certificate(d, &o, e);
+	for (const char *const *a = config_list(c, "server", "listen"); *a && rc == 0; a++)
+		rc = listen_at(d, *a, &o, e);
+	if (rc < 0)
+		stop(d, 0);
+	return rc;
+}
+
+static void look_after(struct daemon *d)
+{
+	struct err e = {0};
+
+	if (renew(d, &e) < 0)
+		log_warn("listeners go on with the certificate that they have: %s", e.msg);
 }
 
 const struct daemon_part part_httpd = {
 	.name = "listeners",
 	.check = check,
 	.start = start,
+	.reload = renew,
+	.look_after = look_after,
 	.stop = stop,
 };
