@@ -17,10 +17,11 @@
 #define BURST_S 10 /* so many seconds' requests may come at once */
 #define RATE_KEYS 4096
 
-static const struct api_resource *const resources[] = {
-	&api_access,	&api_events,	 &api_plans,	 &api_checkpoints,
-	&api_providers, &api_targets,	 &api_platforms, &api_protectables,
-	&api_restores,	&api_operations, &api_quotas,	 &api_services,
+const struct api_resource *const api_resources[] = {
+	&api_documents,	   &api_access,	   &api_events,	    &api_plans,
+	&api_checkpoints,  &api_providers, &api_targets,    &api_platforms,
+	&api_protectables, &api_restores,  &api_operations, &api_quotas,
+	&api_services,	   NULL,
 };
 
 struct bound {
@@ -385,11 +386,11 @@ struct api *api_new(struct core *core, const struct api_options *o, struct err *
 	a->public_url = o->public_url ? xstrdup(o->public_url) : NULL;
 	a->projects = new_rate(o->project_rate);
 	a->addresses = new_rate(o->address_rate);
-	for (size_t i = 0; i < sizeof(resources) / sizeof(resources[0]); i++)
-		n += resources[i]->n;
+	for (size_t i = 0; api_resources[i]; i++)
+		n += api_resources[i]->n;
 	a->bound = xcalloc(n, sizeof(*a->bound));
-	for (size_t i = 0; i < sizeof(resources) / sizeof(resources[0]); i++)
-		bind(a, resources[i]);
+	for (size_t i = 0; api_resources[i]; i++)
+		bind(a, api_resources[i]);
 	return a;
 }
 

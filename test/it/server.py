@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 
+import contract
 from runner import SANITIZERS
 from waiting import wait_until
 
@@ -134,7 +135,9 @@ class Server:
         try:
             connection.request(method, path, body, headers)
             response = connection.getresponse()
-            return Answer(response, response.read().decode())
+            answer = Answer(response, response.read().decode())
+            contract.check(method, path, answer.status, answer.headers.get("content-type"), answer.body)
+            return answer
         finally:
             connection.close()
 
