@@ -88,6 +88,26 @@ need_asan() { [ -n "$asan_is_built" ] || build_asan; }
 # For what sanitizers stand in the way of.
 need_clang() { [ -n "$clang_is_built" ] || build_clang; }
 
+# One private PostgreSQL for all tests from the first stage that asks for it on, stopped whatever happens.
+postgres=
+need_postgres() {
+	[ -z "$postgres" ] || return 0
+	postgres=$(mktemp -d /tmp/hf-pg-XXXXXX)
+	if HF_TEST_POSTGRES=$(test/lab/postgres.sh start "$postgres" 2>"$results/postgres.log"); then
+		export HF_TEST_POSTGRES
+	else
+		unset HF_TEST_POSTGRES
+		note postgres failed
+		cat "$results/postgres.log"
+	fi
+}
+stop_postgres() {
+	[ -z "$postgres" ] || test/lab/postgres.sh stop "$postgres"
+	postgres=
+}
+trap stop_postgres EXIT
+trap 'exit 130' INT TERM HUP
+
 stage_lint() {
 	say "Format, layers, sizes, banned calls"
 	judge lint tools/lint
@@ -102,6 +122,7 @@ stage_model() {
 
 stage_asan() {
 	say "gcc, address and undefined-behaviour sanitizers: all tests"
+	need_postgres
 	build_asan && tests asan
 }
 
@@ -125,6 +146,7 @@ power_cuts() {
 
 stage_tsan() {
 	say "Thread sanitizer"
+	need_postgres
 	build tsan clang -Db_sanitize=thread -Db_lundef=false && tests tsan --suite unit --suite prop -t 3
 }
 
@@ -162,11 +184,12 @@ stage_fuzz() {
 }
 
 stage_coverage() {
-	say "Coverage of base, repo and mover: 90 % of lines"
+	say "Coverage of base, repo, mover and db: 90 % of lines"
+	need_postgres
 	build coverage gcc --buildtype=debug -Db_coverage=true || return
 	find "$out/coverage" -name '*.gcda' -delete
 	tests coverage --suite unit --suite prop
-	judge coverage gcovr -r . --filter 'src/(base|repo|mover)/' --fail-under-line 90 "$out/coverage" \
+	judge coverage gcovr -r . --filter 'src/(base|repo|mover|db)/' --fail-under-line 90 "$out/coverage" \
 		--txt "$out/coverage.txt" --gcov-ignore-parse-errors
 	tail -n 3 "$out/coverage.txt" | head -n 2
 }

@@ -3,14 +3,17 @@
  * db.h: the state of the server, in SQLite (one process) or PostgreSQL (many).
  *
  * All work is done in transactions: a function is run in one, and run again from its start when
- * the database says that others came in between. So it must be harmless to repeat: it writes to the
- * database and to its argument, and nothing else. A transaction that changes something behaves as
- * if it were alone (SQLite has one writer; PostgreSQL is asked for SERIALIZABLE); who is told 0 has
- * its changes on the disk.
+ * the database says that others came in between or was lost for a moment. So it must be harmless to
+ * repeat: it writes to the database and to its argument, and nothing else. It may be run by another
+ * thread than the caller's, so it takes no lock that the caller holds. A transaction that changes
+ * something behaves as if it were alone (SQLite has one writer; PostgreSQL is asked for
+ * SERIALIZABLE); who is told 0 has its changes on the disk, once.
  *
- * One SQL text serves both: parameters are $1, $2 …; ids are TEXT, times are BIGINT (microseconds
- * since 1970, UTC), flags are INTEGER 0 or 1, JSON is TEXT, bytes are BYTEA/BLOB. Where they differ
- * there is db_skip_locked().
+ * One SQL text serves both: parameters are $1, $2 …, each used; ids are TEXT, times are BIGINT
+ * (microseconds since 1970, UTC), flags are INTEGER 0 or 1, JSON is TEXT, bytes are BYTEA (more in
+ * migrate.h). Text is compared by its bytes, LIKE knows upper and lower case, "x" is a name. A
+ * value has the type that it is given with; where only a NULL says what a parameter is, as in $1 IS
+ * NULL, PostgreSQL wants CAST($1 AS TEXT). Where they differ there is db_skip_locked().
  *
  * Waking: db_wake() in a transaction tells db_wait() in any process on the same database that there
  * is something to look at, after the commit. It can be lost with a connection, so who waits looks
@@ -33,9 +36,13 @@ struct db_tx;
 struct db_rows;
 
 /*
- * "sqlite:/path/of/file" or a "postgresql://" URI as libpq reads it. The schema is brought up to
- * date (migrate.h). ERR_INVALID, ERR_UNREACHABLE, ERR_DENIED, ERR_VERSION: a newer holdfastd has
- * been here; ERR_BUSY: another process has the SQLite file open.
+ * "sqlite:/path/of/file" or a "postgresql://" URI as libpq reads it, in which pool=N says how many
+ * connections there are at most (8; besides one that listens), and patience=S how many seconds a
+ * transaction is tried while the database is gone or others come in between (30). The schema is
+ * brought up to date (migrate.h). ERR_INVALID; ERR_UNREACHABLE, after the patience; ERR_DENIED,
+ * ERR_NOENT: not let in, no such database or folder; ERR_VERSION: a newer holdfastd has been here;
+ * ERR_CORRUPT: another build of it; ERR_BUSY: another process has the SQLite file open;
+ * ERR_UNSUPPORTED: an SQLite file on a network file system, a PostgreSQL before 15.
  */
 struct db *db_open(const char *url, struct err *e);
 void db_close(struct db *d);
@@ -45,11 +52,13 @@ typedef int db_fn(struct db_tx *t, void *arg, struct err *e);
 
 /*
  * Run `fn` in a transaction and commit it, or roll back where it returns -1. Errors are those of
- * `fn`, or ERR_UNREACHABLE (the database is gone), ERR_NOSPACE, ERR_IO. Within `fn` no other
- * transaction may be run by the same thread.
+ * `fn`, or ERR_UNREACHABLE (the database is gone; the message says so where it is not known
+ * whether it was committed), ERR_BUSY (others came in between, or had all connections, all the
+ * time), ERR_TIMEOUT (a statement took more than a minute), ERR_NOSPACE, ERR_IO. `fn` runs no other
+ * transaction and waits for nobody: with SQLite all who write wait for it.
  */
 int db_write(struct db *d, db_fn *fn, void *arg, struct err *e);
-/* As db_write, for reading only; many at once. */
+/* As db_write, for reading only; many at once. All that it reads is of one moment. */
 int db_read(struct db *d, db_fn *fn, void *arg, struct err *e);
 /*
  * As db_write, but PostgreSQL is asked for READ COMMITTED only: for claims of work with
@@ -78,8 +87,11 @@ struct db_value {
 struct db_value db_text_value(const char *s);
 
 /*
- * Run one statement. `rows_changed` of db_exec may be NULL. A violated constraint is ERR_EXISTS
- * (unique) or ERR_CONFLICT (any other); the transaction cannot be used after any error.
+ * Run one statement, with at most 64 values. `rows_changed` of db_exec may be NULL. A violated
+ * constraint is ERR_EXISTS (unique) or ERR_CONFLICT (any other). After an error nothing more can be
+ * done in the transaction, and it fails even if `fn` returns 0: to go on where something is there
+ * already, use ON CONFLICT. Statements are prepared once for each text and connection, so what
+ * varies belongs into values.
  *
  *	db_exec(t, &n, e, "UPDATE plans SET name = $1 WHERE id = $2", db_t(name), db_t(id));
  */
@@ -96,19 +108,22 @@ int db_exec_v(struct db_tx *t, const char *sql, const struct db_value *v, size_t
 struct db_rows *db_query_v(struct db_tx *t, const char *sql, const struct db_value *v, size_t n,
 			   struct err *e);
 
-/* 1: there is a (next) row, 0: no more, -1. Rows are valid within their transaction. */
+/* 1: there is a (next) row, 0: no more, -1. Rows are a copy: what is written while they are walked
+ * over does not change them. Ask for as many as fit into memory. */
 int db_next(struct db_rows *r, struct err *e);
 bool db_is_null(const struct db_rows *r, int column);
 int64_t db_int(const struct db_rows *r, int column);
 double db_real(const struct db_rows *r, int column);
-/* Valid until the next db_next(); "" for NULL in db_text, NULL for NULL in db_text_or_null. */
+/* Valid until db_rows_free(); "" for NULL in db_text, NULL for NULL in db_text_or_null. Numbers are
+ * given as text, and text as a number by db_int, if asked for. */
 const char *db_text(const struct db_rows *r, int column);
 const char *db_text_or_null(const struct db_rows *r, int column);
 const void *db_bytes(const struct db_rows *r, int column, size_t *ret_len);
 void db_rows_free(struct db_rows *r);
 DEFINE_AUTO(db_rows, db_rows_free);
 
-/* After the commit, wake everybody who waits for `channel` ([a-z_]+, at most 40 bytes). */
+/* After the commit, wake everybody who waits for `channel` ([a-z_]+, at most 40 bytes; at most 64
+ * channels). */
 int db_wake(struct db_tx *t, const char *channel, struct err *e);
 /*
  * How often `channel` was woken, as this process knows; for db_wait(). Ask before looking at the

@@ -165,16 +165,19 @@ static enum end try_it(struct pg_tx *t, enum db_mode mode, db_fn *fn, void *arg,
 
 /* ---- what became of a commit ---- */
 
-/* "committed", "aborted", "in progress"; "" not known here; NULL: could not be asked. */
+/*
+ * "committed", "aborted", "in progress"; "": so long ago that it is not known any more; NULL: could
+ * not be asked. A number that comes after the one that this question gets was never given here:
+ * another server has taken over without it.
+ */
 static PGresult *ask(struct pg_conn *c, const char *number, struct err *e)
 {
 	const struct db_value v[] = {db_t(number)};
 	enum pg_fate fate;
-	PGresult *r =
-		pg_statement(c,
-			     "SELECT CASE WHEN $1::xid8 < pg_snapshot_xmax(pg_current_snapshot())"
-			     " THEN pg_xact_status($1::xid8) ELSE 'aborted' END",
-			     v, 1, &fate, e);
+	PGresult *r = pg_statement(c,
+				   "SELECT CASE WHEN $1::xid8 < pg_current_xact_id()"
+				   " THEN pg_xact_status($1::xid8) ELSE 'aborted' END",
+				   v, 1, &fate, e);
 
 	if (r && strcmp(PQgetvalue(r, 0, 0), "in progress") == 0)
 		PQclear(pg_statement(c,

@@ -97,6 +97,29 @@ static int count_log(void *arg, sqlite3 *h, const char *name, int pages)
 	return SQLITE_OK;
 }
 
+static int note_mode(void *arg, int columns, char **values, char **names)
+{
+	(void)columns;
+	(void)names;
+	snprintf(arg, 16, "%s", values[0]);
+	return 0;
+}
+
+/* Where a file system cannot share memory SQLite goes on without the log, and says so. */
+static int use_log(struct sqlite_conn *c, struct err *e)
+{
+	char mode[16] = "";
+
+	if (sqlite3_exec(c->h, "PRAGMA journal_mode = WAL", note_mode, mode, NULL) != SQLITE_OK)
+		return set_error(c, "PRAGMA journal_mode", e);
+	if (strcmp(mode, "wal") != 0)
+		return err_set(e, ERR_UNSUPPORTED,
+			       "the file system of %s cannot have SQLite's write-ahead log (%s): "
+			       "use a local disk, or PostgreSQL",
+			       c->path, mode);
+	return 0;
+}
+
 static int set_up(struct sqlite_conn *c, bool writer, struct err *e)
 {
 	sqlite3_busy_timeout(c->h, BUSY_MS);
@@ -117,10 +140,10 @@ static int set_up(struct sqlite_conn *c, bool writer, struct err *e)
 		sqlite3_db_config(c->h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 		return do_all(c, "PRAGMA query_only = ON; PRAGMA wal_autocheckpoint = 0", e);
 	}
-	if (do_all(c,
-		   "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
-		   "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864",
-		   e) < 0)
+	if (use_log(c, e) < 0 || do_all(c,
+					"PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; "
+					"PRAGMA journal_size_limit = 67108864",
+					e) < 0)
 		return -1;
 	sqlite3_wal_hook(c->h, count_log, c);
 	return 0;
