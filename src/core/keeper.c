@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/keeper.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/checkpoint.h"
+#include "core/keeper_priv.h"
+#include "core/operation.h"
+
+#define BATCH 100 /* deletions in one transaction, plans listed at once */
+
+/* ---- what there is ---- */
+
+void keeping_free(struct keeping *g)
+{
+	if (!g)
+		return;
+	for (size_t i = 0; i < g->n; i++) {
+		struct keeping_row *r = &g->rows[i];
+
+		free(r->id);
+		free(r->maker);
+		free(r->status);
+		free(r->provider);
+		free(r->copy_of);
+	}
+	for (size_t i = 0; i < g->n_groups; i++) {
+		free(g->groups[i].sets);
+		retention_result_done(&g->groups[i].result);
+	}
+	plan_policy_free(g->rules);
+	free(g->name);
+	free(g->project);
+	free(g->policy);
+	free(g->rows);
+	free(g->points);
+	free(g->groups);
+	free(g->firings);
+	free(g);
+}
+
+static enum retention_state state_of(const char *status, bool failed_verification)
+{
+	if (strcmp(status, "available") == 0)
+		return failed_verification ? RETENTION_DAMAGED : RETENTION_GOOD;
+	/* Deleting it again is tried like removing a failure. */
+	if (strcmp(status, "error") == 0 || strcmp(status, "error-deleting") == 0)
+		return RETENTION_FAILED;
+	return RETENTION_UNFINISHED;
+}
+
+static void add_row(struct keeping *g, const struct db_rows *r, size_t *cap)
+{
+	uint64_t created = (uint64_t)db_int(r, 7);
+	struct keeping_row *row;
+
+	if (g->n == *cap) {
+		*cap = MAX(2 * *cap, 64);
+		g->rows = xreallocarray(g->rows, *cap, sizeof(*g->rows));
+		g->points = xreallocarray(g->points, *cap, sizeof(*g->points));
+	}
+	row = &g->rows[g->n];
+	*row = (struct keeping_row){.id = xstrdup(db_text(r, 0)),
+				    .status = xstrdup(db_text(r, 1)),
+				    .maker = xstrdup(db_text(r, 2)),
+				    .provider = xstrdup(db_text(r, 3)),
+				    .copy_of = xstrdup0(db_text_or_null(r, 4))};
+	g->points[g->n++] = (struct retention_point){
+		.id = row->id,
+		.maker = row->maker,
+		.held = db_int(r, 5) != 0,
+		.instant_us = db_is_null(r, 6) ? created : (uint64_t)db_int(r, 6),
+		.committed_us = db_is_null(r, 8) ? created : (uint64_t)db_int(r, 8),
+		.state = state_of(row->status, !db_is_null(r, 9) && db_int(r, 9) == 0),
+		.verified = !db_is_null(r, 9) && db_int(r, 9) == 1};
+}
+
+static bool same_group(const struct keeping_row *a, const struct keeping_row *b)
+{
+	if (!a->copy_of || !b->copy_of)
+		return !a->copy_of && !b->copy_of;
+	return strcmp(a->provider, b->provider) == 0;
+}
+
+static void make_groups(struct keeping *g)
+{
+	for (size_t i = 0; i < g->n; i++) {
+		if (i == 0 || !same_group(&g->rows[i - 1], &g->rows[i])) {
+			g->groups = xreallocarray(g->groups, g->n_groups + 1, sizeof(*g->groups));
+			g->groups[g->n_groups++] = (struct keeping_group){.first = i};
+		}
+		g->groups[g->n_groups - 1].n++;
+	}
+}
+
+static int load_plan(struct keeping *g, struct db_tx *t, const char *project, const char *plan,
+		     struct err *e)
+{
+	AUTO(db_rows)
+	r = db_query(t, e, "SELECT id, project_id, policy_id, name FROM plans WHERE id = $1",
+		     db_t(plan));
+	int have = r ? db_next(r, e) : -1;
+
+	if (have < 0)
+		return -1;
+	if (!have || (project && strcmp(project, db_text(r, 1)) != 0))
+		return err_set(e, ERR_NOENT, "There is no plan '%s'.", plan);
+	snprintf(g->id, sizeof(g->id), "%s", db_text(r, 0));
+	g->project = xstrdup(db_text(r, 1));
+	g->policy = xstrdup(db_text(r, 2));
+	g->name = xstrdup(db_text(r, 3));
+	return 0;
+}
+
+struct keeping *keeping_load(struct db_tx *t, const char *project, const char *plan, struct err *e)
+{
+	AUTO(keeping) g = xcalloc(1, sizeof(*g));
+	AUTO(db_rows) r = NULL;
+	size_t cap = 0;
+	int have;
+
+	if (load_plan(g, t, project, plan, e) < 0)
+		return NULL;
+	r = db_query(t, e,
+		     "SELECT id, status, made_by, provider_id, copy_of, hold, instant_at, "
+		     "created_at, ended_at, verified_ok FROM checkpoints WHERE plan_id = $1 AND "
+		     "status NOT IN ('deleting', 'deleted') ORDER BY CASE WHEN copy_of IS NULL "
+		     "THEN '' ELSE provider_id END, coalesce(instant_at, created_at), id",
+		     db_t(plan));
+	if (!r)
+		return NULL;
+	while ((have = db_next(r, e)) > 0)
+		add_row(g, r, &cap);
+	if (have < 0)
+		return NULL;
+	make_groups(g);
+	return steal(&g);
+}
+
+/* ---- judging ---- */
+
+/* The rules, with further ones; then nobody has to say that manual points stay. */
+static void add_extra(struct keeping_group *group, const struct retention_set *extra)
+{
+	const struct retention *r = &group->retention;
+	size_t n = 0;
+
+	group->sets = xcalloc(r->n_sets + 1, sizeof(*group->sets));
+	for (size_t i = 0; i < r->n_sets; i++) {
+		const struct retention_set *set = &r->sets[i];
+		bool unsaid =
+			set->forever && set->maker && strcmp(set->maker, RETENTION_MANUAL) == 0;
+
+		if (!unsaid)
+			group->sets[n++] = *set;
+	}
+	group->sets[n] = *extra;
+	group->sets[n++].group = UINT32_MAX;
+	group->retention.sets = group->sets;
+	group->retention.n_sets = n;
+}
+
+int keeping_judge(struct keeping *g, struct db_tx *t, struct zones *zones,
+		  const struct policy_draft *draft, const struct retention_set *extra,
+		  size_t firings, uint64_t now_us, struct err *e)
+{
+	struct retention_zone zone;
+	const struct policy *p;
+
+	g->rules = plan_policy_load(t, zones, g->project, g->policy, draft, e);
+	if (!g->rules)
+		return err_wrap(e, "plan %s", g->id);
+	p = g->rules->merged;
+	zone = policy_zone(p);
+	if (firings > 0)
+		g->firings =
+			policy_foretell(p, now_us, now_us + KEEPING_US, firings, &g->n_firings);
+	for (size_t i = 0; i < g->n_groups; i++) {
+		struct keeping_group *group = &g->groups[i];
+		const struct keeping_row *first = &g->rows[group->first];
+
+		group->retention = policy_retention(p, first->copy_of ? first->provider : NULL);
+		if (extra)
+			add_extra(group, extra);
+		retention_decide(&group->retention, g->points + group->first, group->n, g->firings,
+				 g->n_firings, now_us, &zone, &group->result);
+	}
+	return 0;
+}
+
+/* ---- a plan ---- */
+
+int keeper_delete(void *arg, struct db_tx *t, const char *project, const char *checkpoint,
+		  struct err *e)
+{
+	static const char *const users[] = {"restore", "verify", "copy"};
+	char operation[UUID_TEXT];
+
+	for (size_t i = 0; i < ARRAY_LEN(users); i++) {
+		int live = operation_live(t, "checkpoint", checkpoint, users[i], operation, e);
+
+		if (live)
+			return live;
+	}
+	return checkpoint_delete(arg, t, project, checkpoint, "retention", operation, e);
+}
+
+int keeper_plan(struct db_tx *t, const struct keeper *k, const char *plan,
+		const struct retention_set *extra, uint64_t now_us, size_t *ret_started,
+		bool *ret_more, struct err *e)
+{
+	AUTO(keeping) g = keeping_load(t, NULL, plan, e);
+	size_t started = 0, most = k->most ? k->most : BATCH;
+
+	if (!g || keeping_judge(g, t, k->zones, NULL, extra, 0, now_us, e) < 0)
+		return -1;
+	*ret_more = false;
+	for (size_t i = 0; i < g->n_groups && !*ret_more; i++) {
+		const struct keeping_group *group = &g->groups[i];
+
+		/* The oldest first. */
+		for (size_t j = 0; j < group->n && !*ret_more; j++) {
+			int busy;
+
+			if (group->result.verdicts[j].keep)
+				continue;
+			if (started == most) {
+				*ret_more = true;
+				break;
+			}
+			busy = k->delete (k->arg, t, g->project, g->rows[group->first + j].id, e);
+			if (busy < 0)
+				return err_wrap(e, "plan %s: checkpoint %s", plan,
+						g->rows[group->first + j].id);
+			started += !busy;
+		}
+	}
+	*ret_started = started;
+	return 0;
+}
+
+/* ---- all plans ---- */
+
+struct page {
+	char after[UUID_TEXT];
+	char ids[BATCH][UUID_TEXT];
+	size_t n;
+};
+
+/* Plans that have something that could go. */
+static int list_plans(struct db_tx *t, void *arg, struct err *e)
+{
+	struct page *page = arg;
+	AUTO(db_rows)
+	r = db_query(t, e,
+		     "SELECT p.id FROM plans p WHERE p.id > $1 AND EXISTS (SELECT 1 FROM "
+		     "checkpoints c WHERE c.plan_id = p.id AND c.status IN ('available', 'error', "
+		     "'error-deleting')) ORDER BY p.id LIMIT $2",
+		     db_t(page->after), db_i(BATCH));
+	int have = r ? 1 : -1;
+
+	page->n = 0;
+	while (have > 0 && (have = db_next(r, e)) > 0 && page->n < BATCH)
+		snprintf(page->ids[page->n++], UUID_TEXT, "%s", db_text(r, 0));
+	return have < 0 ? -1 : 0;
+}
+
+struct turn {
+	const struct keeper *k;
+	const char *plan;
+	uint64_t now_us;
+	size_t started;
+	bool more;
+};
+
+static int look_after(struct db_tx *t, void *arg, struct err *e)
+{
+	struct turn *x = arg;
+
+	return keeper_plan(t, x->k, x->plan, NULL, x->now_us, &x->started, &x->more, e);
+}
+
+static int look_after_plan(struct db *d, struct turn *x, struct keeper_report *report,
+			   struct err *e)
+{
+	do {
+		struct err why = {0};
+
+		x->started = 0;
+		x->more = false;
+		if (db_write(d, look_after, x, &why) < 0) {
+			/* The plan may have gone since it was listed. */
+			if (why.kind == ERR_NOENT)
+				return 0;
+			if (why.kind == ERR_UNREACHABLE || why.kind == ERR_NOSPACE) {
+				*e = why;
+				return -1;
+			}
+			if (report->failed++ == 0) {
+				report->first = why;
+				snprintf(report->plan, sizeof(report->plan), "%s", x->plan);
+			}
+			return 0;
+		}
+		report->started += x->started;
+	} while (x->more && x->started > 0);
+	report->plans++;
+	return 0;
+}
+
+int keeper_run(struct db *d, const struct keeper *k, uint64_t now_us,
+	       struct keeper_report *ret_report, struct err *e)
+{
+	struct keeper_report report = {0};
+	struct page page = {0};
+
+	do {
+		if (db_read(d, list_plans, &page, e) < 0)
+			return -1;
+		for (size_t i = 0; i < page.n; i++) {
+			struct turn x = {.k = k, .plan = page.ids[i], .now_us = now_us};
+
+			if (look_after_plan(d, &x, &report, e) < 0)
+				return -1;
+			memcpy(page.after, page.ids[i], sizeof(page.after));
+		}
+	} while (page.n == BATCH);
+	*ret_report = report;
+	return 0;
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/keeper.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "core/keeper_priv.h"
+
+#define MOMENTS 24 /* of a timeline */
+
+/* NULL for 0: never, or not known. */
+static json_t *time_json(uint64_t at_us)
+{
+	char text[CLOCK_TEXT];
+
+	return at_us ? json_string(clock_rfc3339(at_us, text)) : json_null();
+}
+
+static json_t *reasons_json(const struct keeping_group *group, const struct retention_verdict *v)
+{
+	json_t *array = json_array();
+	char text[RETENTION_TEXT];
+
+	for (size_t i = 0; i < v->n_reasons; i++) {
+		const struct retention_reason *x = &group->result.reasons[v->first_reason + i];
+
+		json_array_append_new(
+			array, json_pack("{s:s, s:s, s:o}", "rule", retention_reason_word(x),
+					 "text", retention_reason_text(&group->retention, x, text),
+					 "until", time_json(x->ends_us)));
+	}
+	return array;
+}
+
+static json_t *checkpoint_json(const struct keeping *g, const struct keeping_group *group, size_t j)
+{
+	const struct keeping_row *r = &g->rows[group->first + j];
+	const struct retention_point *p = &g->points[group->first + j];
+	const struct retention_verdict *v = &group->result.verdicts[j];
+
+	return json_pack("{s:s, s:s, s:s, s:s?, s:s, s:o, s:b, s:o, s:o}", "id", r->id, "status",
+			 r->status, "provider_id", r->provider, "copy_of", r->copy_of, "made_by",
+			 r->maker, "instant_at", time_json(p->instant_us), "keep", v->keep,
+			 "reasons", reasons_json(group, v), "goes_at", time_json(v->goes_at_us));
+}
+
+json_t *keeper_explain(struct db_tx *t, struct zones *zones, const char *project, const char *plan,
+		       const char *checkpoint, size_t most, uint64_t now_us, struct err *e)
+{
+	AUTO(keeping) g = keeping_load(t, project, plan, e);
+	json_t *array, *zone;
+	size_t kept = 0, left;
+
+	if (!g || keeping_judge(g, t, zones, NULL, NULL, KEEPING_FIRINGS, now_us, e) < 0)
+		return NULL;
+	array = json_array();
+	left = g->n;
+	for (size_t i = 0; i < g->n_groups; i++) {
+		const struct keeping_group *group = &g->groups[i];
+
+		kept += group->result.n_kept;
+		for (size_t j = group->n; j-- > 0;) {
+			if (checkpoint ? strcmp(g->rows[group->first + j].id, checkpoint) != 0
+				       : json_array_size(array) >= most)
+				continue;
+			json_array_append_new(array, checkpoint_json(g, group, j));
+			left--;
+		}
+	}
+	if (checkpoint && json_array_size(array) == 0) {
+		json_decref(array);
+		err_set(e, ERR_NOENT, "There is no checkpoint '%s' of plan '%s'.", checkpoint,
+			plan);
+		return NULL;
+	}
+	zone = g->rules->merged->zone ? json_string(zone_name(g->rules->merged->zone))
+				      : json_string("UTC");
+	return json_pack("{s:s, s:o, s:I, s:I, s:o, s:b}", "plan_id", g->id, "timezone", zone,
+			 "kept", (json_int_t)kept, "going", (json_int_t)(g->n - kept),
+			 "checkpoints", array, "more", !checkpoint && left > 0);
+}
+
+/* ---- before a change ---- */
+
+static json_t *timeline_json(const struct keeping *g, uint64_t now_us, uint64_t until_us)
+{
+	const struct keeping_group *group = g->n_groups ? &g->groups[0] : NULL;
+	bool there = group && !g->rows[0].copy_of;
+	struct retention r = policy_retention(g->rules->merged, NULL);
+	struct retention_zone zone = policy_zone(g->rules->merged);
+	struct retention_timeline line;
+	json_t *array = json_array();
+
+	retention_simulate(&r, g->points, there ? group->n : 0, g->firings, g->n_firings, now_us,
+			   until_us, &zone, &line);
+	for (uint64_t i = 0; i <= MOMENTS; i++) {
+		uint64_t at = now_us + (until_us - now_us) / MOMENTS * i;
+
+		json_array_append_new(array,
+				      json_pack("{s:o, s:I}", "at", time_json(at), "checkpoints",
+						(json_int_t)retention_timeline_alive(&line, at)));
+	}
+	retention_timeline_done(&line);
+	return array;
+}
+
+json_t *keeper_simulate(struct db_tx *t, struct zones *zones, const char *project, const char *plan,
+			const struct policy_draft *draft, uint64_t now_us, uint64_t until_us,
+			struct err *e)
+{
+	AUTO(keeping) now = keeping_load(t, project, plan, e);
+	AUTO(keeping) then = now ? keeping_load(t, project, plan, e) : NULL;
+	json_t *going, *staying;
+
+	if (!then || keeping_judge(now, t, zones, NULL, NULL, 0, now_us, e) < 0 ||
+	    keeping_judge(then, t, zones, draft, NULL, KEEPING_FIRINGS, now_us, e) < 0)
+		return NULL;
+	going = json_array();
+	staying = json_array();
+	for (size_t i = 0; i < then->n_groups; i++) {
+		const struct keeping_group *group = &then->groups[i];
+
+		for (size_t j = 0; j < group->n; j++) {
+			bool stays = now->groups[i].result.verdicts[j].keep;
+
+			if (stays && !group->result.verdicts[j].keep)
+				json_array_append_new(going, checkpoint_json(then, group, j));
+			else if (!stays && group->result.verdicts[j].keep)
+				json_array_append_new(staying,
+						      json_string(then->rows[group->first + j].id));
+		}
+	}
+	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:o}", "plan_id", then->id, "plan_name",
+			 then->name, "checkpoints", (json_int_t)then->n, "going_now", going,
+			 "staying_now", staying, "timeline", timeline_json(then, now_us, until_us));
+}
