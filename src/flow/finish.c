@@ -171,20 +171,22 @@ static int any_open(struct turn *x, const char *operation, bool running, bool *r
 /* Undo steps that nobody takes: the mover that has to may never come back. */
 static int give_up_undo(struct turn *x, const struct operation *o, struct err *e)
 {
-	uint64_t n;
+	AUTO(db_rows) r = NULL;
+	int rc = -1;
 
 	if (!o->give_up || !o->undo_begun)
 		return 0;
-	if (db_exec(x->t, &n, e,
-		    "UPDATE steps SET state = 'undo_failed', undo_ended_at = $2, reason = "
-		    "'nobody came to undo it, and it was cancelled again' WHERE operation_id = $1 "
-		    "AND state = 'ready' AND undoing = 1 AND (ready_at < $3 OR ready_at > $2)",
-		    db_t(o->id), db_i(x->now), db_i(x->now - FLOW_GIVE_UP_US)) < 0)
-		return -1;
-	return n == 0 ? 0
-		      : turn_log(x, o->id, NULL, "error", e,
-				 "Undoing was given up for %llu steps that nobody took",
-				 (unsigned long long)n);
+	r = db_query(x->t, e,
+		     "UPDATE steps SET state = 'undo_failed', undo_ended_at = $2, reason = 'nobody "
+		     "came to undo it, and it was cancelled again' WHERE operation_id = $1 AND "
+		     "state = 'ready' AND undoing = 1 AND (ready_at < $3 OR ready_at > $2) "
+		     "RETURNING id, name",
+		     db_t(o->id), db_i(x->now), db_i(x->now - FLOW_GIVE_UP_US));
+	while (r && (rc = db_next(r, e)) > 0)
+		if (turn_log(x, o->id, db_text(r, 0), "error", e,
+			     "Undoing %s is given up: nobody took it", db_text(r, 1)) < 0)
+			return -1;
+	return rc;
 }
 
 int turn_advance(struct turn *x, struct operation *o, struct err *e)

@@ -28,23 +28,24 @@ static int note(struct db_tx *t, const struct flow_step *s, enum hook hook, cons
 	return 0;
 }
 
-static int settle(struct db_tx *t, const struct flow_step *s, struct err *e)
+int flow_fixture_settle(struct db_tx *t, const struct flow_step *s, struct err *e)
 {
 	return note(t, s, HOOK_SETTLE, "settle", e);
 }
 
-static int failed(struct db_tx *t, const struct flow_step *s, const struct err *why, struct err *e)
+int flow_fixture_failed(struct db_tx *t, const struct flow_step *s, const struct err *why,
+			struct err *e)
 {
 	return note(t, s, HOOK_FAILED, why->kind == ERR_CANCELLED ? "cancelled" : "failed", e);
 }
 
-static int undone(struct db_tx *t, const struct flow_step *s, struct err *e)
+int flow_fixture_undone(struct db_tx *t, const struct flow_step *s, struct err *e)
 {
 	return note(t, s, HOOK_UNDONE, "undone", e);
 }
 
 /* Adds a step of its own when it settles. */
-static int settle_more(struct db_tx *t, const struct flow_step *s, struct err *e)
+int flow_fixture_settle_more(struct db_tx *t, const struct flow_step *s, struct err *e)
 {
 	struct flow_step_new n = {.kind = "plain", .name = "more"};
 	const char *needs[] = {s->id};
@@ -60,22 +61,30 @@ static int settle_more(struct db_tx *t, const struct flow_step *s, struct err *e
 	return rc;
 }
 
-static const struct flow_kind plain = {.name = "plain", .settle = settle, .failed = failed};
-static const struct flow_kind undo = {
-	.name = "undo", .settle = settle, .failed = failed, .undone = undone};
+static const struct flow_kind plain = {
+	.name = "plain", .settle = flow_fixture_settle, .failed = flow_fixture_failed};
+static const struct flow_kind undo = {.name = "undo",
+				      .settle = flow_fixture_settle,
+				      .failed = flow_fixture_failed,
+				      .undone = flow_fixture_undone};
 static const struct flow_kind moved = {.name = "moved",
-				       .settle = settle,
-				       .failed = failed,
-				       .undone = undone,
+				       .settle = flow_fixture_settle,
+				       .failed = flow_fixture_failed,
+				       .undone = flow_fixture_undone,
 				       .mover_undoes = true};
-static const struct flow_kind once = {
-	.name = "once", .settle = settle, .failed = failed, .attempts = 1, .deadline_s = 600};
-static const struct flow_kind adds = {
-	.name = "adds", .settle = settle_more, .failed = failed, .undone = undone};
-static const struct flow_kind *const kinds[] = {&plain, &undo, &moved, &once, &adds, NULL};
+static const struct flow_kind once = {.name = "once",
+				      .settle = flow_fixture_settle,
+				      .failed = flow_fixture_failed,
+				      .attempts = 1,
+				      .deadline_s = 600};
+static const struct flow_kind adds = {.name = "adds",
+				      .settle = flow_fixture_settle_more,
+				      .failed = flow_fixture_failed,
+				      .undone = flow_fixture_undone};
+const struct flow_kind *const flow_fixture_kinds[] = {&plain, &undo, &moved, &once, &adds, NULL};
 
-static int ended(struct db_tx *t, const char *operation, const char *subject, const char *state,
-		 const char *reason, struct err *e)
+int flow_fixture_ended(struct db_tx *t, const char *operation, const char *subject,
+		       const char *state, const char *reason, struct err *e)
 {
 	AUTO_FREE char *text = xasprintf("ended %s", state);
 
@@ -88,8 +97,8 @@ static int ended(struct db_tx *t, const char *operation, const char *subject, co
 		       : 0;
 }
 
-static const struct flow_operation_kind op = {.name = "op", .ended = ended};
-static const struct flow_operation_kind *const operations[] = {&op, NULL};
+static const struct flow_operation_kind op = {.name = "op", .ended = flow_fixture_ended};
+const struct flow_operation_kind *const flow_fixture_operations[] = {&op, NULL};
 
 /* ---- up and down ---- */
 
@@ -104,7 +113,7 @@ int flow_fixture_up(void **state)
 
 	assert_true(db_fixture_new(&x->db, *state ? *state : "sqlite"));
 	db_fixture_reopen(&x->db);
-	x->f = OK_PTR(flow_new(x->db.db, "test", kinds, operations, e));
+	x->f = OK_PTR(flow_new(x->db.db, "test", flow_fixture_kinds, flow_fixture_operations, e));
 	x->now = UINT64_C(1800000000000000);
 	x->f->now = standing;
 	x->f->now_arg = x;

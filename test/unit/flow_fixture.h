@@ -26,6 +26,17 @@ int flow_fixture_down(void **state);
 /* As db_fixture_run(). */
 int flow_fixture_run(const struct CMUnitTest *tests, size_t n);
 
+/* The kinds, and their functions, for others. */
+extern const struct flow_kind *const flow_fixture_kinds[];
+extern const struct flow_operation_kind *const flow_fixture_operations[];
+int flow_fixture_settle(struct db_tx *t, const struct flow_step *s, struct err *e);
+int flow_fixture_settle_more(struct db_tx *t, const struct flow_step *s, struct err *e);
+int flow_fixture_failed(struct db_tx *t, const struct flow_step *s, const struct err *why,
+			struct err *e);
+int flow_fixture_undone(struct db_tx *t, const struct flow_step *s, struct err *e);
+int flow_fixture_ended(struct db_tx *t, const char *operation, const char *subject,
+		       const char *state, const char *reason, struct err *e);
+
 /* What the functions of kinds do besides: fail with this kind, for steps with this name. */
 struct flow_fixture_fault {
 	const char *name;
