@@ -263,6 +263,20 @@ static bool lasts(const struct identity *id)
 	return id->expires_us > clock_wall_us();
 }
 
+static bool fits_header(const char *token)
+{
+	const char *p = token;
+
+	while (*p > ' ' && *p <= '~' && p - token < KEYSTONE_TOKEN_MAX)
+		p++;
+	return !*p && p > token;
+}
+
+static bool usable(const struct identity *id, uint64_t age_us, uint64_t keep_us)
+{
+	return id && age_us < keep_us && lasts(id);
+}
+
 int keystone_validate(struct keystone *k, const char *token, struct identity **ret_id,
 		      struct err *e)
 {
@@ -273,20 +287,18 @@ int keystone_validate(struct keystone *k, const char *token, struct identity **r
 	uint64_t age = 0;
 	bool found;
 
-	/* Only what can stand in a header. */
-	for (const char *p = token; *p; p++)
-		if (*p <= ' ' || *p > '~' || p - token >= KEYSTONE_TOKEN_MAX)
-			return refuse(e);
+	if (!fits_header(token))
+		return refuse(e);
 	idcache_key(k->cache, 0, token, NULL, key);
 	found = idcache_get(k->cache, key, 0, clock_mono_us(), &known, &age);
 	if (found && !known && age < KEEP_REFUSED_US)
 		return refuse(e);
-	if (known && age < KEEP_US && lasts(known)) {
+	if (usable(known, age, KEEP_US)) {
 		*ret_id = steal(&known);
 		return 0;
 	}
 	if (ask_now(k, token, &id, &why)) {
-		if (known && age < KEEP_AWAY_US && lasts(known)) {
+		if (usable(known, age, KEEP_AWAY_US)) {
 			*ret_id = steal(&known);
 			return 0;
 		}
