@@ -6,7 +6,6 @@
  * and ours never leave for another service.
  */
 #include "auth/auth_priv.h"
-#include "auth/keystone.h"
 
 #include <openssl/evp.h>
 #include <string.h>
@@ -366,9 +365,14 @@ static int find_out(struct auth *a, const struct presented *p, const struct auth
 		return by_token(a, p->token, q->project, ret_id, e);
 	case PASSWORD:
 		return by_password(a, p, q, ret_id, ret_retry_s, e);
+	case FOREIGN:
+		if (a->keystone)
+			return auth_by_keystone(a, p->token, ret_id, e);
+		break;
 	default:
-		return err_set(e, ERR_DENIED, REFUSED);
+		break;
 	}
+	return err_set(e, ERR_DENIED, REFUSED);
 }
 
 static bool has_expired(const struct identity *id)

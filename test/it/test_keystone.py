@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tokens of a real Keystone, and our place in its catalogue."""
+import json
+import os
+import pathlib
+import subprocess
+import time
+
+import pytest
+
+from keystone import Keystone, Probe
+
+if not pathlib.Path("/usr/bin/keystone-manage").exists():
+    pytest.skip("there is no Keystone: install the package keystone", allow_module_level=True)
+
+
+class Cloud:
+    """A Keystone with a project "demo", in which some people have some roles."""
+
+    def __init__(self, keystone):
+        self.keystone = keystone
+        self.service = keystone.make("project", name="service", domain_id="default")
+        self.demo = keystone.make("project", name="demo", domain_id="default")
+        self.other = keystone.make("project", name="other", domain_id="default")
+        keystone.user("holdfast", self.service, "admin")
+        keystone.user("plain", self.service, "member")
+        self.people = {name: keystone.user(name, self.demo, role) for name, role in
+                       [("mia", "member"), ("rita", "reader"), ("ada", "admin"), ("olaf", "other-service")]}
+
+
+@pytest.fixture(scope="module")
+def cloud(module_folder):
+    with Keystone(module_folder / "keystone") as keystone:
+        yield Cloud(keystone)
+
+
+@pytest.fixture
+def probe(cloud, folder):
+    with Probe(folder) as p:
+        p.must("keystone", url=cloud.keystone.url, user="holdfast", project="service", password="pw-holdfast")
+        p.must("open")
+        yield p
+
+
+def token(cloud, name, **scope):
+    return cloud.keystone.log_in(name, f"pw-{name}", **(scope or {"project": "demo"}))
+
+
+@pytest.mark.parametrize("name, roles, allowed, denied", [
+    ("mia", "member, viewer", "plan:create", "quota:update"),  # Keystone's roles imply lesser ones
+    ("rita", "viewer", "plan:get", "plan:create"),
+    ("ada", "admin, member, viewer", "quota:update", None),
+    ("olaf", "", None, "plan:get"),
+])
+def test_roles(cloud, probe, name, roles, allowed, denied):
+    ask = {"token": token(cloud, name), "project": cloud.demo}
+    who = probe.must("identify", **ask)
+    assert (who["user_id"], who["user_name"]) == (cloud.people[name], name)
+    assert (who["project_id"], who["project_name"]) == (cloud.demo, "demo")
+    assert (who["roles"], who["how"], who["admin"]) == (roles, "keystone", name == "ada")
+    if allowed:
+        assert probe.must("identify", **ask, action=allowed)["allowed"]
+    if denied:
+        assert not probe.must("identify", **ask, action=denied)["allowed"]
+
+
+def test_another_project(cloud, probe):
+    who = probe.must("identify", token=token(cloud, "mia"), project=cloud.other, action="plan:get")
+    assert who["project_id"] == cloud.demo
+    assert not who["allowed"]
+
+
+def test_refused(cloud, probe):
+    mia = token(cloud, "mia")
+    # The end of a Fernet token is padding in part; its middle is not.
+    bent = mia[:60] + ("A" if mia[60] != "A" else "B") + mia[61:]
+    for wrong in ("notused", "gAAAAA", bent, mia[:-10], "x" * 9000, token(cloud, "mia", project=None)):
+        assert probe("identify", token=wrong, project=cloud.demo)["error"] == "denied"
+    assert "error" not in probe("identify", token=mia, project=cloud.demo)
+
+
+def test_revoked(cloud, probe):
+    mia = token(cloud, "mia")
+    cloud.keystone.ask("DELETE", "/auth/tokens", subject=mia)
+    assert probe("identify", token=mia, project=cloud.demo)["error"] == "denied"
+
+
+def test_answers_are_kept(cloud, probe):
+    ask = {"token": token(cloud, "mia"), "project": cloud.demo}
+    first = probe.must("identify", **ask)["us"]
+    later = sorted(probe.must("identify", **ask)["us"] for _ in range(50))[25]
+    print(f"first {first} µs, later {later} µs")
+    assert later < 1000 < first
+
+
+def test_keystone_is_away(cloud, probe):
+    known, fresh = token(cloud, "mia"), token(cloud, "rita")
+    probe.must("identify", token=known, project=cloud.demo)
+    cloud.keystone.pause()
+    try:
+        time.sleep(5.5)  # longer than what lies above Keystone's own cache
+        probe.must("identify", token=known, project=cloud.demo)
+        assert probe("identify", token=fresh, project=cloud.demo)["error"] == "unreachable"
+        begun = time.monotonic()
+        for _ in range(20):
+            assert probe("identify", token=fresh, project=cloud.demo)["error"] == "unreachable"
+        assert time.monotonic() - begun < 1
+    finally:
+        cloud.keystone.again()
+    time.sleep(5.5)
+    probe.must("identify", token=fresh, project=cloud.demo)
+
+
+def test_wrong_service_password(cloud, folder):
+    with Probe(folder) as p:
+        p.must("keystone", url=cloud.keystone.url, user="holdfast", project="service", password="wrong")
+        p.must("open")
+        answer = p("identify", token=token(cloud, "mia"), project=cloud.demo)
+        assert answer["error"] == "unreachable"  # not "denied": the client has done nothing wrong
+        assert "holdfast" in answer["message"] and "wrong" not in answer["message"]
+
+
+def catalogue(cloud):
+    """What the real client sees: interface → URL."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith("OS_")}
+    done = subprocess.run(["/usr/bin/openstack", "--os-auth-url", cloud.keystone.url, "--os-username", "mia",
+                           "--os-password", "pw-mia", "--os-project-name", "demo", "--os-user-domain-name", "Default",
+                           "--os-project-domain-name", "Default", "--os-identity-api-version", "3",
+                           "catalog", "show", "data-protect", "-f", "json"],
+                          capture_output=True, text=True, timeout=60, check=True, env=env)
+    return {e["interface"]: e["url"] for e in json.loads(done.stdout)["endpoints"]}
+
+
+def test_registration(cloud, probe):
+    urls = {i: f"https://{i}.example.org:8799/v1/$(project_id)s" for i in ("public", "internal", "admin")}
+    seen = {i: u.replace("$(project_id)s", cloud.demo) for i, u in urls.items()}
+    probe.must("register", **urls)
+    assert catalogue(cloud) == seen
+    probe.must("register", **urls)  # again: nothing is there twice
+    urls["public"] = urls["public"].replace("8799", "443")
+    probe.must("register", **urls)
+    assert catalogue(cloud) == {**seen, "public": seen["public"].replace("8799", "443")}
+    assert len(cloud.keystone.ask("GET", "/services?type=data-protect")[0]["services"]) == 1
+
+
+def test_registration_needs_admin(cloud, folder):
+    with Probe(folder) as p:
+        p.must("keystone", url=cloud.keystone.url, user="plain", project="service", password="pw-plain")
+        answer = p("register", public="https://a", internal="https://a", admin="https://a")
+        assert answer["error"] == "denied"
+        assert "admin" in answer["message"]
