@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * holdfast-mover: the program that moves data, next to the disks.
+ * holdfast-mover: the program that moves data, next to the disks. As a daemon it takes steps from
+ * its server; each runs as 'holdfast-mover step', a process of its own.
  */
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/err.h"
-#include "base/mem.h"
 #include "base/secret.h"
 #include "cmd/mover.h"
 #include "platform/libvirt/libvirt.h"
@@ -34,31 +32,26 @@ static void catch_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-static char *own_path(void)
+char *mover_path(void)
 {
 	char path[4096];
 	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
 
-	return n > 0 ? xstrndup(path, (size_t)n) : NULL;
-}
-
-static int usage(void)
-{
-	fputs("usage: holdfast-mover step [--state FOLDER]\n"
-	      "       holdfast-mover version\n",
-	      stderr);
-	return 2;
+	return n > 0 ? xstrndup(path, (size_t)n) : xstrdup("holdfast-mover");
 }
 
 static int run_step(int argc, char **argv)
 {
-	AUTO_FREE char *self = own_path();
+	AUTO_FREE char *self = mover_path();
 	const char *state = NULL;
 
-	if (argc == 4 && strcmp(argv[2], "--state") == 0)
+	if (argc == 4 && strcmp(argv[2], "--state") == 0) {
 		state = argv[3];
-	else if (argc != 2)
-		return usage();
+	} else if (argc != 2) {
+		fputs("usage: holdfast-mover step [--state FOLDER]\n", stderr);
+		return 2;
+	}
+	secret_harden();
 	catch_signals();
 	return mover_step(state, self, &stop_flag);
 }
@@ -67,14 +60,9 @@ int main(int argc, char **argv)
 {
 	const char *command = argc > 1 ? argv[1] : "";
 
-	secret_harden();
 	if (strcmp(command, "step") == 0)
 		return run_step(argc, argv);
 	if (strcmp(command, "freeze-guard") == 0 && argc == 5)
 		return libvirt_freeze_guard(argv[2], argv[3], strtoull(argv[4], NULL, 10) * 1000);
-	if (strcmp(command, "version") == 0) {
-		printf("holdfast-mover %s\n", HF_VERSION);
-		return 0;
-	}
-	return usage();
+	return daemon_main(&mover_program, argc, argv);
 }

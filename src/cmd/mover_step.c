@@ -71,11 +71,28 @@ static void tell_progress(struct teller *t)
 			  (json_int_t)progress_get(&p->stored)));
 }
 
+/* What a library said need not be UTF-8. */
+static json_t *text_json(const char *text)
+{
+	json_t *j = json_string(text);
+	AUTO_FREE char *plain = NULL;
+
+	if (j)
+		return j;
+	plain = xstrdup(text);
+	for (char *p = plain; *p; p++) {
+		if ((unsigned char)*p > 126)
+			*p = '?';
+	}
+	return json_string(plain);
+}
+
 static void on_note(void *arg, enum log_level level, const char *text)
 {
 	static const char *const names[] = {"error", "warning", "info", "debug"};
 
-	tell(arg, json_pack("{s:{s:s,s:s}}", "note", "level", names[level], "text", text));
+	tell(arg,
+	     json_pack("{s:{s:s,s:o}}", "note", "level", names[level], "text", text_json(text)));
 }
 
 static void *tell_each_second(void *arg)
@@ -156,7 +173,7 @@ int mover_step(const char *state, const char *self, const struct cancel *cancel)
 		tell(&t, json_pack("{s:o}", "result", result));
 		return 0;
 	}
-	tell(&t,
-	     json_pack("{s:{s:s,s:s}}", "error", "kind", err_info(e.kind)->name, "message", e.msg));
+	tell(&t, json_pack("{s:{s:s,s:o}}", "error", "kind", err_info(e.kind)->name, "message",
+			   text_json(e.msg)));
 	return err_info(e.kind)->exit_code;
 }

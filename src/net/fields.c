@@ -46,10 +46,13 @@ static bool right_type(const json_t *v, enum field_type t)
 }
 
 /* Values are not told: a text may be a secret. */
-static int check_text(const char *name, const char *text, size_t n, size_t most, struct err *e)
+static int check_text(const char *name, const char *text, size_t n, size_t most, bool any,
+		      struct err *e)
 {
 	if (n > most)
 		return err_set(e, ERR_LIMIT, "%s is longer than %zu bytes", name, most);
+	if (any)
+		return 0;
 	for (size_t i = 0; i < n; i++) {
 		if ((unsigned char)text[i] < ' ' || text[i] == 127)
 			return err_set(e, ERR_INVALID, "%s has a control character in it", name);
@@ -62,7 +65,7 @@ static int take_text(const struct field *f, const json_t *v, const char *name, s
 	const char *text = json_string_value(v);
 	size_t most = f->most ? (size_t)f->most : FIELD_TEXT_MAX;
 
-	if (check_text(name, text, json_string_length(v), most, e) < 0)
+	if (check_text(name, text, json_string_length(v), most, f->any_text, e) < 0)
 		return -1;
 	if (f->needed && !*text)
 		return err_set(e, ERR_INVALID, "%s is empty", name);
@@ -195,7 +198,7 @@ const char **fields_texts(const json_t *list, const char *where, struct err *e)
 			return NULL;
 		}
 		v[i] = json_string_value(item);
-		if (check_text(name, v[i], json_string_length(item), FIELD_TEXT_MAX, e) < 0)
+		if (check_text(name, v[i], json_string_length(item), FIELD_TEXT_MAX, false, e) < 0)
 			return NULL;
 	}
 	return steal(&v);

@@ -39,6 +39,7 @@ struct field {
 	int64_t least,
 		most; /* of a number; of a text, list or object: bytes or members, 0: as above */
 	const char *const *among; /* of a text: NULL-terminated; or NULL */
+	bool any_text;		  /* control characters, too */
 };
 
 /* `where` names the object in messages: "target"; "" for the outermost. ERR_INVALID, ERR_LIMIT. */

@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "link/conductor_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "net/fields.h"
+
+#define ROOM_MAX 16 /* steps that one request may take */
+#define CAPACITY_MAX 1000
+#define NOTES_MAX 100
+#define NOTE_MAX 2000
+#define KINDS_MAX 100
+#define RESULT_MAX ((size_t)16 << 20) /* of a list of ten thousand resources */
+#define REPORT_MAX ((size_t)512 << 10)
+/* So many reports a second, of all steps together, are asked for; each at least every REPORT_S. */
+#define REPORTS_PER_S 250
+#define REPORT_S 2
+#define REPORT_LEAST_S 20
+
+/* ---- answers ---- */
+
+/* Takes `j`. */
+static void answer(struct httpd_call *c, int status, json_t *j)
+{
+	char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+
+	httpd_set_header(c, "Cache-Control", "no-store");
+	httpd_answer(c, text ? status : 500, "application/json", text ? text : "{}",
+		     text ? strlen(text) : 2);
+	free(text);
+	json_decref(j);
+}
+
+static void refuse_with(struct httpd_call *c, int status, const struct err *e)
+{
+	answer(c, status,
+	       json_pack("{s:{s:s,s:s}}", "error", "kind", err_info(e->kind)->name, "message",
+			 e->msg));
+}
+
+static void refuse(struct httpd_call *c, const struct err *e)
+{
+	refuse_with(c, err_info(e->kind)->http, e);
+}
+
+static json_t *body_of(struct httpd_call *c, struct err *e)
+{
+	json_error_t why;
+	size_t n;
+	const char *text = httpd_body(c, &n);
+	json_t *j = json_loadb(text ? text : "", n, JSON_REJECT_DUPLICATES, &why);
+
+	if (!j) /* what jansson quotes may be a token */
+		err_set(e, ERR_INVALID, "the body is no JSON: see line %d, column %d", why.line,
+			why.column);
+	return j;
+}
+
+/* ---- who asks ---- */
+
+struct asker {
+	const char *token;
+	struct mover_row m;
+};
+
+static int find_asker(struct db_tx *t, void *arg, struct err *e)
+{
+	struct asker *a = arg;
+
+	mover_row_done(&a->m);
+	return mover_identify(t, a->token, &a->m, e);
+}
+
+/* The token goes over the wire: to this machine itself, or sealed. */
+static int check_wire(const struct httpd_call *c, struct err *e)
+{
+	const char *from = httpd_address(c);
+
+	if (httpd_is_tls(c) || strncmp(from, "127.", 4) == 0 || strcmp(from, "::1") == 0 ||
+	    strncmp(from, "::ffff:127.", 11) == 0)
+		return 0;
+	return err_set(e, ERR_DENIED, "movers on other machines need HTTPS");
+}
+
+/* false: it was refused. The row is the caller's. */
+static bool identify(struct conductor *c, struct httpd_call *call, struct mover_row *ret)
+{
+	const char *header = httpd_header(call, "Authorization");
+	struct asker a = {.token = ""};
+	struct err e = {0};
+
+	if (header && strncasecmp(header, "Bearer ", 7) == 0)
+		a.token = header + 7;
+	if (check_wire(call, &e) < 0) {
+		refuse(call, &e);
+		return false;
+	}
+	if (db_read(c->o.db, find_asker, &a, &e) < 0) {
+		mover_row_done(&a.m);
+		if (e.kind == ERR_DENIED)
+			refuse_with(call, 401, &e);
+		else
+			refuse(call, &e);
+		return false;
+	}
+	seen_note(c->seen, a.m.id, clock_wall_us());
+	*ret = a.m;
+	return true;
+}
+
+/* ---- register ---- */
+
+static int check_kinds(const json_t *kinds, struct err *e)
+{
+	AUTO_FREE const char **texts = fields_texts(kinds, "kinds", e);
+
+	return texts ? 0 : -1;
+}
+
+struct registering {
+	const char *invitation, *token;
+	struct mover_hello hello;
+	char id[UUID_TEXT];
+};
+
+static int store_mover(struct db_tx *t, void *arg, struct err *e)
+{
+	struct registering *r = arg;
+
+	return mover_register(t, r->invitation, r->token, &r->hello, clock_wall_us(), r->id, e);
+}
+
+static int register_mover(struct conductor *c, const json_t *body, struct registering *r,
+			  struct err *e)
+{
+	const struct field f[] = {
+		{"invitation", FIELD_TEXT, &r->invitation, .needed = true, .most = 200},
+		{"token", FIELD_TEXT, &r->token, .needed = true, .most = 200},
+		{"host", FIELD_TEXT, &r->hello.host, .needed = true, .most = 255},
+		{"version", FIELD_TEXT, &r->hello.version, .needed = true, .most = 64},
+		{"kinds", FIELD_LIST, &r->hello.kinds, .needed = true, .most = KINDS_MAX},
+		{"capacity", FIELD_NUMBER, &r->hello.capacity, .needed = true, .least = 1,
+		 .most = CAPACITY_MAX},
+	};
+
+	if (fields_take(body, "", f, ARRAY_LEN(f), e) < 0 || check_kinds(r->hello.kinds, e) < 0)
+		return -1;
+	return db_write(c->o.db, store_mover, r, e);
+}
+
+static void on_register(struct httpd_call *call, void *arg)
+{
+	struct registering r = {0};
+	struct err e = {0};
+	json_t *body = body_of(call, &e);
+
+	if (!body || check_wire(call, &e) < 0 || register_mover(arg, body, &r, &e) < 0)
+		refuse(call, &e);
+	else
+		answer(call, 200, json_pack("{s:s}", "id", r.id));
+	json_decref(body);
+}
+
+/* ---- events, heartbeat ---- */
+
+static void on_events(struct httpd_call *call, void *arg)
+{
+	struct conductor *c = arg;
+	struct mover_row m;
+
+	if (!identify(c, call, &m))
+		return;
+	httpd_set_header(call, "Cache-Control", "no-store");
+	streams_open(c->streams, call, m.id);
+	mover_row_done(&m);
+}
+
+struct hearing {
+	const struct mover_row *m;
+	struct mover_hello hello;
+};
+
+static int store_hello(struct db_tx *t, void *arg, struct err *e)
+{
+	const struct hearing *h = arg;
+
+	return mover_seen(t, h->m->id, &h->hello, clock_wall_us(), e);
+}
+
+static bool says_something_new(const struct hearing *h)
+{
+	return strcmp(h->hello.host, h->m->host) != 0 ||
+	       strcmp(h->hello.version, h->m->version) != 0 ||
+	       h->hello.capacity != h->m->capacity || !json_equal(h->hello.kinds, h->m->kinds);
+}
+
+static int hear(struct conductor *c, const json_t *body, const struct mover_row *m, struct err *e)
+{
+	struct hearing h = {.m = m};
+	int64_t room = 0, running = 0;
+	const struct field f[] = {
+		{"host", FIELD_TEXT, &h.hello.host, .needed = true, .most = 255},
+		{"version", FIELD_TEXT, &h.hello.version, .needed = true, .most = 64},
+		{"kinds", FIELD_LIST, &h.hello.kinds, .needed = true, .most = KINDS_MAX},
+		{"capacity", FIELD_NUMBER, &h.hello.capacity, .needed = true, .least = 1,
+		 .most = CAPACITY_MAX},
+		{"room", FIELD_NUMBER, &room, .most = CAPACITY_MAX},
+		{"running", FIELD_NUMBER, &running, .most = CAPACITY_MAX},
+	};
+
+	if (fields_take(body, "", f, ARRAY_LEN(f), e) < 0 || check_kinds(h.hello.kinds, e) < 0)
+		return -1;
+	streams_note(c->streams, m->id, m->drain ? 0 : (unsigned)room, (unsigned)running);
+	return says_something_new(&h) ? db_write(c->o.db, store_hello, &h, e) : 0;
+}
+
+static void on_heartbeat(struct httpd_call *call, void *arg)
+{
+	struct conductor *c = arg;
+	struct err e = {0};
+	struct mover_row m;
+	json_t *body;
+
+	if (!identify(c, call, &m))
+		return;
+	body = body_of(call, &e);
+	if (!body || hear(c, body, &m, &e) < 0)
+		refuse(call, &e);
+	else
+		answer(call, 200,
+		       json_pack("{s:b,s:i}", "drain", m.drain, "again_s", (int)c->o.heartbeat_s));
+	json_decref(body);
+	mover_row_done(&m);
+}
+
+/* ---- taking steps ---- */
+
+struct filling {
+	const struct conductor *c;
+	const struct flow_step *step;
+	json_t *input;
+};
+
+static int fill(struct db_tx *t, void *arg, struct err *e)
+{
+	struct filling *f = arg;
+
+	json_decref(f->input);
+	f->input = NULL;
+	return f->c->o.fill(f->c->o.arg, t, f->step, &f->input, e);
+}
+
+static json_t *input_of(struct conductor *c, const struct flow_step *s, struct err *e)
+{
+	struct filling f = {c, s, NULL};
+
+	if (!c->o.fill)
+		return s->input ? json_incref(s->input) : json_object();
+	if (db_read(c->o.db, fill, &f, e) < 0) {
+		json_decref(f.input);
+		return NULL;
+	}
+	return f.input ? f.input : json_object();
+}
+
+/* A step that cannot be given away has failed; if that cannot be noted, its lease ends. */
+static void add_step(struct conductor *c, const struct flow_step *s, json_t *list)
+{
+	struct err why = {0};
+	json_t *input = input_of(c, s, &why), *j;
+
+	if (!input) {
+		flow_finish(c->o.flow, s->id, s->fence, NULL, &why, NULL);
+		return;
+	}
+	j = json_pack("{s:s,s:I,s:I,s:s,s:b,s:o}", "step", s->id, "fence", (json_int_t)s->fence,
+		      "attempt", (json_int_t)s->attempt, "kind", s->kind, "undo", s->undo, "input",
+		      input);
+	if (s->result)
+		json_object_set(j, "result", s->result);
+	json_array_append_new(list, j);
+}
+
+static int take_steps(struct conductor *c, const struct mover_row *m, unsigned room, json_t *list,
+		      struct err *e)
+{
+	AUTO_FREE char *own = xasprintf("mover:%s", m->id);
+	const char *const places[] = {own, FLOW_ANY_MOVER};
+
+	for (unsigned i = 0; i < room; i++) {
+		AUTO(flow_step) s = NULL;
+
+		/* What was taken is told, whatever comes after it. */
+		if (flow_take(c->o.flow, own, places, ARRAY_LEN(places), &s, e) < 0)
+			return i ? 0 : -1;
+		if (!s)
+			break;
+		add_step(c, s, list);
+	}
+	return 0;
+}
+
+static int take(struct conductor *c, const json_t *body, const struct mover_row *m, json_t *list,
+		struct err *e)
+{
+	int64_t room = 0;
+	const struct field f[] = {
+		{"room", FIELD_NUMBER, &room, .needed = true, .most = CAPACITY_MAX},
+	};
+
+	if (fields_take(body, "", f, ARRAY_LEN(f), e) < 0)
+		return -1;
+	return m->drain ? 0 : take_steps(c, m, (unsigned)MIN(room, (int64_t)ROOM_MAX), list, e);
+}
+
+static void on_take(struct httpd_call *call, void *arg)
+{
+	struct conductor *c = arg;
+	struct err e = {0};
+	struct mover_row m;
+	json_t *body, *list;
+
+	if (!identify(c, call, &m))
+		return;
+	body = body_of(call, &e);
+	list = json_array();
+	if (!body || take(c, body, &m, list, &e) < 0)
+		refuse(call, &e);
+	else
+		answer(call, 200, json_pack("{s:O}", "steps", list));
+	json_decref(list);
+	json_decref(body);
+	mover_row_done(&m);
+}
+
+/* ---- reports ---- */
+
+struct report {
+	const char *step, *mover;
+	int64_t fence;
+	const json_t *progress, *notes, *result, *error;
+	char operation[UUID_TEXT];
+};
+
+static int owns(struct db_tx *t, struct report *r, struct err *e)
+{
+	AUTO_FREE char *own = xasprintf("mover:%s", r->mover);
+	AUTO(db_rows)
+	rows = db_query(t, e,
+			"SELECT operation_id FROM steps WHERE id = $1 AND fence = $2 "
+			"AND leased_by = $3",
+			db_t(r->step), db_i(r->fence), db_t(own));
+	int rc = rows ? db_next(rows, e) : -1;
+
+	if (rc == 0)
+		return err_set(e, ERR_CONFLICT, "this step is not this mover's any more");
+	if (rc < 0)
+		return -1;
+	snprintf(r->operation, sizeof(r->operation), "%s", db_text(rows, 0));
+	return 0;
+}
+
+static int check_owner(struct db_tx *t, void *arg, struct err *e)
+{
+	return owns(t, arg, e);
+}
+
+/* What a library said may have line ends in it. */
+static char *one_line(const char *text)
+{
+	char *copy = xstrdup(text);
+
+	for (char *p = copy; *p; p++) {
+		if ((unsigned char)*p < ' ' || *p == 127)
+			*p = ' ';
+	}
+	return copy;
+}
+
+static int store_note(struct db_tx *t, const struct report *r, const json_t *note, struct err *e)
+{
+	static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
+	const char *level = NULL, *text = NULL;
+	const struct field f[] = {
+		{"level", FIELD_TEXT, &level, .needed = true, .among = levels},
+		{"text", FIELD_TEXT, &text, .needed = true, .most = NOTE_MAX, .any_text = true},
+	};
+	AUTO_FREE char *line = NULL;
+
+	if (fields_take(note, "notes", f, ARRAY_LEN(f), e) < 0)
+		return -1;
+	line = one_line(text);
+	return strcmp(level, "debug") == 0 ? 0 : flow_log(t, r->operation, r->step, level, line, e);
+}
+
+static int store_notes(struct db_tx *t, void *arg, struct err *e)
+{
+	struct report *r = arg;
+	const json_t *note;
+	size_t i;
+
+	if (owns(t, r, e) < 0)
+		return -1;
+	json_array_foreach((json_t *)r->notes, i, note)
+	{
+		if (store_note(t, r, note, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int take_report(const json_t *body, bool final, struct report *r, struct err *e)
+{
+	const struct field f[] = {
+		{"fence", FIELD_NUMBER, &r->fence, .needed = true, .most = INT64_MAX},
+		{"notes", FIELD_LIST, &r->notes, .most = NOTES_MAX},
+		{"progress", FIELD_OBJECT, &r->progress, .most = 16},
+		{"result", FIELD_OBJECT, &r->result, .most = 1000},
+		{"error", FIELD_OBJECT, &r->error},
+	};
+
+	return fields_take(body, "", f, final ? ARRAY_LEN(f) : ARRAY_LEN(f) - 2, e);
+}
+
+/* What both kinds of report begin with. */
+static int begin_report(struct conductor *c, const json_t *body, bool final, struct report *r,
+			struct err *e)
+{
+	if (take_report(body, final, r, e) < 0)
+		return -1;
+	if (json_array_size(r->notes))
+		return db_write(c->o.db, store_notes, r, e);
+	return db_read(c->o.db, check_owner, r, e);
+}
+
+static int renew(struct conductor *c, const json_t *body, struct report *r, bool *ret_stop,
+		 struct err *e)
+{
+	if (begin_report(c, body, false, r, e) < 0)
+		return -1;
+	return flow_renew(c->o.flow, r->step, (uint64_t)r->fence, r->progress, ret_stop, e);
+}
+
+/* When the next report is due: soon where few run, so that people see it move. */
+static int again_s(struct conductor *c)
+{
+	size_t most = streams_count(c->streams) / REPORTS_PER_S;
+
+	return (int)MIN(MAX(most, (size_t)REPORT_S), (size_t)REPORT_LEAST_S);
+}
+
+static void on_progress(struct httpd_call *call, void *arg)
+{
+	struct report r = {.step = httpd_part(call, "step_id")};
+	struct conductor *c = arg;
+	struct err e = {0};
+	struct mover_row m;
+	bool stop = false;
+	json_t *body;
+
+	if (!identify(c, call, &m))
+		return;
+	r.mover = m.id;
+	body = body_of(call, &e);
+	if (!body || renew(c, body, &r, &stop, &e) < 0)
+		refuse(call, &e);
+	else
+		answer(call, 200, json_pack("{s:b,s:i}", "stop", stop, "again_s", again_s(c)));
+	json_decref(body);
+	mover_row_done(&m);
+}
+
+static enum err_kind kind_named(const char *name)
+{
+	for (int k = ERR_INVALID; k < ERR_KINDS; k++) {
+		if (strcmp(err_info((enum err_kind)k)->name, name) == 0)
+			return (enum err_kind)k;
+	}
+	return ERR_INTERNAL;
+}
+
+static int take_error(const json_t *error, struct err *ret, struct err *e)
+{
+	const char *kind = NULL, *message = NULL;
+	const struct field f[] = {
+		{"kind", FIELD_TEXT, &kind, .needed = true, .most = 64},
+		{"message", FIELD_TEXT, &message, .any_text = true},
+	};
+	AUTO_FREE char *line = NULL;
+
+	if (fields_take(error, "error", f, ARRAY_LEN(f), e) < 0)
+		return -1;
+	line = one_line(message ? message : "no reason was given");
+	err_set(ret, kind_named(kind), "%s", line);
+	return 0;
+}
+
+static int finish(struct conductor *c, const json_t *body, struct report *r, struct err *e)
+{
+	struct err why = {0};
+
+	if (begin_report(c, body, true, r, e) < 0)
+		return -1;
+	if (!r->result == !r->error)
+		return err_set(e, ERR_INVALID, "give either result or error");
+	if (r->error && take_error(r->error, &why, e) < 0)
+		return -1;
+	return flow_finish(c->o.flow, r->step, (uint64_t)r->fence, (json_t *)r->result,
+			   r->error ? &why : NULL, e);
+}
+
+static void on_result(struct httpd_call *call, void *arg)
+{
+	struct report r = {.step = httpd_part(call, "step_id")};
+	struct conductor *c = arg;
+	struct err e = {0};
+	struct mover_row m;
+	json_t *body;
+
+	if (!identify(c, call, &m))
+		return;
+	r.mover = m.id;
+	body = body_of(call, &e);
+	if (!body || finish(c, body, &r, &e) < 0)
+		refuse(call, &e);
+	else
+		answer(call, 200, json_object());
+	json_decref(body);
+	mover_row_done(&m);
+}
+
+void conductor_make_routes(struct conductor *c)
+{
+	const struct httpd_route routes[CONDUCTOR_ROUTES] = {
+		{"POST", "/mover/v1/register", on_register, c, .body_max = REPORT_MAX},
+		{"GET", "/mover/v1/events", on_events, c, HTTPD_QUICK},
+		{"POST", "/mover/v1/heartbeat", on_heartbeat, c, .body_max = REPORT_MAX},
+		{"POST", "/mover/v1/steps/take", on_take, c, .body_max = REPORT_MAX},
+		{"POST", "/mover/v1/steps/{step_id}/progress", on_progress, c,
+		 .body_max = REPORT_MAX},
+		{"POST", "/mover/v1/steps/{step_id}/result", on_result, c, .body_max = RESULT_MAX},
+	};
+
+	memcpy(c->routes, routes, sizeof(routes));
+}
