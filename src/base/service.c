@@ -48,6 +48,8 @@ void service_adopt(void)
 
 void service_tell(const char *fmt, ...)
 {
+	/* One that does not read must not stop what it manages. */
+	static const struct timeval patience = {.tv_sec = 1};
 	AUTO_CLOSE int fd = -1;
 	char text[1024];
 	va_list ap;
@@ -58,8 +60,9 @@ void service_tell(const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&manager,
-			     manager_len) < 0)
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0 ||
+	    sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&manager, manager_len) <
+		    0)
 		return; /* there is nobody else to tell that to */
 }
 

@@ -60,6 +60,28 @@ static void test_telling(void **state)
 	test_folder_done(folder);
 }
 
+/* Who manages the service may hang: the service goes on. */
+static void test_nobody_reads(void **state)
+{
+	char *folder = test_folder(), *path = test_path(folder, "n");
+	AUTO_CLOSE int fd = manager(path, false);
+	AUTO_CLOSE int filler = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	uint64_t began;
+
+	(void)state;
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
+	while (sendto(filler, "x", 1, 0, (struct sockaddr *)&a, sizeof(a)) == 1)
+		;
+	setenv("NOTIFY_SOCKET", path, 1);
+	service_adopt();
+	began = clock_mono_us();
+	service_tell("READY=1");
+	assert_in_range(clock_mono_us() - began, 900000, 10000000);
+	free(path);
+	test_folder_done(folder);
+}
+
 static void test_nobody_asked(void **state)
 {
 	static const char *const rows[] = {
@@ -103,6 +125,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_telling),
+		cmocka_unit_test(test_nobody_reads),
 		cmocka_unit_test(test_nobody_asked),
 		cmocka_unit_test(test_watchdog),
 	};
