@@ -111,8 +111,10 @@ static int accept_one(struct db_tx *t, void *arg, struct err *e)
 	struct load *l = arg;
 	char project[32], id[UUID_TEXT], first[UUID_TEXT];
 	uint16_t r;
-	struct flow_operation_new o = {
-		.kind = "op", .project = project, .subject = "subject", .not_before_us = l->not_before};
+	struct flow_operation_new o = {.kind = "op",
+				       .project = project,
+				       .subject = "subject",
+				       .not_before_us = l->not_before};
 	const char *needs[] = {first};
 	struct flow_step_new s = {.kind = "nothing", .place = FLOW_WORKER, .name = "a step"};
 
@@ -200,9 +202,10 @@ struct left {
 static int count_left(struct db_tx *t, void *arg, struct err *e)
 {
 	struct left *w = arg;
-	AUTO(db_rows) r = db_query(t, e,
-				   "SELECT count(CASE state WHEN 'queued' THEN 1 END), count(*) "
-				   "FROM operations WHERE ended_at IS NULL");
+	AUTO(db_rows)
+	r = db_query(t, e,
+		     "SELECT count(CASE state WHEN 'queued' THEN 1 END), count(*) "
+		     "FROM operations WHERE ended_at IS NULL");
 
 	if (!r || db_next(r, e) <= 0)
 		return -1;

@@ -146,7 +146,8 @@ static int check(struct api_call *c, struct err *e)
 	char id[UUID_TEXT], operation[UUID_TEXT], actor[300];
 
 	if (api_own(c, &targets, "target_id", id, e) < 0 ||
-	    target_check(c->core, c->t, id, api_actor(c, actor, sizeof(actor)), operation, e) < 0)
+	    target_check(c->core, c->t, c->project, id, api_actor(c, actor, sizeof(actor)),
+			 operation, e) < 0)
 		return -1;
 	api_reply(c, 202, "operation_id", json_string(operation));
 	return 0;

@@ -265,8 +265,8 @@ const struct flow_kind storage_collect = {.name = "target.collect", .lease_s = 1
 const struct flow_operation_kind operation_target_check = {.name = "target_check"};
 const struct flow_operation_kind operation_collect = {.name = "collect"};
 
-int target_check(struct core *c, struct db_tx *t, const char *id, const char *created_by,
-		 char ret_operation[UUID_TEXT], struct err *e)
+int target_check(struct core *c, struct db_tx *t, const char *project, const char *id,
+		 const char *created_by, char ret_operation[UUID_TEXT], struct err *e)
 {
 	const struct operation_link link = {"target", id};
 	struct flow_operation_new o = {
@@ -285,7 +285,7 @@ int target_check(struct core *c, struct db_tx *t, const char *id, const char *cr
 	name = xasprintf("check target %s", db_text(r, 0));
 	place_of(db_text(r, 1), place);
 	o.name = name;
-	o.project = "";
+	o.project = project;
 	s.place = place;
 	s.input = json_pack("{s:s}", "target_id", id);
 	have = operation_start(c, t, &o, &link, 1, ret_operation, e);

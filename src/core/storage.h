@@ -31,8 +31,8 @@ int target_remove(struct core *c, struct db_tx *t, const char *id, struct err *e
 /* {url, credentials}, without any key: to look at it only. As repository_access. */
 int target_access(struct core *c, struct db_tx *t, const char *id, json_t **ret, struct err *e);
 /* Look whether it can be reached and how full it is: starts an operation. */
-int target_check(struct core *c, struct db_tx *t, const char *id, const char *created_by,
-		 char ret_operation[UUID_TEXT], struct err *e);
+int target_check(struct core *c, struct db_tx *t, const char *project, const char *id,
+		 const char *created_by, char ret_operation[UUID_TEXT], struct err *e);
 
 /* The project's repository in the provider's target, made (in the database) where there is none. */
 int repository_of(struct core *c, struct db_tx *t, const char *provider, const char *project,

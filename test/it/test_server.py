@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The server with a real guest: protect, restore, verify, copy, delete, and what happens when something dies."""
+import pytest
+
+from server import Refused
+from waiting import wait_until
+
+SERVER = "OS::Nova::Server"
+
+
+@pytest.fixture
+def cloud(server, lab, guests, folder):
+    """A server that knows one guest, with a provider and a plan for it."""
+    return Cloud(server, lab, guests.new(), folder)
+
+
+class Cloud:
+    def __init__(self, server, lab, guest, folder):
+        self.server, self.lab, self.guest, self.folder = server, lab, guest, folder
+        self.provider = server.provider(folder / "repo")["id"]
+        self.platform = server.platform(lab.uri)["id"]
+        self.plan = server.post("plans", {"plan": {
+            "name": "web", "provider_id": self.provider, "parameters": {},
+            "resources": [{"id": guest.uuid, "type": SERVER, "name": guest.name}]}})["plan"]["id"]
+
+    @property
+    def path(self):
+        return f"providers/{self.provider}/checkpoints"
+
+    def protect(self, state="succeeded"):
+        made = self.server.post(self.path, {"checkpoint": {"plan_id": self.plan}})["checkpoint"]
+        assert made["status"] == "protecting"
+        self.server.wait_operation(made["operation_id"], state=state)
+        return self.checkpoint(made["id"])
+
+    def checkpoint(self, id):
+        return self.server.get(f"{self.path}/{id}")["checkpoint"]
+
+    def start_restore(self, checkpoint, **options):
+        parameters = {SERVER: options} if options else {}
+        return self.server.post("restores", {"restore": {
+            "provider_id": self.provider, "checkpoint_id": checkpoint, "parameters": parameters}})["restore"]
+
+    def restore(self, checkpoint, **options):
+        made = self.start_restore(checkpoint, **options)
+        self.server.wait_operation(made["operation_id"])
+        return self.server.get(f"restores/{made['id']}")["restore"]
+
+
+def test_protect_and_restore(cloud):
+    """Twice protected, destroyed, restored: it runs again as it was, and everything is told on the way."""
+    guest, server = cloud.guest, cloud.server
+    guest.set_marker("one")
+    first = cloud.protect()
+    assert first["status"] == "available" and first["bytes_read"] > 0 and first["resource_graph"]
+    assert first["resources"][0]["consistency"]
+    guest.set_marker("two")
+    second = cloud.protect()
+    assert 0 < second["bytes_read"] < first["bytes_read"], "the second reads what changed only"
+    guest.remove()
+    restored = cloud.restore(second["id"])
+    assert restored["status"] == "success"
+    assert list(restored["resources_status"].values()) == ["success"]
+    guest.forget_console()
+    guest.wait_ready()
+    assert guest.marker == "two"
+    operation = server.operation(second["operation_id"])
+    assert [s["state"] for s in operation["steps"]] == ["done"] * len(operation["steps"])
+    log = server.get(f"operations/{second['operation_id']}/log")["log"]
+    assert all(line["text"] for line in log)
+
+
+def test_verify_copy_delete(cloud):
+    """A checkpoint is verified, copied to another target, deleted; the copy restores, and space comes back."""
+    guest, server = cloud.guest, cloud.server
+    guest.set_marker("copied")
+    made = cloud.protect()
+    v = server.post("verifications", {"verification": {"provider_id": cloud.provider, "checkpoint_id": made["id"]}})
+    server.wait_operation(v["verification"]["operation_id"])
+    assert server.get(f"verifications/{v['verification']['id']}")["verification"]["status"] == "success"
+    assert cloud.checkpoint(made["id"])["verified_ok"] is True
+    other = server.provider(cloud.folder / "other", "other")["id"]
+    answer = server.post(f"{cloud.path}/action",
+                         {"copy": {"plan_id": cloud.plan, "parameters": {"provider_id": other}}})["copy"]
+    copy = answer["checkpoint_id"][0]["checkpoint_copy_id"]
+    wait_until(lambda: server.get(f"providers/{other}/checkpoints/{copy}")["checkpoint"]["status"] == "available", 90,
+               lambda: f"the copy is there\n{server.log_text()}", every=0.3)
+    gone = server.do("DELETE", f"{cloud.path}/{made['id']}")
+    server.wait_operation(gone["operation_id"])
+    assert cloud.checkpoint(made["id"])["status"] == "deleted"
+    assert server.get(cloud.path)["checkpoints"] == []
+    guest.remove()
+    restore = server.post("restores", {"restore": {"provider_id": other, "checkpoint_id": copy, "parameters": {}}})
+    server.wait_operation(restore["restore"]["operation_id"])
+    guest.forget_console()
+    guest.wait_ready()
+    assert guest.marker == "copied"
+
+
+def test_killed_in_the_middle(cloud):
+    """The server, with its mover, dies by kill -9 while it protects and while it restores: both end well."""
+    guest, server = cloud.guest, cloud.server
+    guest.set_marker("survives")
+    made = server.post(cloud.path, {"checkpoint": {"plan_id": cloud.plan}})["checkpoint"]
+    wait_until(lambda: server.operation(made["operation_id"])["state"] == "running", 60, "it runs", every=0.05)
+    server.kill()
+    server.start()
+    server.wait_operation(made["operation_id"], 240)
+    assert cloud.checkpoint(made["id"])["status"] == "available"
+    guest.remove()
+    restore = cloud.start_restore(made["id"])
+    wait_until(lambda: server.operation(restore["operation_id"])["state"] == "running", 60, "it runs", every=0.05)
+    server.kill()
+    server.start()
+    server.wait_operation(restore["operation_id"], 240)
+    guest.forget_console()
+    guest.wait_ready()
+    assert guest.marker == "survives"
+
+
+def test_deleted_while_it_is_made(cloud):
+    """Whatever state a checkpoint is in, its owner can delete it."""
+    server = cloud.server
+    made = server.post(cloud.path, {"checkpoint": {"plan_id": cloud.plan}})["checkpoint"]
+    server.do("DELETE", f"{cloud.path}/{made['id']}")
+    wait_until(lambda: cloud.checkpoint(made["id"])["status"] == "deleted", 120,
+               lambda: f"it is gone: {cloud.checkpoint(made['id'])}\n{server.log_text()}", every=0.3)
+    assert cloud.protect()["status"] == "available", "nothing stays behind that would be in the way"
+
+
+def test_a_guest_that_is_gone(cloud):
+    """A plan whose machine is not there fails, says which one, and leaves nothing."""
+    cloud.guest.remove()
+    cloud.server.wait_operation(cloud.server.post(f"platforms/{cloud.platform}/discover")["operation_id"])
+    failed = cloud.protect(state="failed")
+    assert failed["status"] == "error" and cloud.guest.name in failed["reason"], failed
+
+
+def test_restore_beside_the_original(cloud, guests):
+    """While the machine is there, a restore needs another name, and says so."""
+    made = cloud.protect()
+    refused = cloud.start_restore(made["id"])
+    cloud.server.wait_operation(refused["operation_id"], state="failed")
+    copy = guests.restored("beside")
+    (cloud.folder / "to").mkdir()
+    restored = cloud.restore(made["id"], restore_name="beside", directory=str(cloud.folder / "to"), start=True)
+    assert restored["status"] == "success"
+    copy.forget_console()
+    assert copy.state == "running"
+
+
+def test_wrong_parameters(cloud):
+    """Options that nobody has are refused, and nothing is started."""
+    server = cloud.server
+    made = cloud.protect()
+    for parameters, says in [({SERVER: {"bogus": 1}}, "bogus"), ({"Nonsense": {}}, "Nonsense"),
+                             ({f"{SERVER}#00000000-0000-0000-0000-000000000000": {}}, "None of the resources")]:
+        with pytest.raises(Refused) as refused:
+            server.post("restores", {"restore": {"provider_id": cloud.provider, "checkpoint_id": made["id"],
+                                                 "parameters": parameters}})
+        assert refused.value.status == 400 and says in refused.value.message
+    assert server.get("restores")["restores"] == []
