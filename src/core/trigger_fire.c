@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * trigger_fire.c: what one trigger does, in the scheduler's transaction.
+ *
+ * The firing is inserted first. If somebody else's is there already, nothing is started: the key
+ * decides. What a scheduled operation cannot start is known from an earlier try of the transaction,
+ * which that error ended, and only written down in this one.
+ *
+ * If interrupted here: nothing has happened; all of it is in one transaction.
+ */
+#include "core/trigger_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "sched/schedule.h"
+
+/* A schedule that cannot be understood any more (a zone is gone) is looked at again after an hour.
+ */
+#define BROKEN_PAUSE_US (UINT64_C(3600) * 1000000)
+/* Pending firings of one trigger in a transaction. */
+#define EVENTS_MAX 20
+
+/* The firing of a trigger, and what becomes of it. */
+struct firing {
+	const struct trigger *t;
+	uint64_t at_us;
+	const char *state, *reason;
+	json_t *operations; /* NULL: none */
+};
+
+static int put(struct db_tx *x, const struct firing *n, uint64_t now_us, bool *ret_mine,
+	       struct err *e)
+{
+	uint64_t fresh;
+
+	if (db_exec(x, &fresh, e,
+		    "INSERT INTO firings (trigger_id, at, state, reason, operations, created_at) "
+		    "VALUES ($1, $2, $3, $4, '[]', $5) ON CONFLICT DO NOTHING",
+		    db_t(n->t->id), db_i(n->at_us), db_t(n->state), db_t(n->reason),
+		    db_i(now_us)) < 0)
+		return -1;
+	*ret_mine = fresh > 0;
+	return 0;
+}
+
+static int set_outcome(struct db_tx *x, const struct firing *n, struct err *e)
+{
+	AUTO_FREE char *text = json_text(n->operations);
+
+	return db_exec(x, NULL, e,
+		       "UPDATE firings SET state = $3, reason = $4, operations = $5 WHERE "
+		       "trigger_id = $1 AND at = $2",
+		       db_t(n->t->id), db_i(n->at_us), db_t(n->state), db_t(n->reason), db_t(text));
+}
+
+static const char *known_failure(const struct fire *f, const char *id)
+{
+	for (size_t i = 0; i < f->n_failures; i++)
+		if (strcmp(f->failures[i].id, id) == 0)
+			return f->failures[i].reason;
+	return NULL;
+}
+
+/* Start them; those that cannot be are told. How many were started, or -1. */
+static int start_all(struct db_tx *x, struct firing *n, struct scheduled_operation *const *list,
+		     size_t count, struct fire *f, struct err *e)
+{
+	int started = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const char *why = known_failure(f, list[i]->id);
+
+		json_array_append_new(n->operations,
+				      json_pack("{s:s, s:s*}", "scheduled_operation_id",
+						list[i]->id, "error", why));
+		if (why)
+			continue;
+		snprintf(f->starting, sizeof(f->starting), "%s", list[i]->id);
+		if (f->start(x, list[i], n->at_us, f->arg, e) < 0)
+			return -1;
+		f->starting[0] = 0;
+		started++;
+	}
+	return started;
+}
+
+static int fire_one(struct db_tx *x, struct firing *n, struct scheduled_operation *const *list,
+		    size_t count, struct fire *f, struct err *e)
+{
+	int started, status;
+
+	n->operations = json_array();
+	started = start_all(x, n, list, count, f, e);
+	if (count == 0) {
+		n->state = "skipped";
+		n->reason = "no enabled scheduled operation uses this trigger";
+		f->counts.skipped++;
+	} else if (started == 0) {
+		n->state = "failed";
+		n->reason = "none of its operations could be started";
+		f->counts.failed++;
+	} else {
+		n->state = "fired";
+		f->counts.fired++;
+	}
+	status = started < 0 ? -1 : set_outcome(x, n, e);
+	json_decref(n->operations);
+	if (started > 0)
+		f->counts.started += (uint64_t)started;
+	return status;
+}
+
+/* ---- times ---- */
+
+static int fire_due(struct db_tx *x, const struct trigger *t, const struct schedule_due *due,
+		    struct scheduled_operation *const *list, size_t count, struct fire *f,
+		    struct err *e)
+{
+	for (size_t i = 0; i < due->n; i++) {
+		const struct schedule_firing *d = &due->list[i];
+		struct firing n = {t, d->at_us, d->fire ? "fired" : "missed", d->reason, NULL};
+		bool mine;
+
+		if (put(x, &n, f->now_us, &mine, e) < 0)
+			return -1;
+		if (!mine)
+			continue;
+		f->counts.missed += !d->fire;
+		if (d->fire && fire_one(x, &n, list, count, f, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int set_next(struct db_tx *x, const struct trigger *t, uint64_t last_us, uint64_t next_us,
+		    struct err *e)
+{
+	return db_exec(x, NULL, e,
+		       "UPDATE triggers SET last_at = $2, next_at = $3, claim = NULL WHERE id = $1",
+		       db_t(t->id), db_i(last_us), next_us ? db_i(next_us) : db_null());
+}
+
+/* The properties, which were understood once, are not any more. */
+static int tell_broken(struct db_tx *x, const struct trigger *t, struct fire *f,
+		       const struct err *why, struct err *e)
+{
+	struct firing n = {t, f->now_us, "failed", why->msg, NULL};
+	bool mine;
+
+	f->counts.failed++;
+	if (put(x, &n, f->now_us, &mine, e) < 0)
+		return -1;
+	return set_next(x, t, t->last_at_us, f->now_us + BROKEN_PAUSE_US, e);
+}
+
+static int fire_time(struct db_tx *x, const struct trigger *t,
+		     struct scheduled_operation *const *list, size_t count, struct fire *f,
+		     struct err *e)
+{
+	struct err why = {0};
+	AUTO(schedule) s = schedule_parse(t->properties, f->zones, f->now_us, &why);
+	struct schedule_due due;
+	uint64_t last_us = t->last_at_us;
+	int status;
+
+	if (!s)
+		return tell_broken(x, t, f, &why, e);
+	schedule_due(s, t->id, last_us, f->now_us, &due);
+	status = fire_due(x, t, &due, list, count, f, e);
+	if (due.n > 0)
+		last_us = due.list[due.n - 1].at_us;
+	if (status == 0)
+		status = set_next(x, t, last_us, due.next_us, e);
+	schedule_due_done(&due);
+	return status;
+}
+
+/* ---- events ---- */
+
+static int fire_event(struct db_tx *x, const struct trigger *t,
+		      struct scheduled_operation *const *list, size_t count, struct fire *f,
+		      struct err *e)
+{
+	AUTO(db_rows)
+	r = db_query(
+		x, e,
+		"SELECT at FROM firings WHERE trigger_id = $1 AND state = 'pending' ORDER BY at "
+		"LIMIT $2",
+		db_t(t->id), db_i(EVENTS_MAX + 1));
+	uint64_t at[EVENTS_MAX];
+	size_t n = 0;
+	int have = r ? 1 : -1;
+
+	while (have > 0 && n < EVENTS_MAX && (have = db_next(r, e)) > 0)
+		at[n++] = (uint64_t)db_int(r, 0);
+	if (have > 0)
+		have = db_next(r, e);
+	if (have < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		struct firing one = {t, at[i], "fired", "", NULL};
+
+		if (fire_one(x, &one, list, count, f, e) < 0)
+			return -1;
+	}
+	/* `last_at` names events: it stays. If there are more, it is due again. */
+	return set_next(x, t, t->last_at_us, have > 0 ? f->now_us : 0, e);
+}
+
+int trigger_fire(struct db_tx *x, const struct trigger *t, struct fire *f, struct err *e)
+{
+	struct scheduled_operation **list;
+	size_t count;
+	int status;
+
+	if (scheduled_of_trigger(x, t->id, &list, &count, e) < 0)
+		return -1;
+	if (strcmp(t->type, TRIGGER_EVENT) == 0)
+		status = fire_event(x, t, list, count, f, e);
+	else
+		status = fire_time(x, t, list, count, f, e);
+	for (size_t i = 0; i < count; i++)
+		scheduled_free(list[i]);
+	free(list);
+	return status;
+}
