@@ -10,6 +10,7 @@
 #include "core/ids.h"
 #include "core/protectable.h"
 #include "core/quota.h"
+#include "core/scheduled.h"
 #include "core/table.h"
 
 void plan_free(struct plan *p)
@@ -245,7 +246,12 @@ int plan_remove(struct db_tx *t, const char *project, const char *id, struct err
 {
 	AUTO(plan) p = plan_load(t, project, id, e);
 
-	return p ? db_exec(t, NULL, e, "DELETE FROM plans WHERE id = $1", db_t(p->id)) : -1;
+	int used = p ? scheduled_uses_plan(t, p->id, e) : -1;
+
+	if (used > 0)
+		return err_set(e, ERR_BUSY,
+			       "Plan '%s' is in use: remove its scheduled operations first.", id);
+	return used == 0 ? db_exec(t, NULL, e, "DELETE FROM plans WHERE id = $1", db_t(p->id)) : -1;
 }
 
 /* ---- what it means now ---- */

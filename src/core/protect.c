@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "core/checkpoint.h"
 #include "core/ids.h"
+#include "core/keep.h"
 #include "core/operation.h"
 #include "core/plan.h"
 #include "core/platform.h"
@@ -327,7 +328,6 @@ static int ended_protect(struct db_tx *t, const char *operation, const char *sub
 	AUTO(checkpoint) k = checkpoint_load(t, NULL, subject, e);
 	char delete[UUID_TEXT];
 
-	(void)operation;
 	if (!k)
 		return -1;
 	/* Deleted while it was being made: what was made in time, or could not be undone, goes now.
@@ -339,7 +339,9 @@ static int ended_protect(struct db_tx *t, const char *operation, const char *sub
 			       : checkpoint_delete(core_current(), t, NULL, subject, "server",
 						   delete, e);
 	if (strcmp(state, FLOW_SUCCEEDED) == 0)
-		return checkpoint_available(t, subject, e);
+		return checkpoint_available(t, subject, e) < 0
+			       ? -1
+			       : keep_after(core_current(), t, operation, k->plan, e);
 	if (db_exec(t, NULL, e,
 		    "UPDATE checkpoints SET status = 'error', reason = $2, ended_at = $3 WHERE id "
 		    "= "

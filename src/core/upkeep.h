@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * upkeep.h: what every server does now and then: says that it is there, lists platforms anew when
+ * that is due, forgets what is old. Harmless if several do it at once. Threads: any.
+ */
+#ifndef HF_CORE_UPKEEP_H
+#define HF_CORE_UPKEEP_H
+
+#include "core/core.h"
+
+/* Roles as in cmd/daemon.h: bit 0 api, 1 scheduler, 2 worker, 3 conductor. */
+int upkeep_run(struct core *c, const char *host, unsigned roles, uint64_t now_us,
+	       uint64_t operations_us, struct err *e);
+
+#endif
