@@ -10,8 +10,10 @@ static int start(struct daemon *d, struct err *e)
 
 	c->db = d->db;
 	c->auth = d->auth;
+	c->zones = zones_new(NULL);
 	c->flow = flow_new(d->db, d->name, core_kinds, core_operations, e);
 	if (!c->flow) {
+		zones_free(c->zones);
 		free(c);
 		return -1;
 	}
@@ -19,6 +21,7 @@ static int start(struct daemon *d, struct err *e)
 	if ((d->roles & ROLE_WORKER) &&
 	    flow_workers(c->flow, (unsigned)config_int(d->config, "worker", "threads"), e) < 0) {
 		flow_free(c->flow);
+		zones_free(c->zones);
 		free(c);
 		return -1;
 	}
@@ -30,6 +33,7 @@ static void stop(struct daemon *d, unsigned timeout_ms)
 {
 	flow_stop(d->core->flow, timeout_ms);
 	flow_free(d->core->flow);
+	zones_free(d->core->zones);
 	free(d->core);
 	d->core = NULL;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core.h: what the rules of the model stand on: the database, operations, and who may do what.
+ * core.h: what the rules of the model stand on: the database, operations, time zones, and who may
+ * do what.
  *
  * Threads: thread-safe, as its parts are.
  */
@@ -10,11 +11,13 @@
 #include "auth/auth.h"
 #include "db/db.h"
 #include "flow/flow.h"
+#include "sched/zone.h"
 
 struct core {
 	struct db *db;
 	struct auth *auth;
 	struct flow *flow;
+	struct zones *zones;
 };
 
 #endif
