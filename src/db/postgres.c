@@ -105,13 +105,14 @@ static int pg_migrate_end(struct db_tx *t, struct err *e)
 	return pg_script(
 		t,
 		"DO $$ DECLARE c record; BEGIN FOR c IN"
-		" SELECT a.attrelid::regclass AS r, a.attname AS n FROM pg_attribute a"
-		" JOIN pg_class k ON k.oid = a.attrelid JOIN pg_collation l ON l.oid = "
-		"a.attcollation"
+		" SELECT a.attrelid::regclass AS r, string_agg("
+		"format('ALTER COLUMN %I TYPE TEXT COLLATE \"C\"', a.attname), ', ') AS columns"
+		" FROM pg_attribute a JOIN pg_class k ON k.oid = a.attrelid"
+		" JOIN pg_collation l ON l.oid = a.attcollation"
 		" WHERE k.relnamespace = current_schema()::regnamespace AND k.relkind = 'r'"
 		" AND a.atttypid = 'text'::regtype AND a.attnum > 0 AND NOT a.attisdropped"
-		" AND l.collname <> 'C' LOOP EXECUTE format("
-		"'ALTER TABLE %s ALTER COLUMN %I TYPE TEXT COLLATE \"C\"', c.r, c.n);"
+		" AND l.collname <> 'C' GROUP BY a.attrelid"
+		" LOOP EXECUTE format('ALTER TABLE %s %s', c.r, c.columns);"
 		" END LOOP; END $$",
 		e);
 }

@@ -49,7 +49,8 @@ start() {
 	port=$(free_port)
 	[ "$(id -u)" != 0 ] || chown "$user" "$folder"
 	chmod 711 "$folder"
-	run "$bin/initdb" -D "$folder/data" -U hf -A trust -E UTF8 --no-sync >"$folder.initdb" 2>&1 || {
+	# Sorted as people do, and not by bytes: what needs the latter has to ask for it.
+	run "$bin/initdb" -D "$folder/data" -U hf -A trust -E UTF8 --locale-provider=icu --icu-locale=en --no-sync >"$folder.initdb" 2>&1 || {
 		cat "$folder.initdb" >&2
 		exit 1
 	}

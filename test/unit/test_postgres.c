@@ -193,8 +193,10 @@ static void test_not_let_in(void **state)
 	AUTO_FREE char *nowhere = xasprintf("postgresql://hf%.*s/nowhere", (int)(slash - at), at);
 	AUTO_FREE char *latin1 =
 		xasprintf("postgresql://hf%.*s/%s", (int)(slash - at), at, f->schema);
-	AUTO_FREE char *create = xasprintf(
-		"CREATE DATABASE %s TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'", f->schema);
+	AUTO_FREE char *create =
+		xasprintf("CREATE DATABASE %s TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C' "
+			  "LOCALE_PROVIDER libc",
+			  f->schema);
 	PGconn *c = PQconnectdb(getenv("HF_TEST_POSTGRES"));
 
 	refuses(nobody, ERR_DENIED);

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 
@@ -188,6 +189,46 @@ static void test_no_room(void **state)
 	assert_int_equal(rows(f->db), there + 1);
 }
 
+/* ---- a disk that does not flush ---- */
+
+static atomic_int flushes = -1; /* that still succeed; -1: all */
+
+/* In place of the C library's, for SQLite, too. */
+__attribute__((visibility("default"))) int fdatasync(int fd)
+{
+	if (flushes == 0) {
+		errno = EIO;
+		return -1;
+	}
+	if (flushes > 0)
+		flushes--;
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+static void test_no_flush(void **state)
+{
+	struct db_fixture *f = *state;
+	struct row r = {.size = 100000};
+	int64_t there = 0;
+
+	db_fixture_reopen(f);
+	OK(db_write(f->db, make_rows, NULL, e));
+	for (; r.id < 100; r.id++) {
+		struct err err = {0};
+
+		flushes = (int)r.id % 3;
+		if (db_write(f->db, add_row, &r, &err) == 0)
+			there++;
+		else
+			assert_int_equal(err.kind, ERR_IO);
+		flushes = -1;
+		assert_int_equal(rows(f->db), there);
+	}
+	assert_in_range(there, 50, 90);
+	db_fixture_reopen(f);
+	assert_int_equal(rows(f->db), there);
+}
+
 /* ---- one that takes all with it ---- */
 
 struct crowd {
@@ -330,6 +371,7 @@ int main(void)
 		DB_TEST_BARE(test_nobody_else_reads_it),
 		DB_TEST_BARE(test_what_cannot_be_opened),
 		DB_TEST_BARE(test_no_room),
+		DB_TEST_BARE(test_no_flush),
 		DB_TEST_BARE(test_one_takes_all_with_it),
 		DB_TEST_BARE(test_the_log_stays_small),
 	};
