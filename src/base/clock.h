@@ -18,6 +18,11 @@ uint64_t clock_mono_us(void);
 uint64_t clock_wall_us(void);
 /* "2026-11-21T05:30:00Z" (RFC 3339) into `out` (CLOCK_TEXT bytes); returns `out`. */
 char *clock_rfc3339(uint64_t wall_us, char *out);
+/*
+ * Read that form, perhaps with a fraction of a second ("2026-11-21T05:30:00.25Z"), which is left
+ * off: UTC only, from 1970 to 9999, and nothing before or behind it. false: it is something else.
+ */
+bool clock_parse_rfc3339(const char *text, uint64_t *ret_wall_us);
 /* "2026-11-21 05:30:00" in the machine's time zone, for people. */
 char *clock_local(uint64_t wall_us, char *out);
 void clock_sleep_ms(unsigned ms);

@@ -14,6 +14,7 @@
 #include "net/s3_lock.h"
 #include "net/s3_priv.h"
 
+#define MD5_BYTES 16
 #define EMPTY_SHA256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define PAUSE_FIRST_MS 100
 #define PAUSE_MAX_MS 10000
@@ -88,7 +89,7 @@ static int try_with(struct s3 *s, struct s3_call *c, const struct sigv4_key *key
 	time_t now = (time_t)(clock_wall_us() / 1000000) + (time_t)atomic_load(&s->clock_off);
 	const char *query = c->query ? c->query : "";
 	struct sigv4_request r = {.method = c->method, .query = query, .payload = c->sha256};
-	char date[SIGV4_DATE], range[64], until[S3_LOCK_TEXT], checksum[S3_BASE64_SHA];
+	char date[SIGV4_DATE], range[64], until[CLOCK_TEXT], checksum[S3_BASE64_SHA];
 	AUTO_BUF path = BUF_INIT;
 	AUTO_FREE char *url = NULL;
 
@@ -122,7 +123,7 @@ static int try_with(struct s3 *s, struct s3_call *c, const struct sigv4_key *key
 	if (c->lock) {
 		add_header(&r, "x-amz-object-lock-mode", s3_lock_name(c->lock->mode));
 		add_header(&r, "x-amz-object-lock-retain-until-date",
-			   s3_lock_time(c->lock->until, until));
+			   clock_rfc3339((uint64_t)c->lock->until * 1000000, until));
 	}
 	if (key->token)
 		add_header(&r, "x-amz-security-token", key->token);
@@ -347,6 +348,16 @@ const char *s3_hash(const void *data, size_t n, char text[S3_SHA_TEXT])
 	if (!EVP_Digest(data, n, hash, NULL, EVP_sha256(), NULL))
 		abort();
 	return hex_encode(hash, sizeof(hash), text);
+}
+
+bool s3_md5(const void *data, size_t n, char text[S3_BASE64_MD5])
+{
+	uint8_t md5[MD5_BYTES];
+
+	if (!EVP_Digest(data, n, md5, NULL, EVP_md5(), NULL))
+		return false;
+	EVP_EncodeBlock((unsigned char *)text, md5, sizeof(md5));
+	return true;
 }
 
 void s3_flip_etags(struct s3 *s)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/env.h"
 #include "base/fio.h"
 #include "base/log.h"
 #include "net/s3_metadata.h"
@@ -22,13 +23,6 @@ struct s3_keys {
 	uint64_t renew_us; /* when to ask for another, by the clock that never goes back */
 	bool renewing;
 };
-
-static const char *env(const char *name)
-{
-	const char *v = getenv(name);
-
-	return v && *v ? v : NULL;
-}
 
 /* ---- from the environment and from a file ---- */
 
@@ -104,8 +98,8 @@ bool s3_credentials_parse(const char *text, size_t n, const char *profile, struc
 /* 1 found, 0 not, -1. */
 static int key_from_file(struct sigv4_key *ret, struct err *e)
 {
-	const char *named = env("AWS_SHARED_CREDENTIALS_FILE"), *home = env("HOME");
-	const char *given = env("AWS_PROFILE"), *profile = given ? given : "default";
+	const char *named = env_text("AWS_SHARED_CREDENTIALS_FILE"), *home = env_text("HOME");
+	const char *given = env_text("AWS_PROFILE"), *profile = given ? given : "default";
 	AUTO_FREE char *path =
 		named ? xstrdup(named) : xasprintf("%s/.aws/credentials", home ? home : "");
 	AUTO_BUF text = BUF_INIT;
@@ -131,7 +125,7 @@ static int key_from_file(struct sigv4_key *ret, struct err *e)
 /* 1 found, 0 not, -1. */
 static int key_from_environment(struct sigv4_key *ret, struct err *e)
 {
-	const char *id = env("AWS_ACCESS_KEY_ID"), *secret = env("AWS_SECRET_ACCESS_KEY");
+	const char *id = env_text("AWS_ACCESS_KEY_ID"), *secret = env_text("AWS_SECRET_ACCESS_KEY");
 
 	if (!id && !secret)
 		return 0;
@@ -141,7 +135,7 @@ static int key_from_environment(struct sigv4_key *ret, struct err *e)
 			       id ? "AWS_SECRET_ACCESS_KEY" : "AWS_ACCESS_KEY_ID");
 	ret->id = xstrdup(id);
 	set_secret(ret, secret);
-	ret->token = xstrdup0(env("AWS_SESSION_TOKEN"));
+	ret->token = xstrdup0(env_text("AWS_SESSION_TOKEN"));
 	return 1;
 }
 
@@ -236,7 +230,7 @@ static int key_from_cloud(struct s3_keys *k, struct sigv4_key *ret, struct err *
 	struct s3_given_key given;
 	struct err why = {0};
 
-	k->http = http_new(env("AWS_CA_BUNDLE"));
+	k->http = http_new(env_text("AWS_CA_BUNDLE"));
 	if (s3_metadata_ask(k->http, &given, &why) < 0)
 		return err_set(e, ERR_INVALID,
 			       "no key for the S3 target: set AWS_ACCESS_KEY_ID and "

@@ -4,14 +4,12 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/hex.h"
 #include "net/s3_priv.h"
 #include "net/s3_versions.h"
 
-#define MD5_BYTES 16
 #define SHA_BYTES 32
 #define PAGE "1000"
 
@@ -22,31 +20,18 @@ const char *s3_lock_name(enum s3_lock_mode mode)
 	return mode == S3_COMPLIANCE ? "COMPLIANCE" : "GOVERNANCE";
 }
 
-const char *s3_lock_time(int64_t until, char out[S3_LOCK_TEXT])
-{
-	time_t t = (time_t)until;
-	struct tm tm;
-
-	if (!gmtime_r(&t, &tm))
-		abort();
-	strftime(out, S3_LOCK_TEXT, "%Y-%m-%dT%H:%M:%SZ", &tm);
-	return out;
-}
-
 void s3_lock_parse(const char *mode, const char *until, const char *hold, struct s3_lock *ret)
 {
-	struct tm tm = {0};
-	const char *end = strptime(until, "%Y-%m-%dT%H:%M:%S", &tm);
-	bool utc = end && *end && end[strlen(end) - 1] == 'Z';
+	uint64_t us;
 
 	*ret = (struct s3_lock){.held = strcmp(hold, "ON") == 0};
-	if (!utc)
+	if (!clock_parse_rfc3339(until, &us))
 		return;
 	if (strcmp(mode, "GOVERNANCE") == 0)
 		ret->mode = S3_GOVERNANCE;
 	else if (strcmp(mode, "COMPLIANCE") == 0)
 		ret->mode = S3_COMPLIANCE;
-	ret->until = ret->mode ? (int64_t)timegm(&tm) : 0;
+	ret->until = ret->mode ? (int64_t)(us / 1000000) : 0;
 }
 
 const char *s3_checksum(const char *sha256, char out[S3_BASE64_SHA])
@@ -70,21 +55,18 @@ bool s3_has_versions(struct s3 *s)
 	return atomic_load(&s->versions);
 }
 
-/* A library without MD5 (FIPS) has none to give; then the service has to do without. */
+/* Where there is no MD5, the service has to do without. */
 static int put_property(struct s3 *s, const char *key, const char *query, const char *xml,
 			bool bypass, struct err *e)
 {
 	struct s3_call c = {.method = "PUT", .key = key, .query = query, .bypass = bypass};
-	char hash[S3_SHA_TEXT], text[2 * MD5_BYTES];
-	uint8_t md5[MD5_BYTES];
+	char hash[S3_SHA_TEXT], md5[S3_BASE64_MD5];
 
 	c.http.data = xml;
 	c.http.len = strlen(xml);
 	c.sha256 = s3_hash(xml, c.http.len, hash);
-	if (EVP_Digest(xml, c.http.len, md5, NULL, EVP_md5(), NULL)) {
-		EVP_EncodeBlock((unsigned char *)text, md5, MD5_BYTES);
-		c.md5 = text;
-	}
+	if (s3_md5(xml, c.http.len, md5))
+		c.md5 = md5;
 	return s3_perform(s, &c, (const int[]){200, 204, 0}, e);
 }
 
@@ -92,10 +74,11 @@ static int put_property(struct s3 *s, const char *key, const char *query, const 
 
 int s3_retain(struct s3 *s, const char *key, const struct s3_lock *lock, bool bypass, struct err *e)
 {
-	char until[S3_LOCK_TEXT];
+	char until[CLOCK_TEXT];
 	AUTO_FREE char *xml = xasprintf("<Retention" NAMESPACE "><Mode>%s</Mode>"
 					"<RetainUntilDate>%s</RetainUntilDate></Retention>",
-					s3_lock_name(lock->mode), s3_lock_time(lock->until, until));
+					s3_lock_name(lock->mode),
+					clock_rfc3339((uint64_t)lock->until * 1000000, until));
 
 	return put_property(s, key, "retention=", xml, bypass, e);
 }

@@ -16,7 +16,6 @@
 
 #include "net/s3.h"
 
-#define S3_LOCK_TEXT 32
 #define S3_BASE64_SHA 48
 
 /* Seconds since 1970 as the service has it, once anything was asked of it. */
@@ -54,7 +53,6 @@ int s3_head_version(struct s3 *s, const char *key, const char *version, struct s
 /* ---- as the service writes it; pure ---- */
 
 const char *s3_lock_name(enum s3_lock_mode mode);
-const char *s3_lock_time(int64_t until, char out[S3_LOCK_TEXT]);
 /* What cannot be read counts as no lock. */
 void s3_lock_parse(const char *mode, const char *until, const char *hold, struct s3_lock *ret);
 /* 64 hexadecimal digits in Base64. */

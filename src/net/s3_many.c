@@ -4,12 +4,9 @@
  * request of its own, which is tried again, or tells why it cannot be. So are all from the
  * beginning where the service does not know this request.
  */
-#include <openssl/evp.h>
 #include <string.h>
 
 #include "net/s3_priv.h"
-
-#define MD5_BYTES 16
 
 /* Names as we make them need no quoting in XML; others may not even be possible there. */
 static bool is_plain(const char *key)
@@ -28,17 +25,6 @@ static int delete_each(struct s3 *s, const char *const *keys, size_t n, struct e
 			return -1;
 	}
 	return 0;
-}
-
-/* Services want this checksum; a library without it (FIPS) has none to give. */
-static bool md5_of(const struct buf *b, char text[2 * MD5_BYTES])
-{
-	uint8_t md5[MD5_BYTES];
-
-	if (!EVP_Digest(b->data, b->len, md5, NULL, EVP_md5(), NULL))
-		return false;
-	EVP_EncodeBlock((unsigned char *)text, md5, MD5_BYTES);
-	return true;
 }
 
 static void list_keys(const struct s3 *s, const char *const *keys, size_t n, struct buf *out)
@@ -78,14 +64,14 @@ static int delete_kept(struct s3 *s, const char *const *keys, size_t n, const st
 int s3_delete_many(struct s3 *s, const char *const *keys, size_t n, struct err *e)
 {
 	struct s3_call c = {.method = "POST", .query = "delete="};
-	char hash[S3_SHA_TEXT], md5[2 * MD5_BYTES];
+	char hash[S3_SHA_TEXT], md5[S3_BASE64_MD5];
 	AUTO_BUF request = BUF_INIT;
 	AUTO_BUF answer = BUF_INIT;
 	struct s3_page kept;
 	int rc;
 
 	list_keys(s, keys, n, &request);
-	if (n < 2 || atomic_load(&s->one_by_one) || !md5_of(&request, md5))
+	if (n < 2 || atomic_load(&s->one_by_one) || !s3_md5(request.data, request.len, md5))
 		return delete_each(s, keys, n, e);
 	c.sha256 = s3_hash(request.data, request.len, hash);
 	c.md5 = md5;

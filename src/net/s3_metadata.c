@@ -5,8 +5,9 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
+#include "base/env.h"
 #include "base/fio.h"
 
 #define INSTANCE "http://169.254.169.254"
@@ -19,13 +20,6 @@
 #define DOCUMENT_MAX ((size_t)64 << 10)
 #define TEXT_MAX 4096
 #define TOKEN_MAX 16384
-
-static const char *env(const char *name)
-{
-	const char *v = getenv(name);
-
-	return v && *v ? v : NULL;
-}
 
 /* It becomes part of a header, or of a path. */
 static bool is_printable(const char *text, size_t most)
@@ -56,20 +50,6 @@ static const char *member(const json_t *o, const char *name, size_t most)
 									     : NULL;
 }
 
-/* "2026-11-22T06:32:02Z", perhaps with a fraction. */
-static bool parse_time(const char *text, uint64_t *ret_us)
-{
-	struct tm tm = {0};
-	const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
-	time_t t;
-
-	if (!end || end[strlen(end) ? strlen(end) - 1 : 0] != 'Z')
-		return false;
-	t = timegm(&tm);
-	*ret_us = (uint64_t)t * 1000000;
-	return t > 0;
-}
-
 static int take_key(const json_t *o, struct s3_given_key *ret, struct err *e)
 {
 	const char *code = member(o, "Code", TEXT_MAX), *id = member(o, "AccessKeyId", TEXT_MAX);
@@ -79,7 +59,7 @@ static int take_key(const json_t *o, struct s3_given_key *ret, struct err *e)
 
 	if (code && strcmp(code, "Success") != 0)
 		return err_set(e, ERR_DENIED, "no key is given: %.100s", code);
-	if (!id || !secret || (end && !parse_time(end, &k.expires_us)))
+	if (!id || !secret || (end && !clock_parse_rfc3339(end, &k.expires_us)))
 		return err_set(e, ERR_IO,
 			       "this is no key: it has no AccessKeyId, no SecretAccessKey, or an "
 			       "Expiration that is no time");
@@ -196,14 +176,14 @@ static int ask_with_token(struct http *h, const char *base, const char *token,
 
 static int ask_instance(struct http *h, struct s3_given_key *ret, struct err *e)
 {
-	const char *given = env("AWS_EC2_METADATA_SERVICE_ENDPOINT"), *off;
+	const char *given = env_text("AWS_EC2_METADATA_SERVICE_ENDPOINT"), *off;
 	const char *base = given ? given : INSTANCE;
 	AUTO_FREE char *trimmed = NULL, *url = NULL;
 	size_t n = strlen(base);
 	char *token;
 	int rc;
 
-	off = env("AWS_EC2_METADATA_DISABLED");
+	off = env_text("AWS_EC2_METADATA_DISABLED");
 	if (off && strcasecmp(off, "true") == 0)
 		return err_set(e, ERR_NOENT, "AWS_EC2_METADATA_DISABLED is set");
 	while (n && base[n - 1] == '/')
@@ -256,8 +236,8 @@ static int check_full(const char *url, struct err *e)
 /* "Authorization: …", or NULL where there is no token. */
 static int authorization(char **ret, struct err *e)
 {
-	const char *path = env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
-	const char *token = env("AWS_CONTAINER_AUTHORIZATION_TOKEN");
+	const char *path = env_text("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+	const char *token = env_text("AWS_CONTAINER_AUTHORIZATION_TOKEN");
 	struct buf b = BUF_INIT;
 	char *text;
 
@@ -293,8 +273,8 @@ static int ask_container(struct http *h, const char *url, struct s3_given_key *r
 
 int s3_metadata_ask(struct http *h, struct s3_given_key *ret, struct err *e)
 {
-	const char *relative = env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
-	const char *full = env("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+	const char *relative = env_text("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
+	const char *full = env_text("AWS_CONTAINER_CREDENTIALS_FULL_URI");
 	AUTO_FREE char *url = NULL;
 
 	if (!relative && !full)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/env.h"
 #include "base/human.h"
 
 #define PART_BYTES ((uint64_t)128 << 20) /* a pack goes as a whole */
@@ -23,16 +24,6 @@ void s3_place_done(struct s3_place *p)
 	free(p->region);
 	free(p->ca);
 	*p = (struct s3_place){0};
-}
-
-/* The first of these variables that is set and not empty. */
-static const char *env(const char *a, const char *b)
-{
-	const char *v = getenv(a);
-
-	if ((!v || !*v) && b)
-		v = getenv(b);
-	return v && *v ? v : NULL;
 }
 
 /* ---- the place ---- */
@@ -107,7 +98,7 @@ static int check_endpoint(const char *url, struct err *e)
 /* Take "https://host:port" off the front, or what the environment says. */
 static int take_endpoint(struct parsing *g, const char **rest, struct err *e)
 {
-	const char *url = *rest, *given = env("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL");
+	const char *url = *rest, *given = env_either("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL");
 	const char *host = strstr(url, "://");
 	size_t n;
 
@@ -154,7 +145,7 @@ static int take_bucket(struct parsing *g, const char *text, struct err *e)
 static void settle(struct parsing *g)
 {
 	struct s3_place *p = g->p;
-	const char *region = env("AWS_REGION", "AWS_DEFAULT_REGION");
+	const char *region = env_either("AWS_REGION", "AWS_DEFAULT_REGION");
 	const char *host;
 	bool tls_name = strchr(p->bucket, '.') == NULL;
 
@@ -173,7 +164,7 @@ static void settle(struct parsing *g)
 		p->path = xasprintf("/%s/", p->bucket);
 	}
 	p->base = xasprintf("%.*s%s", (int)(host - g->endpoint), g->endpoint, p->host);
-	p->ca = xstrdup0(env("AWS_CA_BUNDLE", NULL));
+	p->ca = xstrdup0(env_text("AWS_CA_BUNDLE"));
 }
 
 int s3_place_parse(const char *url, struct s3_place *ret, struct err *e)

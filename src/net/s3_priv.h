@@ -53,5 +53,9 @@ int s3_refused(struct s3 *s, const struct s3_call *c, struct err *e);
 int s3_put_parts(struct s3 *s, const struct s3_put *put, struct err *e);
 /* The SHA-256 of bytes in memory, in hexadecimal digits. */
 const char *s3_hash(const void *data, size_t n, char text[S3_SHA_TEXT]);
+#define S3_BASE64_MD5 25
+/* The MD5 of bytes in memory, in Base64: some requests want it. false: the library has none to give
+ * (FIPS). */
+bool s3_md5(const void *data, size_t n, char text[S3_BASE64_MD5]);
 
 #endif

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "base/env.h"
 #include "base/fio.h"
 #include "base/human.h"
 #include "base/log.h"
@@ -27,25 +28,18 @@ struct disk_cache {
 
 /* ---- where ---- */
 
-static const char *env(const char *name)
-{
-	const char *v = getenv(name);
-
-	return v && *v ? v : NULL;
-}
-
 char *disk_cache_folder(void)
 {
-	if (env("XDG_CACHE_HOME"))
-		return xasprintf("%s/holdfast", env("XDG_CACHE_HOME"));
+	if (env_text("XDG_CACHE_HOME"))
+		return xasprintf("%s/holdfast", env_text("XDG_CACHE_HOME"));
 	if (geteuid() == 0)
 		return xstrdup("/var/cache/holdfast");
-	return env("HOME") ? xasprintf("%s/.cache/holdfast", env("HOME")) : NULL;
+	return env_text("HOME") ? xasprintf("%s/.cache/holdfast", env_text("HOME")) : NULL;
 }
 
 int disk_cache_limit(uint64_t *ret_bytes, struct err *e)
 {
-	const char *text = env("HOLDFAST_CACHE_SIZE");
+	const char *text = env_text("HOLDFAST_CACHE_SIZE");
 
 	if (text && !human_parse_bytes(text, ret_bytes))
 		return err_set(e, ERR_INVALID,

@@ -121,9 +121,66 @@ static void test_text_that_cannot_be_made(void **state)
 	no_format = false;
 }
 
+static void test_parse(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t us;
+	} rows[] = {
+		{"1970-01-01T00:00:00Z", 0},
+		{"2026-11-22T07:19:02Z", 1795331942000000},
+		{"2026-11-22T07:19:02.5Z", 1795331942000000},
+		{"2026-11-22T07:19:02.000000999Z", 1795331942000000},
+		{"2024-02-29T00:00:00Z", 1709164800000000},
+		{"2016-12-31T23:59:60Z", 1483228800000000},
+		{"9999-12-31T23:59:59Z", 253402300799000000},
+	};
+	static const char *const bad[] = {
+		"",
+		"Z",
+		"2026-11-22",
+		"2026-11-22T07:19:02",
+		"2026-11-22T07:19:02.Z",
+		"2026-11-22T07:19:02+00:00",
+		"2026-11-22T07:19:02z",
+		"2026-11-22 07:19:02Z",
+		"2026-11-22T07:19:02Z ",
+		" 2026-11-22T07:19:02Z",
+		"2026-11-22T07:19:02xZ",
+		"2026-11-22T7:19:02Z",
+		"2023-02-29T00:00:00Z",
+		"2026-13-01T00:00:00Z",
+		"2026-00-01T00:00:00Z",
+		"2026-01-00T00:00:00Z",
+		"2026-01-01T24:00:00Z",
+		"2026-01-01T00:60:00Z",
+		"2026-01-01T00:00:61Z",
+		"1969-12-31T23:59:59Z",
+		"+026-01-01T00:00:00Z",
+	};
+	char text[CLOCK_TEXT];
+	uint64_t us = 7;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		assert_true(clock_parse_rfc3339(rows[i].text, &us));
+		assert_int_equal(us, rows[i].us);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		us = 7;
+		if (clock_parse_rfc3339(bad[i], &us) || us != 7)
+			fail_msg("'%s' is taken for a time", bad[i]);
+	}
+	for (uint64_t t = 0; t < 4000000000; t += 12345678) {
+		assert_true(clock_parse_rfc3339(clock_rfc3339(t * 1000000, text), &us));
+		assert_int_equal(us, t * 1000000);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_parse),
 		cmocka_unit_test(test_sleep),
 		cmocka_unit_test(test_interrupted_sleep),
 		cmocka_unit_test(test_never_goes_back),

@@ -246,13 +246,66 @@ static void test_start(void **state)
 	httpd_stop(NULL, 0);
 }
 
+/* ---- stopping at any moment ---- */
+
+static atomic_bool over;
+
+static void *disturb(void *arg)
+{
+	static const char *const asks[] = {
+		ASK,
+		ASK ASK "GET /sleep?ms=1 HTTP/1.1\r\nHost: h\r\n\r\n" ASK,
+		"GET /sleep?ms=3 HTTP/1.1\r\nHost: h\r\n\r\n",
+		"GET /sleep?ms=2&stream HTTP/1.1\r\nHost: h\r\n\r\n",
+		"POST /quick HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nab",
+		"GET /none HTTP/1.1\r\nHost: h\r\n\r\n",
+		"GET /qui",
+		"",
+	};
+	uint16_t port = *(uint16_t *)arg;
+	struct random r = {port + (uintptr_t)pthread_self()};
+
+	while (!over) {
+		int fd = wire_open(port);
+
+		if (fd < 0)
+			continue;
+		wire_text(fd, asks[random_below(&r, ARRAY_LEN(asks))]);
+		wire_closed(fd, (int)random_below(&r, 4));
+		close(fd);
+	}
+	return NULL;
+}
+
+static void test_stop_at_any_moment(void **state)
+{
+	struct random r = {random_seed()};
+
+	(void)state;
+	for (int round = 0; round < 30; round++) {
+		struct httpd *h = start((struct httpd_options){.threads = 3, .connections = 6});
+		uint16_t port = httpd_port(h);
+		pthread_t threads[8];
+
+		over = false;
+		for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+			pthread_create(&threads[i], NULL, disturb, &port);
+		clock_sleep_ms((unsigned)random_below(&r, 40));
+		httpd_stop(h, (unsigned)random_below(&r, 4));
+		assert_int_equal(began, ended);
+		over = true;
+		for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+			pthread_join(threads[i], NULL);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_connections), cmocka_unit_test(test_per_address),
 		cmocka_unit_test(test_slow_loris),  cmocka_unit_test(test_slow_handler),
 		cmocka_unit_test(test_drain),	    cmocka_unit_test(test_stop_does_not_wait),
-		cmocka_unit_test(test_start),
+		cmocka_unit_test(test_start),	    cmocka_unit_test(test_stop_at_any_moment),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

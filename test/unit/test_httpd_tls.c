@@ -32,6 +32,23 @@ static void answer(struct httpd_call *c, void *arg)
 	httpd_answer(c, 200, "text/plain", len ? body : "hello", len ? len : 5);
 }
 
+static struct httpd_stream *silent_stream;
+static atomic_int closed;
+
+static void count_closed(void *arg)
+{
+	(void)arg;
+	closed++;
+}
+
+/* Says one thing, and then nothing. */
+static void silent(struct httpd_call *c, void *arg)
+{
+	(void)arg;
+	silent_stream = httpd_stream(c, "text/plain", 100, count_closed, NULL);
+	httpd_stream_send(silent_stream, "hello", 5);
+}
+
 static void events(struct httpd_call *c, void *arg)
 {
 	struct httpd_stream *s = httpd_stream(c, "text/plain", 1 << 20, NULL, NULL);
@@ -44,6 +61,7 @@ static void events(struct httpd_call *c, void *arg)
 
 static const struct httpd_route routes[] = {{"GET", "/quick", answer, NULL, HTTPD_QUICK, 0},
 					    {"POST", "/pool", answer, NULL, 0, 4 << 20},
+					    {"GET", "/silent", silent, NULL, 0, 0},
 					    {"GET", "/events", events, NULL, 0, 0}};
 
 static int set_up(void **state)
@@ -208,6 +226,32 @@ static void test_new_certificate(void **state)
 	httpd_stop(h, 1000);
 }
 
+static int enough(void *arg, const void *data, size_t n, struct err *e)
+{
+	(void)arg;
+	assert_int_equal(n, 5);
+	assert_memory_equal(data, "hello", 5);
+	return err_set(e, ERR_CANCELLED, "enough");
+}
+
+/* A client of a silent stream that goes is noticed here, too. */
+static void test_client_goes(void **state)
+{
+	struct httpd *h = start();
+	AUTO(http) http = http_new(ca_file);
+	AUTO_FREE char *url = xasprintf("https://127.0.0.1:%u/silent", httpd_port(h));
+	struct http_request q = {.method = "GET", .url = url, .no_proxy = true};
+	struct http_reply r;
+
+	(void)state;
+	FAILS(ERR_CANCELLED, http_stream(http, &q, enough, NULL, &r, e));
+	for (int i = 0; i < 400 && !closed; i++)
+		clock_sleep_ms(10);
+	assert_int_equal(closed, 1);
+	httpd_stream_end(silent_stream);
+	httpd_stop(h, 1000);
+}
+
 static atomic_int bad;
 
 static void *ask_again(void *arg)
@@ -270,6 +314,7 @@ int main(void)
 		cmocka_unit_test(test_new_certificate),
 		cmocka_unit_test(test_renewed_under_load),
 		cmocka_unit_test(test_start_refused),
+		cmocka_unit_test(test_client_goes),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -102,8 +102,8 @@ static void test_made(void **state)
 		"CA:FALSE",
 		"TLS Web Server Authentication",
 		"X509v3 Authority Key Identifier",
-		"DNS:backup.example.org, DNS:*.cloud.example, DNS:localhost, IP Address:127.0.0.1, "
-		"IP Address:0:0:0:0:0:0:0:1"};
+		("DNS:backup.example.org, DNS:*.cloud.example, DNS:localhost, "
+		 "IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1")};
 	struct made *m = *state;
 	AUTO_FREE char *ca = openssl_text(m->ca_file);
 	AUTO_FREE char *server = openssl_text(m->server_file);
