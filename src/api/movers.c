@@ -112,7 +112,7 @@ static int update(struct api_call *c, struct err *e)
 }
 
 /* First revoked, then, asked again, forgotten. */
-static int delete(struct api_call *c, struct err *e)
+static int delete (struct api_call *c, struct err *e)
 {
 	struct mover_row m;
 	char id[UUID_TEXT];

@@ -286,7 +286,7 @@ int trigger_insert(struct db_tx *x, struct zones *zones, struct trigger *t, cons
 		    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $8, $8)",
 		    db_t(t->id), db_t(t->project), db_t(t->name), db_t(t->type), db_t(text),
 		    *token ? db_t(trigger_token_hash(token, hash)) : db_null(), db_i(t->enabled),
-		    db_i(now_us), or_null(next_us), db_t(created_by), db_i(now_us)) < 0)
+		    db_i(now_us), or_null(next_us), db_t(created_by)) < 0)
 		return -1;
 	if (ret_token)
 		memcpy(ret_token, token, sizeof(token));
