@@ -189,7 +189,7 @@ stage_coverage() {
 	build coverage gcc --buildtype=debug -Db_coverage=true || return
 	find "$out/coverage" -name '*.gcda' -delete
 	tests coverage --suite unit --suite prop
-	judge coverage gcovr -r . --filter 'src/(base|repo|mover|db)/' --fail-under-line 90 "$out/coverage" \
+	judge coverage gcovr -r . --filter 'src/(base|repo|mover|db|flow)/' --fail-under-line 90 "$out/coverage" \
 		--txt "$out/coverage.txt" --gcov-ignore-parse-errors
 	tail -n 3 "$out/coverage.txt" | head -n 2
 }

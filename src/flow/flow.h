@@ -183,7 +183,7 @@ int flow_log(struct db_tx *t, const char *operation, const char *step, const cha
  * Take a ready step for one of `places`, the most urgent first: priority, then the project with the
  * fewest running steps, then the oldest. *ret_step is NULL if there is none, which may also be
  * because others are taking them at this moment: look again when FLOW_WAKE_STEPS was woken, and
- * every few seconds. Where hundreds are ready, the order is as it was a tenth of a second ago.
+ * every few seconds. Where hundreds are ready, the order is as it was up to a second ago.
  */
 int flow_take(struct flow *f, const char *who, const char *const *places, size_t n_places,
 	      struct flow_step **ret_step, struct err *e);

@@ -18,9 +18,10 @@
 
 #include "base/clock.h"
 
-#define PROPOSALS 256 /* read at once */
-#define KEEP_FROM 64  /* fewer are read anew each time, so that the order is exact */
-#define KEEP_US 100000
+#define PROPOSALS 1024 /* read at once */
+#define KEEP_FROM 64   /* fewer are read anew each time, so that the order is exact */
+#define KEEP_MIN_US 100000
+#define KEEP_MAX_US 1000000
 #define QUEUES 256 /* whose proposals are kept */
 
 struct proposal {
@@ -33,8 +34,8 @@ struct queue {
 	char *name;
 	struct proposal *v;
 	size_t n, next;
-	uint64_t read_us; /* when, by the clock that never goes back */
-	bool reading;	  /* somebody is at it; others wait for what they find */
+	uint64_t until_us; /* by the clock that never goes back */
+	bool reading;	   /* somebody is at it; others wait for what they find */
 };
 
 struct crowd {
@@ -85,8 +86,8 @@ static const char ready_sql[] =
 	"LEFT JOIN held h ON h.limit_key = 'project:' || s.project_id "
 	"WHERE s.state = 'ready' AND s.queue = $1 AND s.not_before <= $2 "
 	"AND 'project:' || s.project_id NOT IN (SELECT limit_key FROM full_keys) "
-	"AND NOT EXISTS (SELECT 1 FROM full_keys k JOIN step_limits l ON l.limit_key = k.limit_key "
-	"AND l.step_id = s.id)) x "
+	"AND (NOT EXISTS (SELECT 1 FROM full_keys) OR NOT EXISTS (SELECT 1 FROM full_keys k JOIN "
+	"step_limits l ON l.limit_key = k.limit_key AND l.step_id = s.id))) x "
 	"ORDER BY priority DESC, share, queued_at, position, id LIMIT $3";
 
 struct reading {
@@ -137,7 +138,7 @@ static struct queue *find_queue(struct crowd *c, const char *name, bool make)
 
 static bool fresh(const struct queue *q)
 {
-	return q->next < q->n && clock_mono_us() - q->read_us < KEEP_US;
+	return q->next < q->n && clock_mono_us() < q->until_us;
 }
 
 /* Fill `q` anew. Locked, but for the reading itself. */
@@ -145,6 +146,7 @@ static int refresh(struct flow *f, struct queue *q, struct err *e)
 {
 	AUTO_FREE struct proposal *v = xcalloc(PROPOSALS, sizeof(*v));
 	struct reading g = {.queue = q->name, .now = flow_now(f), .v = v};
+	uint64_t since = clock_mono_us(), now;
 	int rc;
 
 	q->reading = true;
@@ -156,10 +158,11 @@ static int refresh(struct flow *f, struct queue *q, struct err *e)
 	if (rc < 0)
 		return -1;
 	free(q->v);
-	q->v = steal(&v);
+	q->v = xreallocarray(steal(&v), MAX(g.n, 1), sizeof(*v));
 	q->n = g.n;
 	q->next = 0;
-	q->read_us = clock_mono_us();
+	now = clock_mono_us();
+	q->until_us = now + MIN(MAX(10 * (now - since), KEEP_MIN_US), KEEP_MAX_US);
 	return 0;
 }
 
@@ -376,7 +379,7 @@ int flow_take(struct flow *f, const char *who, const char *const *places, size_t
 	bool any;
 
 	/* Each proposal is used once; so many fail only where others take them all. */
-	for (int tries = 0; tries < 2 * PROPOSALS; tries++) {
+	for (int tries = 0; tries < PROPOSALS; tries++) {
 		struct claim c = {.f = f, .who = who, .p = &p};
 		struct err why = {0};
 

@@ -90,8 +90,8 @@ CREATE TABLE steps (
 	added_by TEXT
 );
 CREATE INDEX steps_by_operation ON steps (operation_id, position);
-CREATE INDEX steps_ready ON steps (queue, not_before, priority, project_id, queued_at, position, operation_id, id)
-	WHERE state = 'ready';
+CREATE INDEX steps_ready ON steps (queue, not_before, priority, project_id, queued_at, position, operation_id, id,
+	state) WHERE state = 'ready';
 CREATE INDEX steps_running ON steps (lease_until) WHERE state = 'running';
 CREATE INDEX steps_open ON steps (operation_id, state) WHERE state IN ('waiting', 'ready', 'running');
 
