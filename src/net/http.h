@@ -29,8 +29,8 @@ struct http_request {
 	const char *url;
 	const char *const *headers; /* "name: value" */
 	size_t n_headers;
-	/* The body, which PUT, POST and PATCH have: `len` bytes in memory, or, where `data` is NULL, of a
-	 * file from `off` on. */
+	/* The body, which PUT, POST and PATCH have: `len` bytes in memory, or, where `data` is
+	 * NULL, of a file from `off` on. */
 	const void *data;
 	int fd;
 	uint64_t off;
