@@ -31,10 +31,11 @@ struct oidc_options {
 	const char *ca;	    /* file of certificates; NULL: the system's */
 	const char *client_id;
 	const struct secret *client_secret; /* copied; NULL: a public client */
-	const char *audience;		    /* whom tokens are for; NULL: client_id */
-	const char *scopes;		    /* NULL: "openid profile email" */
-	const char *user_claim;		    /* NULL: "preferred_username" */
-	const char *groups_claim;	    /* NULL: "groups" */
+	const char
+		*audience;  /* whom tokens of programs may be for besides client_id; NULL: nobody */
+	const char *scopes; /* NULL: "openid profile email" */
+	const char *user_claim;	  /* NULL: "preferred_username" */
+	const char *groups_claim; /* NULL: "groups" */
 	/* What members of a group may be: "ops = operator@*, web = member@PROJECT"; the group "*":
 	 * everybody. NULL: nothing, but what is granted here. */
 	const char *roles;

@@ -133,7 +133,10 @@ static int check_claims(const json_t *claims, const struct oidc *o, const char *
 
 	if (!says(claims, "iss", o->issuer))
 		return refuse(e, "it is of another issuer");
-	if (!is_for(json_object_get(claims, "aud"), o->audience))
+	/* What ends a login is for us by name; what programs bring may be for what they want to
+	 * use. */
+	if (!is_for(json_object_get(claims, "aud"), o->client_id) &&
+	    (nonce || !is_for(json_object_get(claims, "aud"), o->audience)))
 		return refuse(e, "it is for somebody else");
 	if (!json_is_number(exp) || json_number_value(exp) + LEEWAY_S <= (double)now_s)
 		return refuse(e, "it has expired");
@@ -200,7 +203,9 @@ int oidc_verify(const json_t *keys, const char *token, const struct oidc *o, con
 int oidc_check(const char *keys, const char *token, const char *issuer, const char *audience,
 	       const char *nonce, int64_t now_s, char **ret_claims, struct err *e)
 {
-	struct oidc o = {.issuer = (char *)issuer, .audience = (char *)audience};
+	struct oidc o = {.issuer = (char *)issuer,
+			 .client_id = (char *)audience,
+			 .audience = (char *)audience};
 	json_t *set = json_loads(keys, JSON_REJECT_DUPLICATES, NULL);
 	json_t *claims = NULL;
 	int rc = oidc_verify(set, token, &o, nonce, now_s, &claims, e);

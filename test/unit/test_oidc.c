@@ -236,6 +236,7 @@ static struct {
 	bool away;
 	char nonce[64], challenge[64];
 	const char *groups;
+	const char *audience; /* NULL: us */
 } lab;
 
 static uint64_t ahead_us;
@@ -252,9 +253,10 @@ uint64_t __wrap_clock_mono_us(void)
 static char *token_of(json_t *k, const char *sub, const char *name, const char *nonce)
 {
 	AUTO_FREE char *claims = xasprintf(
-		"{\"iss\": \"" ISSUER "\", \"aud\": \"holdfast\", \"sub\": \"%s\", "
+		"{\"iss\": \"" ISSUER "\", \"aud\": \"%s\", \"sub\": \"%s\", "
 		"\"preferred_username\": \"%s\", \"groups\": %s, \"nonce\": \"%s\", \"exp\": %llu}",
-		sub, name, lab.groups, nonce, (unsigned long long)(clock_wall_us() / 1000000 + 60));
+		lab.audience ? lab.audience : "holdfast", sub, name, lab.groups, nonce,
+		(unsigned long long)(clock_wall_us() / 1000000 + 60));
 	AUTO_FREE char *header = xasprintf("{\"alg\": \"ES256\", \"kid\": \"%s\"}",
 					   json_string_value(json_object_get(k, "kid")));
 
@@ -318,6 +320,7 @@ static void site_open(struct site *s, struct db_fixture *f)
 	const struct oidc_options o = {.issuer = ISSUER,
 				       .client_id = "holdfast",
 				       .client_secret = secret,
+				       .audience = "backups",
 				       .roles = "ops = operator@*, web = member@p, * = viewer@p, "
 						"lost = admin@nowhere"};
 	struct auth_options ao = {.password_kib = 64, .password_passes = 1};
@@ -478,6 +481,20 @@ static void test_browser(void **state)
 	FAILS(ERR_DENIED, auth_oidc_finish(s.a, &r, session, &expires, e));
 	free(url);
 	free(other_url);
+	/* A token for what programs use does not end a login; with a request it is good. */
+	lab.audience = "backups";
+	OK(auth_oidc_begin(s.a, "https://us/callback", &url, state_text, e));
+	field(url, "nonce=", lab.nonce, sizeof(lab.nonce));
+	field(url, "code_challenge=", lab.challenge, sizeof(lab.challenge));
+	r = (struct oidc_return){state_text, "right", state_text, "192.0.2.1"};
+	FAILS(ERR_DENIED, auth_oidc_finish(s.a, &r, session, &expires, e));
+	free(url);
+	AUTO_FREE char *program = token_of(lab.key, "p1", "program", "");
+	identity_free(OK_PTR(who(&s, program, e)));
+	lab.audience = "others";
+	AUTO_FREE char *others = token_of(lab.key, "p1", "program", "");
+	FAILS_PTR(ERR_DENIED, who(&s, others, e));
+	lab.audience = NULL;
 	/* A wrong code, and one that comes too late. */
 	OK(auth_oidc_begin(s.a, "https://us/callback", &url, state_text, e));
 	field(url, "code_challenge=", lab.challenge, sizeof(lab.challenge));
