@@ -251,8 +251,11 @@ static int write_touched(struct db_tx *t, void *arg, struct err *e)
 
 static int sweep(struct db_tx *t, void *arg, struct err *e)
 {
-	uint64_t before = *(uint64_t *)arg - KEEP_ENDED_US;
+	uint64_t now = *(uint64_t *)arg;
+	uint64_t before = now - KEEP_ENDED_US;
 
+	if (db_exec(t, NULL, e, "DELETE FROM oidc_logins WHERE expires_at < $1", db_i(now)))
+		return -1;
 	return db_exec(t, NULL, e, "DELETE FROM tokens WHERE expires_at < $1 OR revoked_at < $1",
 		       db_i(before));
 }

@@ -369,6 +369,10 @@ static int find_out(struct auth *a, const struct presented *p, const struct auth
 		if (a->keystone)
 			return auth_by_keystone(a, p->token, ret_id, e);
 		break;
+	case BEARER:
+		if (a->oidc)
+			return auth_by_oidc(a, p->token, q->project, ret_id, e);
+		break;
 	default:
 		break;
 	}

@@ -130,6 +130,7 @@ struct users *users_list(struct db_tx *t, const char *marker, size_t limit, stru
 	return read_all(r, e);
 }
 
+/* What the OpenID provider grants does not count: it may take that back without asking here. */
 int auth_keep_admin(struct db_tx *t, bool was_admin, struct err *e)
 {
 	int rc;

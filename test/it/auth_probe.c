@@ -4,9 +4,13 @@
  * services. Reads a JSON object on each line of its input, and answers with one.
  *
  *	{"do": "keystone", "url": …, "user": …, "project": …, "password": …}	first, or not at all
+ *	{"do": "oidc", "issuer": …, "client_id": …, "secret": …, "audience": …, "roles": …}	so,
+ *too
  *	{"do": "open"}
+ *	{"do": "project", "name": …}
+ *	{"do": "begin", "redirect": …}		{"do": "finish", "state": …, "code": …, "cookie": …}
  *	{"do": "identify", "token": …, "authorization": …, "project": …, "action": …}
- *	{"do": "register", "url": …}
+ *	{"do": "register", "public": …, "internal": …, "admin": …}
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -15,12 +19,14 @@
 #include "auth/account.h"
 #include "auth/auth.h"
 #include "auth/keystone.h"
+#include "auth/oidc.h"
 #include "base/clock.h"
 
 struct probe {
 	const char *folder;
 	struct db *db;
 	struct keystone *keystone;
+	struct oidc *oidc;
 	struct auth *auth;
 };
 
@@ -49,13 +55,74 @@ static json_t *do_keystone(struct probe *p, const json_t *q)
 	return p->keystone ? json_object() : failed(&e);
 }
 
-static json_t *do_open(struct probe *p)
+static json_t *do_oidc(struct probe *p, const json_t *q)
+{
+	AUTO(secret) s = secret_of(text(q, "secret"), strlen(text(q, "secret")));
+	const struct oidc_options o = {.issuer = text(q, "issuer"),
+				       .client_id = text(q, "client_id"),
+				       .client_secret = s,
+				       .audience = text(q, "audience"),
+				       .user_claim = "name",
+				       .roles = text(q, "roles"),
+				       .timeout_ms = 5000};
+	struct err e = {0};
+
+	p->oidc = oidc_new(&o, &e);
+	return p->oidc ? json_object() : failed(&e);
+}
+
+struct project_of {
+	const char *name;
+	char id[AUTH_ID];
+};
+
+static int add_project(struct db_tx *t, void *arg, struct err *e)
+{
+	struct project_of *p = arg;
+
+	return projects_add(t, &(struct project_new){.name = p->name}, p->id, e);
+}
+
+static json_t *do_project(struct probe *p, const json_t *q)
+{
+	struct project_of n = {.name = text(q, "name")};
+	struct err e = {0};
+
+	return db_write(p->db, add_project, &n, &e) ? failed(&e) : json_pack("{s:s}", "id", n.id);
+}
+
+static json_t *do_begin(struct probe *p, const json_t *q)
+{
+	AUTO_FREE char *url = NULL;
+	char state[OIDC_STATE];
+	struct err e = {0};
+
+	if (auth_oidc_begin(p->auth, text(q, "redirect"), &url, state, &e))
+		return failed(&e);
+	return json_pack("{s:s, s:s}", "url", url, "state", state);
+}
+
+static json_t *do_finish(struct probe *p, const json_t *q)
+{
+	const struct oidc_return r = {text(q, "state"), text(q, "code"), text(q, "cookie"),
+				      "192.0.2.1"};
+	char token[TOKEN_TEXT];
+	struct err e = {0};
+	uint64_t expires;
+
+	if (auth_oidc_finish(p->auth, &r, token, &expires, &e))
+		return failed(&e);
+	return json_pack("{s:s}", "token", token);
+}
+
+static json_t *do_open(struct probe *p, const json_t *q)
 {
 	AUTO_FREE char *url = xasprintf("sqlite:%s/db", p->folder);
 	AUTO_FREE char *key = xasprintf("%s/server.key", p->folder);
-	const struct auth_options o = {.key_file = key, .keystone = p->keystone};
+	const struct auth_options o = {.key_file = key, .keystone = p->keystone, .oidc = p->oidc};
 	struct err e = {0};
 
+	(void)q;
 	p->db = db_open(url, &e);
 	if (p->db)
 		p->auth = auth_open(p->db, &o, &e);
@@ -66,6 +133,7 @@ static json_t *do_identify(struct probe *p, const json_t *q)
 {
 	const struct auth_request r = {.token = text(q, "token"),
 				       .authorization = text(q, "authorization"),
+				       .cookie = text(q, "cookie"),
 				       .project = text(q, "project"),
 				       .address = "192.0.2.1"};
 	const char *action = text(q, "action");
@@ -103,15 +171,19 @@ static json_t *do_register(struct probe *p, const json_t *q)
 
 static json_t *answer(struct probe *p, const json_t *q)
 {
-	const char *what = text(q, "do");
+	static const struct {
+		const char *name;
+		json_t *(*fn)(struct probe *p, const json_t *q);
+	} verbs[] = {
+		{"keystone", do_keystone}, {"oidc", do_oidc},	      {"open", do_open},
+		{"project", do_project},   {"identify", do_identify}, {"register", do_register},
+		{"begin", do_begin},	   {"finish", do_finish},
+	};
 
-	if (!strcmp(what, "keystone"))
-		return do_keystone(p, q);
-	if (!strcmp(what, "open"))
-		return do_open(p);
-	if (!strcmp(what, "register"))
-		return do_register(p, q);
-	return do_identify(p, q);
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+		if (!strcmp(verbs[i].name, text(q, "do")))
+			return verbs[i].fn(p, q);
+	return json_pack("{s:s}", "error", "what?");
 }
 
 int main(int argc, char **argv)
@@ -132,6 +204,7 @@ int main(int argc, char **argv)
 	}
 	auth_close(p.auth);
 	keystone_free(p.keystone);
+	oidc_free(p.oidc);
 	db_close(p.db);
 	return 0;
 }

@@ -90,3 +90,12 @@ CREATE TABLE settings (
 	name TEXT NOT NULL PRIMARY KEY,
 	value TEXT NOT NULL
 );
+
+-- Logins that have gone to the OpenID provider, and are not back yet.
+CREATE TABLE oidc_logins (
+	state TEXT NOT NULL PRIMARY KEY,
+	nonce TEXT NOT NULL,
+	verifier TEXT NOT NULL,
+	redirect TEXT NOT NULL,
+	expires_at BIGINT NOT NULL
+);
