@@ -32,14 +32,6 @@ static void catch_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-char *mover_path(void)
-{
-	char path[4096];
-	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
-
-	return n > 0 ? xstrndup(path, (size_t)n) : xstrdup("holdfast-mover");
-}
-
 static int run_step(int argc, char **argv)
 {
 	AUTO_FREE char *self = mover_path();

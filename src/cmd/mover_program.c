@@ -3,7 +3,18 @@
  * holdfast-mover as a daemon: what it consists of.
  */
 #include "cmd/mover.h"
+
+#include <unistd.h>
+
 #include "cmd/parts.h"
+
+char *mover_path(void)
+{
+	char path[4096];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+	return n > 0 ? xstrndup(path, (size_t)n) : xstrdup("holdfast-mover");
+}
 
 static const struct daemon_flag flags[] = {
 	{"--server", "URL", "server", "url", "how the server is reached"},

@@ -1,20 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Movers and their server: registering, taking steps, telling what came of them; whatever dies, each result is counted
 once."""
+import contextlib
 import http.client
 import os
+import pathlib
 import random
 import signal
 import time
+import urllib.parse
 import uuid
 
+import psycopg2
 import pytest
 
 import images
 from definition import Disk
 from images import MIB
-from link import MoverDaemon, Server
-from mover import Mover
+from link import Daemon, MoverDaemon, Server, free_port
+from mover import Mover, program
 from waiting import wait_until
 
 
@@ -25,7 +29,28 @@ def key():
 
 @pytest.fixture
 def database(folder):
-    return f"sqlite:{folder}/db"
+    """SQLite; or, where HF_TEST_POSTGRES says where one is, a database of its own in that PostgreSQL."""
+    uri = os.environ.get("HF_TEST_POSTGRES")
+    if not uri:
+        yield f"sqlite:{folder}/db"
+        return
+    name = f"hf_{uuid.uuid4().hex}"
+    with administrator(uri) as cursor:
+        cursor.execute(f"CREATE DATABASE {name}")
+    parts = urllib.parse.urlsplit(uri)
+    yield urllib.parse.urlunsplit(parts._replace(path=f"/{name}"))
+    with administrator(uri) as cursor:
+        cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextlib.contextmanager
+def administrator(uri):
+    connection = psycopg2.connect(uri)
+    connection.autocommit = True
+    try:
+        yield connection.cursor()
+    finally:
+        connection.close()
 
 
 @pytest.fixture
@@ -246,6 +271,7 @@ def test_secrets_are_in_no_table(server, movers, folder):
     movers()
     server.begin(inits(folder, 1))
     server.wait_done()
+    assert server.key not in str(server.steps())
     server.stop()
     for file in folder.glob("db*"):
         assert server.key.encode() not in file.read_bytes()
@@ -428,3 +454,43 @@ def test_event_stream(server, token):
     assert answer.status == 200 and answer.getheader("Content-Type").startswith("text/event-stream")
     assert answer.readline() == b"event: hello\n"
     connection.close()
+
+
+# ---- the mover that holdfastd starts by itself
+
+def test_local_mover(folder):
+    """It registers over TLS, is started again when it dies, as the same one, and ends with its server."""
+    server = Daemon(folder, "holdfastd")
+
+    def start():
+        server.spawn([program().parent / "holdfastd", "--config", "/dev/null", "--state", folder / "state",
+                      "--listen", f"127.0.0.1:{free_port()}", "--set", f"mover.program={program()}"])
+
+    def registered(times):
+        return wait_until(lambda: server.said().count("this mover is") >= times, 30, "the mover is registered")
+
+    def mover_pid():
+        for task in pathlib.Path(f"/proc/{server.process.pid}/task").glob("*/children"):
+            for pid in task.read_text().split():
+                return int(pid)
+        return None
+
+    try:
+        start()
+        registered(1)
+        first = mover_pid()
+        os.kill(first, signal.SIGKILL)
+        registered(2)
+        second = mover_pid()
+        server.stop()
+        assert not os.path.exists(f"/proc/{second}")
+        start()
+        registered(3)
+        third = mover_pid()
+        server.kill()
+        wait_until(lambda: not os.path.exists(f"/proc/{third}"), 60, "the mover ends with its server")
+        names = {line.split()[-1] for line in server.said().splitlines() if "this mover is" in line}
+        assert len(names) == 1, names
+    finally:
+        server.kill()
+        server.check()
