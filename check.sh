@@ -3,7 +3,7 @@
 # check.sh : install what the tests need, build in every way that finds defects, and run all tests.
 #
 #   ./check.sh              everything, as CI does
-#   ./check.sh STAGE…       only these: lint model asan clang tsan valgrind fuzz coverage reader it quickstart
+#   ./check.sh STAGE…       only these: lint model asan clang tsan valgrind fuzz coverage reader it package quickstart
 #
 # Needs Debian 12 or 13, as root or as somebody who may use sudo (for installing packages only). Tests run private
 # daemons in temporary folders; what is built lies in build-check/. The last line is "N passed, N failed, N skipped".
@@ -215,6 +215,13 @@ stage_it() {
 	wait
 }
 
+stage_package() {
+	say "Debian packages: built, and tried on a clean system"
+	tools/install build package || return
+	judge package-build tools/package "$out/debs" || return
+	HOLDFAST_DEBS=$out/debs pytests package test/package
+}
+
 stage_quickstart() {
 	say "The quick start, with the demo guest"
 	judge quickstart ./quickstart.sh --demo
@@ -222,7 +229,7 @@ stage_quickstart() {
 	./quickstart.sh --stop
 }
 
-all='lint model asan clang tsan valgrind fuzz coverage reader it quickstart'
+all='lint model asan clang tsan valgrind fuzz coverage reader it package quickstart'
 for stage; do
 	case " $all " in
 	*" $stage "*) ;;

@@ -132,9 +132,11 @@ static const struct config_option options[] = {
 		 "movers"},
 #undef S
 #define S "mover"
-	{S, "local", CONFIG_BOOL, NULL, "yes",
-	 .help = "start a mover on this machine, which needs no registration"},
-	{S, "program", CONFIG_PATH, NULL, "/usr/sbin/holdfast-mover",
+	{S, "local", CONFIG_BOOL, NULL, HF_LOCAL_MOVER,
+	 .help = "start a mover on this machine, which needs no registration; it has no more "
+		 "rights than the server, and under the server's unit too few for the disks of "
+		 "machines: there, the mover's own unit is started in its place"},
+	{S, "program", CONFIG_PATH, NULL, HF_SBINDIR "/holdfast-mover",
 	 .help = "the program to start"},
 	{S, "slots", CONFIG_INT, NULL, "2", 1, 256, .help = "how many disks it copies at once"},
 #undef S
