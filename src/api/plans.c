@@ -4,6 +4,7 @@
 
 #include "api/api_priv.h"
 #include "core/plan.h"
+#include "core/plan_schedules.h"
 
 static const struct column columns[] = {
 	{"id", "id", COLUMN_TEXT, true},
@@ -99,7 +100,7 @@ static int create(struct api_call *c, struct err *e)
 		input_name(&in, "name", REQUIRED);
 	if (input_done(&in, e) < 0 ||
 	    plan_insert(c->t, p, api_actor(c, actor, sizeof(actor)), e) < 0 ||
-	    api_show(c, &plans, p->id, e) < 0)
+	    plan_schedules_sync(c->core, c->t, p->id, e) < 0 || api_show(c, &plans, p->id, e) < 0)
 		return -1;
 	c->status = 201;
 	return 0;
@@ -120,7 +121,8 @@ static int update(struct api_call *c, struct err *e)
 	if (in.object && json_object_size(in.object) == 0)
 		return err_set(e, ERR_INVALID, "Missing updated resources in request body.");
 	take_changes(&in, p);
-	if (input_done(&in, e) < 0 || plan_store(c->t, p, e) < 0)
+	if (input_done(&in, e) < 0 || plan_store(c->t, p, e) < 0 ||
+	    plan_schedules_sync(c->core, c->t, id, e) < 0)
 		return -1;
 	return api_show(c, &plans, id, e);
 }
@@ -129,7 +131,9 @@ static int delete (struct api_call *c, struct err *e)
 {
 	char id[UUID_TEXT];
 
-	return api_uuid(c, "plan_id", id, e) < 0 ? -1 : plan_remove(c->t, c->project, id, e);
+	if (api_own(c, &plans, "plan_id", id, e) < 0 || plan_schedules_clear(c->t, id, e) < 0)
+		return -1;
+	return plan_remove(c->t, NULL, id, e);
 }
 
 static const struct api_route routes[] = {

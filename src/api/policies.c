@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "core/keeper.h"
 #include "core/plan.h"
+#include "core/plan_schedules.h"
 #include "core/policy_store.h"
 
 #define PLANS 50 /* that one simulation looks at */
@@ -64,6 +65,13 @@ static int may_mandate(struct api_call *c, struct err *e)
 	return auth_allow(c->core->auth, c->who, "policy:mandate", NULL, e);
 }
 
+/* The schedules of plans follow their policies. */
+static int sync_plans(struct api_call *c, const char *id, const char *project, bool mandatory,
+		      struct err *e)
+{
+	return plan_schedules_sync_policy(c->core, c->t, id, project, mandatory, e);
+}
+
 static int create(struct api_call *c, struct err *e)
 {
 	struct policy_new n = {.project = c->project};
@@ -82,33 +90,40 @@ static int create(struct api_call *c, struct err *e)
 		return -1;
 	if (policy_insert(c->t, c->core->zones, &n, id, e) < 0)
 		return e->kind == ERR_INVALID || e->kind == ERR_LIMIT ? in_spec(e) : -1;
-	if (api_show(c, &policies, id, e) < 0)
+	if (sync_plans(c, id, n.project, n.mandatory, e) < 0 || api_show(c, &policies, id, e) < 0)
 		return -1;
 	c->status = 201;
 	return 0;
 }
 
-/* The policy of the path, if the caller may change it: mandatory ones only who may make such. */
-static int own(struct api_call *c, char ret_id[UUID_TEXT], struct err *e)
+/*
+ * The policy of the path, if the caller may change it: mandatory ones only who may make such.
+ * *ret_mandatory: it is one; *ret_project (AUTH_ID bytes): whose it is, "": all projects'.
+ */
+static int own(struct api_call *c, char ret_id[UUID_TEXT], bool *ret_mandatory, char *ret_project,
+	       struct err *e)
 {
 	AUTO(db_rows) r = NULL;
 
 	if (api_own(c, &policies, "policy_id", ret_id, e) < 0)
 		return -1;
-	r = db_query(c->t, e, "SELECT mandatory FROM policies WHERE id = $1", db_t(ret_id));
+	r = db_query(c->t, e, "SELECT mandatory, project_id FROM policies WHERE id = $1",
+		     db_t(ret_id));
 	if (!r || db_next(r, e) < 0)
 		return -1;
-	return db_int(r, 0) ? may_mandate(c, e) : 0;
+	*ret_mandatory = db_int(r, 0);
+	snprintf(ret_project, AUTH_ID, "%s", db_text(r, 1));
+	return *ret_mandatory ? may_mandate(c, e) : 0;
 }
 
 static int update(struct api_call *c, struct err *e)
 {
 	struct policy_change change = {0};
-	char id[UUID_TEXT];
+	char id[UUID_TEXT], project[AUTH_ID];
 	struct input in;
-	bool mandatory;
+	bool mandatory, was;
 
-	if (own(c, id, e) < 0)
+	if (own(c, id, &was, project, e) < 0)
 		return -1;
 	api_input(c, "policy", &in);
 	change.name = input_name(&in, "name", OPTIONAL);
@@ -121,14 +136,19 @@ static int update(struct api_call *c, struct err *e)
 		return -1;
 	if (policy_update(c->t, c->core->zones, id, &change, e) < 0)
 		return e->kind == ERR_INVALID || e->kind == ERR_LIMIT ? in_spec(e) : -1;
+	if (sync_plans(c, id, project, was || mandatory, e) < 0)
+		return -1;
 	return api_show(c, &policies, id, e);
 }
 
 static int delete (struct api_call *c, struct err *e)
 {
-	char id[UUID_TEXT];
+	char id[UUID_TEXT], project[AUTH_ID];
+	bool was;
 
-	return own(c, id, e) < 0 ? -1 : policy_remove(c->t, id, e);
+	if (own(c, id, &was, project, e) < 0 || policy_remove(c->t, id, e) < 0)
+		return -1;
+	return sync_plans(c, id, project, was, e);
 }
 
 /* ---- before a change ---- */
