@@ -1,0 +1,340 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The API without a platform: what it refuses, what it keeps apart, what it does once. Every answer is held against
+openapi.yaml by server.py."""
+import concurrent.futures
+import json
+import re
+import threading
+
+import pytest
+
+import contract
+from server import Refused
+from waiting import wait_until
+
+SERVER = "OS::Nova::Server"
+
+
+@pytest.fixture
+def plan(server, folder):
+    """A provider, and a body for a plan."""
+    provider = server.provider(folder / "repo")
+    return {"plan": {"name": "p", "provider_id": provider["id"], "parameters": {},
+                     "resources": [{"id": "1", "type": SERVER, "name": "x"}]}}
+
+
+def user(server, name, role, project=None):
+    made = server.post("/v1/users", {"user": {"name": name, "password": "a long password"}})["user"]
+    if role:
+        server.post("/v1/grants", {"grant": {"user_id": made["id"], "project_id": project or server.project,
+                                             "role": role}})
+    return {"user": name, "password": "a long password"}
+
+
+def refused(server, method, path, body=None, **how):
+    answer = server.ask(method, path if path.startswith("/") else f"/v1/{server.project}/{path}", body, **how)
+    assert answer.status >= 400, answer.text
+    return answer.status, next(iter(answer.body.values()))["message"]
+
+
+BAD_PLANS = [
+    ({}, "JSON object 'plan'"),
+    ({"plan": []}, "JSON object 'plan'"),
+    ({"plan": {"name": ""}}, "name"),
+    ({"plan": {"name": "x" * 256}}, "255"),
+    ({"plan": {"name": "a\nb"}}, "control characters"),
+    ({"plan": {"provider_id": "5"}}, "UUID"),
+    ({"plan": {"resources": []}}, "needs resources or selectors"),
+    ({"plan": {"resources": {}}}, "array"),
+    ({"plan": {"resources": [{"id": "1"}]}}, "id, type and name"),
+    ({"plan": {"resources": [{"id": "1", "type": "OS::No", "name": "x"}]}}, "Invalid protectable type"),
+    ({"plan": {"parameters": {SERVER: {"bogus": 1}}}}, "no such option"),
+    ({"plan": {"parameters": {"OS::No": {}}}}, "TYPE"),
+    ({"plan": {"bogus": 1}}, "no such field"),
+    ({"plan": {"policy_id": "00000000-0000-0000-0000-000000000000"}}, "policy could not be found"),
+    ({"plan": {"provider_id": "00000000-0000-0000-0000-000000000000"}}, "provider could not be found"),
+]
+
+
+def test_bad_plans(server, plan):
+    """The field is named, and nothing changes."""
+    for change, says in BAD_PLANS:
+        body = change if not isinstance(change.get("plan"), dict) else {"plan": {**plan["plan"], **change["plan"]}}
+        status, message = refused(server, "POST", "plans", body)
+        assert status == 400 and says in message, (change, message)
+    assert server.get("plans") == {"plans": []}
+
+
+def test_bad_bodies(server):
+    path = f"/v1/{server.project}/plans"
+    for body, headers, status in [(b"{", {}, 400), (b'{"a": 1, "a": 2}', {}, 400), (b"\xff\xfe", {}, 400), (b"[]", {}, 400),
+                                  (b"{}", {"Content-Type": "text/plain"}, 415), (b"x" * (3 << 20), {}, 413),
+                                  (b'{"plan": ' + b"[" * 5000 + b"]" * 5000 + b"}", {}, 400)]:
+        answer = server.ask("POST", path, body, headers={"Content-Type": "application/json", **headers})
+        assert answer.status == status, (body[:40], answer.status, answer.text)
+
+
+def test_bad_lists(server):
+    for query, says in [("limit=0", "positive"), ("limit=x", "integer"), ("offset=-1", "0 or more"), ("sort=nope", "sorted"),
+                        ("sort=name:up", "asc or desc"), ("bogus=1", "no parameter"), ("all_tenants=maybe", "true or false"),
+                        ("marker=00000000-0000-0000-0000-000000000000", "list again"), ("sort=name&sort_key=id", "cannot go")]:
+        status, message = refused(server, "GET", f"plans?{query}")
+        assert status == 400 and says in message, (query, message)
+
+
+def test_lists(server, plan):
+    """Sorted, filtered, and paged by marker, whatever goes on in between."""
+    names = [f"plan {i % 5} {i:02}" for i in range(23)]
+    for name in names:
+        server.post("plans", {"plan": {**plan["plan"], "name": name}})
+    seen, path = [], f"/v1/{server.project}/plans?limit=5&sort=name:asc"
+    while path:
+        page = server.get(path)
+        seen += [p["name"] for p in page["plans"]]
+        link = page.get("plans_links", [{}])[0].get("href")
+        path = link and link[len(server.url):]
+    assert seen == sorted(names)
+    assert [p["name"] for p in server.get("plans")["plans"]] == names[::-1], "the newest first"
+    assert len(server.get("plans?name=plan%203")["plans"]) == 4
+    assert server.get("plans?status=started") == {"plans": []}
+
+
+def test_changes_at_any_time(server, plan):
+    made = server.post("plans", plan)["plan"]
+    path = f"plans/{made['id']}"
+    assert server.do("PUT", path, {"plan": {"status": "started"}})["plan"]["status"] == "started"
+    changed = server.do("PUT", path, {"plan": {"name": "new", "description": "d"}})["plan"]
+    assert (changed["name"], changed["description"], changed["status"]) == ("new", "d", "started")
+    assert refused(server, "PUT", path, {"plan": {}})[0] == 400
+    server.do("DELETE", path)
+    assert refused(server, "GET", path)[0] == 404
+    assert refused(server, "DELETE", path)[0] == 404
+
+
+def test_etags(server, plan):
+    made = server.post("plans", plan)["plan"]
+    path = f"/v1/{server.project}/plans/{made['id']}"
+    tag = server.ask("GET", path).headers["etag"]
+    assert server.ask("GET", path, headers={"If-None-Match": tag}).status == 304
+    body = {"plan": {"name": "first"}}
+    assert server.ask("PUT", path, body, headers={"If-Match": tag}).status == 200
+    assert server.ask("PUT", path, {"plan": {"name": "second"}}, headers={"If-Match": tag}).status == 412
+    assert server.get(path)["plan"]["name"] == "first"
+    assert server.ask("DELETE", path, headers={"If-Match": tag}).status == 412
+
+
+def test_once(server, plan):
+    """The same request again, also many times at once and after a restart, is done once."""
+    key = {"Idempotency-Key": "k1"}
+    path = f"/v1/{server.project}/plans"
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: server.ask("POST", path, plan, headers=key), range(8)))
+    assert {a.status for a in answers} == {201} and len({a.text for a in answers}) == 1
+    server.kill()
+    server.start()
+    assert server.ask("POST", path, plan, headers=key).text == answers[0].text
+    assert len(server.get("plans")["plans"]) == 1
+    other = {"plan": {**plan["plan"], "name": "other"}}
+    assert server.ask("POST", path, other, headers=key).status == 422
+
+
+def test_quotas(server, plan):
+    server.do("PUT", f"quotas/{server.project}", {"quota": {"plans": 2}})
+    for _ in range(2):
+        server.post("plans", plan)
+    status, message = refused(server, "POST", "plans", plan)
+    assert status == 413 and "Maximum number of plans allowed (2) exceeded" in message
+    detail = server.get(f"quotas/{server.project}/detail")["quota"]["plans"]
+    assert detail == {"limit": 2, "in_use": 2, "reserved": 0}
+    server.do("PUT", f"quotas/{server.project}", {"quota": {"plans": -1}})
+    server.post("plans", plan)
+
+
+def test_strangers(server):
+    """Without a word of who one is, no route says anything but 401; with a stranger's, nothing of others."""
+    other = server.post("/v1/projects", {"project": {"name": "other"}})["project"]["id"]
+    stranger = user(server, "stranger", "admin", other)
+    ids = {"project_id": server.project}
+    asked = 0
+    for method, path, _, operation in contract.operations():
+        real = re.sub(r"\{(\w+)\}", lambda m: ids.get(m.group(1), "00000000-0000-0000-0000-000000000000"), path)
+        body = b"{}" if method in ("POST", "PUT") else None
+        if operation.get("security") == []:
+            continue
+        headers = {"Content-Type": "application/json"}
+        assert server.ask(method, real, body, user=None, headers=headers).status == 401, (method, path)
+        if "{project_id}" in path:
+            answer = server.ask(method, real, body, headers=headers, **stranger)
+            assert answer.status in (400, 403), (method, path, answer.status, answer.text)
+            asked += 1
+    assert asked > 60
+
+
+def test_roles(server, plan):
+    """Who only looks changes nothing; who only restores makes no plans."""
+    made = server.post("plans", plan)["plan"]
+    viewer, restorer = user(server, "viewer", "viewer"), user(server, "restorer", "restore-only")
+    assert server.get(f"plans/{made['id']}", **viewer)["plan"]["id"] == made["id"]
+    for who in viewer, restorer:
+        for method, path, body in [("POST", "plans", plan), ("DELETE", f"plans/{made['id']}", None),
+                                   ("POST", "targets", {"target": {"name": "t", "url": "dir:/x"}})]:
+            status, message = refused(server, method, path, body, **who)
+            assert status == 403, (method, path, message)
+    denied = [line for line in server.get("audit?outcome=denied")["audit"] if line["user_name"] == "viewer"]
+    assert len(denied) == 3, "what was refused is in the audit log"
+    assert len(server.get("plans")["plans"]) == 1
+
+
+def test_other_projects_things(server, folder, plan):
+    """Ids of another project's things are as good as none."""
+    made = server.post("plans", plan)["plan"]
+    other = server.post("/v1/projects", {"project": {"name": "other"}})["project"]["id"]
+    member = user(server, "member", "member", other)
+    for method in "GET", "PUT", "DELETE":
+        answer = server.ask(method, f"/v1/{other}/plans/{made['id']}", b"{}", headers={"Content-Type": "application/json"},
+                            **member)
+        assert answer.status == 404, (method, answer.text)
+    mine = {"plan": {**plan["plan"]}}
+    status, message = refused(server, "POST", f"/v1/{other}/plans", mine, **member)
+    assert status == 400 and "provider could not be found" in message
+    assert server.get(f"/v1/{other}/plans", **member) == {"plans": []}
+
+
+def test_tokens_and_sessions(server):
+    who = user(server, "worker", "member")
+    made = server.post("/v1/tokens", {"token": {"name": "ci", "days": 1}}, **who)["token"]
+    path = f"/v1/{server.project}/plans"
+    with_token = {"user": None, "headers": {"X-Auth-Token": made["token"]}}
+    assert server.ask("GET", path, **with_token).status == 200
+    server.do("DELETE", f"/v1/tokens/{made['id']}", **who)
+    assert server.ask("GET", path, **with_token).status == 401, "a revoked token does not count from then on"
+    login = server.post("/v1/login", {"login": {"name": "worker", "password": "a long password"}}, user=None)["session"]
+    bearer = {"user": None, "headers": {"Authorization": f"Bearer {login['token']}"}}
+    assert server.ask("GET", path, **bearer).status == 200
+    assert server.ask("POST", "/v1/logout", **bearer).status == 204
+    assert server.ask("GET", path, **bearer).status == 401
+    assert refused(server, "POST", "/v1/login", {"login": {"name": "worker", "password": "wrong"}}, user=None)[0] == 401
+
+
+def test_secrets_are_not_shown(server, folder):
+    """Credentials go in and never come out, neither over HTTP nor as text in the database."""
+    secret = "very-secret-key-0815"
+    made = server.post("targets", {"target": {"name": "s3", "url": "s3:bucket/x", "credentials": {
+        "access_key": "AK", "secret_key": secret}}})["target"]
+    assert secret not in json.dumps(server.get(f"targets/{made['id']}")) + json.dumps(server.get("audit"))
+    server.stop()
+    for path in server.state.iterdir():
+        if path.is_file():
+            assert secret.encode() not in path.read_bytes(), path
+    assert secret not in server.log.read_text()
+    server.start()
+
+
+def test_policy_schedules(server, plan):
+    """A plan's policy makes its triggers; they follow it, and go with the plan."""
+    spec = {"schedules": [{"name": "nightly", "trigger": {"format": "crontab", "pattern": "0 2 * * *"},
+                           "retention": {"daily": 7}}]}
+    policy = server.post("policies", {"policy": {"name": "gold", "spec": spec}})["policy"]
+    made = server.post("plans", {"plan": {**plan["plan"], "policy_id": policy["id"]}})["plan"]
+    triggers = server.get("triggers")["triggers"]
+    assert [t["properties"]["pattern"] for t in triggers] == ["0 2 * * *"]
+    spec["schedules"][0]["trigger"]["pattern"] = "30 3 * * *"
+    server.do("PUT", f"policies/{policy['id']}", {"policy": {"spec": spec}})
+    assert [t["properties"]["pattern"] for t in server.get("triggers")["triggers"]] == ["30 3 * * *"]
+    assert len(server.get("scheduled_operations")["operations"]) == 1
+    server.do("DELETE", f"plans/{made['id']}")
+    assert server.get("triggers")["triggers"] == [] and server.get("scheduled_operations")["operations"] == []
+
+
+def test_triggers(server, plan):
+    made = server.post("plans", plan)["plan"]
+    for properties, says in [({"format": "crontab"}, "pattern"), ({"format": "x", "pattern": "* * * * *"}, "format"),
+                             ({"format": "crontab", "pattern": "61 * * * *"}, "61"),
+                             ({"format": "calendar", "pattern": "RRULE:FREQ=SECONDLY"}, "SECONDLY")]:
+        status, message = refused(server, "POST", "triggers", {"trigger_info": {
+            "name": "t", "type": "time", "properties": properties}})
+        assert status == 400 and says in message, (properties, message)
+    trigger = server.post("triggers", {"trigger_info": {"name": "t", "type": "time", "properties": {
+        "format": "crontab", "pattern": "0 2 * * *", "timezone": "Europe/Vienna"}}})["trigger_info"]
+    assert trigger["next_at"]
+    definition = {"plan_id": made["id"], "provider_id": made["provider_id"]}
+    body = {"scheduled_operation": {"name": "s", "operation_type": "protect", "trigger_id": trigger["id"],
+                                    "operation_definition": definition}}
+    scheduled = server.post("scheduled_operations", body)["scheduled_operation"]
+    assert refused(server, "DELETE", f"triggers/{trigger['id']}")[0] == 409
+    assert refused(server, "DELETE", f"plans/{made['id']}")[0] == 409
+    server.do("DELETE", f"scheduled_operations/{scheduled['id']}")
+    server.do("DELETE", f"triggers/{trigger['id']}")
+    server.do("DELETE", f"plans/{made['id']}")
+
+
+def test_webhook(server, plan):
+    """A call with the right token starts what hangs on it, once for each event."""
+    made = server.post("plans", plan)["plan"]
+    trigger = server.post("triggers", {"trigger_info": {"name": "hook", "type": "event",
+                                                        "properties": {"event": "webhook"}}})["trigger_info"]
+    server.post("scheduled_operations", {"scheduled_operation": {
+        "name": "s", "operation_type": "protect", "trigger_id": trigger["id"],
+        "operation_definition": {"plan_id": made["id"], "provider_id": made["provider_id"]}}})
+    path = f"/v1/hooks/{trigger['id']}"
+    assert server.ask("POST", path, {}, user=None, headers={"X-Holdfast-Token": "wrong"}).status == 401
+    token = {"X-Holdfast-Token": trigger["token"]}
+    for _ in range(3):
+        assert server.ask("POST", path, {"event": {"id": "e1"}}, user=None, headers=token).status == 202
+    wait_until(lambda: server.get("operations?kind=protect")["operations"], 30, "the operation is started", every=0.2)
+    assert len(server.get("operations?kind=protect")["operations"]) == 1
+
+
+def test_events(server, folder):
+    """What changes is told as it changes."""
+    import http.client
+    login = server.post("/v1/login", {"login": {"name": "admin", "password": server.password}}, user=None)["session"]
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection.request("GET", f"/v1/{server.project}/events", headers={"X-Auth-Token": login["token"]})
+    stream = connection.getresponse()
+    assert stream.status == 200 and stream.headers["Content-Type"].startswith("text/event-stream")
+    heard = []
+
+    def listen():
+        while line := stream.readline():
+            if line.startswith(b"data: "):
+                heard.append(json.loads(line[6:])["operation"])
+
+    thread = threading.Thread(target=listen, daemon=True)
+    thread.start()
+    server.post("platforms", {"platform": {"name": "none", "kind": "libvirt", "uri": "test:///default"}})
+    wait_until(lambda: [o for o in heard if o["state"] == "failed"], 60, lambda: f"the end is told: {heard}")
+    assert {o["kind"] for o in heard} == {"discover"}
+    connection.close()
+
+
+def test_platform_that_fails(server):
+    """The exact reason why a platform cannot be reached is with the platform."""
+    made = server.post("platforms", {"platform": {"name": "bad", "kind": "libvirt",
+                                                  "uri": "qemu+unix:///system?socket=/nowhere"}})["platform"]
+    server.wait_operation(made["operation_id"], state="failed")
+    shown = server.get(f"platforms/{made['id']}")["platform"]
+    assert shown["status"] == "error" and "/nowhere" in shown["reason"], shown
+
+
+def test_audit_is_whole(server, plan):
+    server.post("plans", plan)
+    wait_until(lambda: server.post("/v1/audit/verify")["audit"]["waiting"] == 0, 30, "all is linked", every=0.2)
+    checked = server.post("/v1/audit/verify")["audit"]
+    assert checked["whole"] and checked["lines"] > 0
+    assert "plan:create" in {line["action"] for line in server.get("audit")["audit"]}
+
+
+def test_documents(server):
+    assert server.ask("GET", "/openapi.yaml", user=None).text == contract.FILE.read_text()
+    page = server.ask("GET", "/docs", user=None)
+    assert page.status == 200 and "createPlan" in page.text
+    assert server.ask("GET", "/", user=None).status == 300
+
+
+def test_last_administrator_stays(server):
+    me = server.get("/v1/identity")["identity"]
+    status, message = refused(server, "DELETE", f"/v1/users/{me['user_id']}")
+    assert status == 409 and "administrator" in message
+    with pytest.raises(Refused):
+        server.do("PUT", f"/v1/users/{me['user_id']}", {"user": {"enabled": False}})
