@@ -29,6 +29,7 @@ struct pg_listener {
 	atomic_bool stop;
 	_Atomic uint64_t tell;
 	char schema[64];
+	struct pg_conn *first; /* that start made, for the thread */
 };
 
 static void ring(struct pg_listener *l)
@@ -46,10 +47,10 @@ void pg_listener_tell(struct pg_listener *l, uint64_t channels)
 		ring(l);
 }
 
-static int listen_to(struct pg_listener *l, struct pg_conn *c)
+static int listen_to(struct pg_listener *l, struct pg_conn *c, struct err *e)
 {
 	enum pg_fate fate;
-	PGresult *r = pg_do(c, "LISTEN holdfast; SELECT current_schema()", &fate, NULL);
+	PGresult *r = pg_do(c, "LISTEN holdfast; SELECT current_schema()", &fate, e);
 
 	if (!r)
 		return -1;
@@ -141,10 +142,12 @@ static void *run(void *arg)
 	struct pg_listener *l = arg;
 	unsigned pause_ms = 100;
 
+	serve(l, l->first);
+	pg_disconnect(steal(&l->first));
 	while (!atomic_load(&l->stop)) {
 		AUTO(pg_conn) c = pg_connect(l->url, clock_mono_us() + CONNECT_US, NULL);
 
-		if (c && listen_to(l, c) == 0) {
+		if (c && listen_to(l, c, NULL) == 0) {
 			wakes_bump(l->wakes, UINT64_MAX);
 			pause_ms = 100;
 			serve(l, c);
@@ -155,24 +158,36 @@ static void *run(void *arg)
 	return NULL;
 }
 
+static int start(struct pg_listener *l, struct err *e)
+{
+	int r;
+
+	if (l->event < 0)
+		return err_sys(e, errno, "eventfd");
+	l->first = pg_connect(l->url, clock_mono_us() + (uint64_t)l->url->patience_ms * 1000, e);
+	if (!l->first || listen_to(l, l->first, e) < 0)
+		return -1;
+	r = pthread_create(&l->thread, NULL, run, l);
+	return r ? err_sys(e, r, "start a thread") : 0;
+}
+
+static void free_listener(struct pg_listener *l)
+{
+	pg_disconnect(l->first);
+	if (l->event >= 0)
+		close(l->event);
+	free(l);
+}
+
 struct pg_listener *pg_listener_start(const struct postgres_url *u, struct wakes *w, struct err *e)
 {
 	struct pg_listener *l = xcalloc(1, sizeof(*l));
-	int r;
 
 	l->url = u;
 	l->wakes = w;
 	l->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (l->event < 0) {
-		err_sys(e, errno, "eventfd");
-		free(l);
-		return NULL;
-	}
-	r = pthread_create(&l->thread, NULL, run, l);
-	if (r) {
-		err_sys(e, r, "start a thread");
-		close(l->event);
-		free(l);
+	if (start(l, e) < 0) {
+		free_listener(l);
 		return NULL;
 	}
 	return l;
@@ -185,6 +200,5 @@ void pg_listener_stop(struct pg_listener *l)
 	atomic_store(&l->stop, true);
 	ring(l);
 	pthread_join(l->thread, NULL);
-	close(l->event);
-	free(l);
+	free_listener(l);
 }

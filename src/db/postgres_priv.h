@@ -68,8 +68,8 @@ void pg_pool_flush(struct pg_pool *p);
 
 struct pg_listener;
 
-/* A thread with a connection of its own, which hears what other processes wake, and tells them what
- * this one does. `u` and `w` must live as long. */
+/* A thread with a connection of its own, made before this returns, which hears what other processes
+ * wake, and tells them what this one does. `u` and `w` must live as long. */
 struct pg_listener *pg_listener_start(const struct postgres_url *u, struct wakes *w, struct err *e);
 void pg_listener_stop(struct pg_listener *l);
 /* Tell other processes of these channels, soon. Any thread; does not wait. */

@@ -373,6 +373,7 @@ static void make_trouble(void *arg, unsigned number)
 
 static void test_postgres_is_cut(void **state)
 {
+	const char *server = getenv("HF_TEST_POSTGRES");
 	struct random rnd = {random_seed()};
 	struct lab l = {0};
 	AUTO_FREE struct told *told = xcalloc(1, sizeof(*told));
@@ -381,7 +382,7 @@ static void test_postgres_is_cut(void **state)
 	int64_t rows = 0;
 
 	(void)state;
-	if (!getenv("HF_TEST_POSTGRES")) {
+	if (!server || !*server) {
 		print_message("# not over PostgreSQL: HF_TEST_POSTGRES is not set\n");
 		return;
 	}

@@ -229,11 +229,12 @@ static void test_no_flush(void **state)
 	assert_int_equal(rows(f->db), there);
 }
 
-/* ---- one that takes all with it ---- */
+/* ---- one that fails alone, and one that takes all with it ---- */
 
 struct crowd {
 	struct db *db;
 	atomic_uint wrong, in_line;
+	unsigned fails, takes_all; /* who */
 };
 
 /* The first keeps the others waiting, so that they are committed together. */
@@ -260,6 +261,11 @@ static int roll_back_all(struct db_tx *t, void *arg, struct err *e)
 	return db_exec(t, NULL, e, "INSERT OR ROLLBACK INTO rows_ (id) VALUES (999)");
 }
 
+static int add_and_fail(struct db_tx *t, void *arg, struct err *e)
+{
+	return add_row(t, arg, e) < 0 ? -1 : err_set(e, ERR_LIMIT, "no");
+}
+
 static void write_together(void *arg, unsigned number)
 {
 	struct crowd *c = arg;
@@ -272,23 +278,35 @@ static void write_together(void *arg, unsigned number)
 	}
 	clock_sleep_ms(20);
 	c->in_line++;
-	if (number == 4)
+	if (number == c->takes_all)
 		c->wrong += db_write(c->db, roll_back_all, NULL, &e) == 0 || e.kind != ERR_EXISTS;
+	else if (number == c->fails)
+		c->wrong += db_write(c->db, add_and_fail, &r, &e) == 0 || e.kind != ERR_LIMIT;
 	else
 		c->wrong += db_write(c->db, add_row, &r, NULL) < 0;
 }
 
-static void test_one_takes_all_with_it(void **state)
+static void test_committed_together(void **state)
 {
+	static const struct {
+		unsigned fails, takes_all;
+		int64_t rows;
+	} cases[] = {{3, 0, 7}, {0, 5, 7}, {3, 5, 6}};
 	struct db_fixture *f = *state;
-	struct crowd c = {.db = NULL};
 
-	db_fixture_reopen(f);
-	c.db = f->db;
-	OK(db_write(f->db, make_rows, NULL, e));
-	test_threads(9, write_together, &c);
-	assert_int_equal(c.wrong, 0);
-	assert_int_equal(rows(f->db), 7);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct crowd c = {.fails = cases[i].fails, .takes_all = cases[i].takes_all};
+		struct db_fixture g;
+
+		assert_true(db_fixture_new(&g, f->kind));
+		db_fixture_reopen(&g);
+		c.db = g.db;
+		OK(db_write(g.db, make_rows, NULL, e));
+		test_threads(9, write_together, &c);
+		assert_int_equal(c.wrong, 0);
+		assert_int_equal(rows(g.db), cases[i].rows);
+		db_fixture_done(&g);
+	}
 }
 
 /* ---- the log ---- */
@@ -372,7 +390,7 @@ int main(void)
 		DB_TEST_BARE(test_what_cannot_be_opened),
 		DB_TEST_BARE(test_no_room),
 		DB_TEST_BARE(test_no_flush),
-		DB_TEST_BARE(test_one_takes_all_with_it),
+		DB_TEST_BARE(test_committed_together),
 		DB_TEST_BARE(test_the_log_stays_small),
 	};
 
