@@ -100,9 +100,7 @@ static struct trigger **load(struct db_tx *x, struct batch *b, size_t *ret_n, st
 			       TRIGGER_SELECT
 			       "id = $3 AND claim = $1 AND enabled = 1 AND next_at <= $2",
 			       db_t(b->claim), db_i(b->now_us), db_t(b->only))
-		    : db_query(x, e,
-			       TRIGGER_SELECT "claim = $1 AND enabled = 1 AND next_at <= $2 "
-					      "ORDER BY id",
+		    : db_query(x, e, TRIGGER_SELECT "claim = $1 AND enabled = 1 AND next_at <= $2",
 			       db_t(b->claim), db_i(b->now_us));
 	have = r ? 1 : -1;
 	while (have > 0 && n < BATCH && (have = db_next(r, e)) > 0)
