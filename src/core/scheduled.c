@@ -85,24 +85,39 @@ struct scheduled_operation *scheduled_load(struct db_tx *x, const char *project,
 	return have > 0 ? from_row(r) : NULL;
 }
 
-int scheduled_of_trigger(struct db_tx *x, const char *trigger,
-			 struct scheduled_operation ***ret_list, size_t *ret_n, struct err *e)
+void scheduled_list_free(struct scheduled_operation **list, size_t n)
 {
-	AUTO(db_rows)
-	r = db_query(x, e, COLUMNS "trigger_id = $1 AND enabled = 1 ORDER BY created_at, id",
-		     db_t(trigger));
-	struct scheduled_operation **list = NULL;
-	size_t n = 0;
-	int have = r ? 1 : -1;
+	while (n > 0)
+		scheduled_free(list[--n]);
+	free(list);
+}
 
+int scheduled_of_claim(struct db_tx *x, const char *claim, const char *trigger,
+		       struct scheduled_operation ***ret_list, size_t *ret_n, struct err *e)
+{
+	AUTO(db_rows) r = NULL;
+	struct scheduled_operation **list = NULL;
+	size_t n = 0, room = 0;
+	int have;
+
+	r = trigger ? db_query(x, e,
+			       COLUMNS "trigger_id = $1 AND enabled = 1 ORDER BY created_at, id",
+			       db_t(trigger))
+		    : db_query(x, e,
+			       COLUMNS
+			       "trigger_id IN (SELECT id FROM triggers WHERE claim = $1) AND "
+			       "enabled = 1 ORDER BY trigger_id, created_at, id",
+			       db_t(claim));
+	have = r ? 1 : -1;
 	while (have > 0 && (have = db_next(r, e)) > 0) {
-		list = xreallocarray(list, n + 1, sizeof(struct scheduled_operation *));
+		if (n == room) {
+			room = MAX(64, room * 2);
+			list = xreallocarray(list, room, sizeof(struct scheduled_operation *));
+		}
 		list[n++] = from_row(r);
 	}
 	if (have < 0) {
-		while (n > 0)
-			scheduled_free(list[--n]);
-		free(list);
+		scheduled_list_free(list, n);
 		return -1;
 	}
 	*ret_list = list;

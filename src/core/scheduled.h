@@ -44,8 +44,13 @@ int scheduled_remove(struct db_tx *x, const char *project, const char *id, struc
 /* 1: some scheduled operation uses this plan, 0: none, -1. */
 int scheduled_uses_plan(struct db_tx *x, const char *plan, struct err *e);
 
-/* Those that are enabled of a trigger, the oldest first. The caller's: an array, each freed. */
-int scheduled_of_trigger(struct db_tx *x, const char *trigger,
-			 struct scheduled_operation ***ret_list, size_t *ret_n, struct err *e);
+/*
+ * Those that are enabled of the triggers that a scheduler has marked with `claim`, or of one of
+ * them
+ * (`trigger` not NULL): by trigger, the oldest first. The caller's, with scheduled_list_free().
+ */
+int scheduled_of_claim(struct db_tx *x, const char *claim, const char *trigger,
+		       struct scheduled_operation ***ret_list, size_t *ret_n, struct err *e);
+void scheduled_list_free(struct scheduled_operation **list, size_t n);
 
 #endif

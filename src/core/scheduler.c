@@ -114,12 +114,31 @@ static struct trigger **load(struct db_tx *x, struct batch *b, size_t *ret_n, st
 	return NULL;
 }
 
+/* The things of a trigger stand together; triggers are in no order that would be the same in all
+ * databases. */
+static int fire_all(struct db_tx *x, struct batch *b, struct trigger *const *list, size_t n,
+		    struct scheduled_operation *const *things, size_t n_things, struct err *e)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t from = 0, to;
+
+		while (from < n_things && strcmp(things[from]->trigger, list[i]->id) != 0)
+			from++;
+		for (to = from; to < n_things && strcmp(things[to]->trigger, list[i]->id) == 0;)
+			to++;
+		if (trigger_fire(x, list[i], things + from, to - from, &b->fire, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int deal(struct db_tx *x, void *arg, struct err *e)
 {
 	struct batch *b = arg;
+	struct scheduled_operation **things;
 	struct trigger **list;
-	size_t n;
-	int status = 0;
+	size_t n, n_things;
+	int status = -1;
 
 	b->fire = (struct fire){.zones = b->s->zones,
 				.start = b->s->start,
@@ -135,8 +154,10 @@ static int deal(struct db_tx *x, void *arg, struct err *e)
 		for (size_t i = 0; i < n; i++)
 			memcpy(b->ids[i], list[i]->id, UUID_TEXT);
 	}
-	for (size_t i = 0; i < n && status == 0; i++)
-		status = trigger_fire(x, list[i], &b->fire, e);
+	if (scheduled_of_claim(x, b->claim, b->only, &things, &n_things, e) == 0) {
+		status = fire_all(x, b, list, n, things, n_things, e);
+		scheduled_list_free(things, n_things);
+	}
 	for (size_t i = 0; i < n; i++)
 		trigger_free(list[i]);
 	free(list);

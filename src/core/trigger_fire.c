@@ -2,9 +2,9 @@
 /*
  * trigger_fire.c: what one trigger does, in the scheduler's transaction.
  *
- * The firing is inserted first. If somebody else's is there already, nothing is started: the key
- * decides. What a scheduled operation cannot start is known from an earlier try of the transaction,
- * which that error ended, and only written down in this one.
+ * The firing is written first, as it will be. If somebody else's is there already, nothing is
+ * started: the key decides. What a scheduled operation cannot start is known from an earlier try of
+ * the transaction, which that error ended, and only written down in this one.
  *
  * If interrupted here: nothing has happened; all of it is in one transaction.
  */
@@ -21,37 +21,44 @@
 /* Pending firings of one trigger in a transaction. */
 #define EVENTS_MAX 20
 
+/* What belongs to a trigger. */
+struct things {
+	struct scheduled_operation *const *list;
+	size_t n;
+};
+
 /* The firing of a trigger, and what becomes of it. */
 struct firing {
 	const struct trigger *t;
 	uint64_t at_us;
+	bool event; /* it is there already, pending */
 	const char *state, *reason;
-	json_t *operations; /* NULL: none */
 };
 
-static int put(struct db_tx *x, const struct firing *n, uint64_t now_us, bool *ret_mine,
-	       struct err *e)
+/* Write the firing down. *ret_mine: nobody else had. */
+static int put(struct db_tx *x, const struct firing *n, const json_t *operations, uint64_t now_us,
+	       bool *ret_mine, struct err *e)
 {
-	uint64_t fresh;
+	AUTO_FREE char *text = operations ? json_text(operations) : xstrdup("[]");
+	uint64_t changed;
+	int status;
 
-	if (db_exec(x, &fresh, e,
-		    "INSERT INTO firings (trigger_id, at, state, reason, operations, created_at) "
-		    "VALUES ($1, $2, $3, $4, '[]', $5) ON CONFLICT DO NOTHING",
-		    db_t(n->t->id), db_i(n->at_us), db_t(n->state), db_t(n->reason),
-		    db_i(now_us)) < 0)
-		return -1;
-	*ret_mine = fresh > 0;
-	return 0;
-}
-
-static int set_outcome(struct db_tx *x, const struct firing *n, struct err *e)
-{
-	AUTO_FREE char *text = json_text(n->operations);
-
-	return db_exec(x, NULL, e,
-		       "UPDATE firings SET state = $3, reason = $4, operations = $5 WHERE "
-		       "trigger_id = $1 AND at = $2",
-		       db_t(n->t->id), db_i(n->at_us), db_t(n->state), db_t(n->reason), db_t(text));
+	if (n->event)
+		status =
+			db_exec(x, &changed, e,
+				"UPDATE firings SET state = $3, reason = $4, operations = $5 WHERE "
+				"trigger_id = $1 AND at = $2 AND state = 'pending'",
+				db_t(n->t->id), db_i(n->at_us), db_t(n->state), db_t(n->reason),
+				db_t(text));
+	else
+		status = db_exec(
+			x, &changed, e,
+			"INSERT INTO firings (trigger_id, at, state, reason, operations, "
+			"created_at) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+			db_t(n->t->id), db_i(n->at_us), db_t(n->state), db_t(n->reason), db_t(text),
+			db_i(now_us));
+	*ret_mine = status == 0 && changed > 0;
+	return status;
 }
 
 static const char *known_failure(const struct fire *f, const char *id)
@@ -62,73 +69,77 @@ static const char *known_failure(const struct fire *f, const char *id)
 	return NULL;
 }
 
-/* Start them; those that cannot be are told. How many were started, or -1. */
-static int start_all(struct db_tx *x, struct firing *n, struct scheduled_operation *const *list,
-		     size_t count, struct fire *f, struct err *e)
+/* What will be started, and what is known not to start. */
+static json_t *describe(const struct things *s, const struct fire *f, size_t *ret_good)
 {
-	int started = 0;
+	json_t *all = json_array();
 
-	for (size_t i = 0; i < count; i++) {
-		const char *why = known_failure(f, list[i]->id);
+	*ret_good = 0;
+	for (size_t i = 0; i < s->n; i++) {
+		const char *why = known_failure(f, s->list[i]->id);
 
-		json_array_append_new(n->operations,
-				      json_pack("{s:s, s:s*}", "scheduled_operation_id",
-						list[i]->id, "error", why));
-		if (why)
-			continue;
-		snprintf(f->starting, sizeof(f->starting), "%s", list[i]->id);
-		if (f->start(x, list[i], n->at_us, f->arg, e) < 0)
-			return -1;
-		f->starting[0] = 0;
-		started++;
+		json_array_append_new(all, json_pack("{s:s, s:s*}", "scheduled_operation_id",
+						     s->list[i]->id, "error", why));
+		*ret_good += !why;
 	}
-	return started;
+	return all;
 }
 
-static int fire_one(struct db_tx *x, struct firing *n, struct scheduled_operation *const *list,
-		    size_t count, struct fire *f, struct err *e)
+static int start_all(struct db_tx *x, const struct things *s, uint64_t at_us, struct fire *f,
+		     struct err *e)
 {
-	int started, status;
+	for (size_t i = 0; i < s->n; i++) {
+		if (known_failure(f, s->list[i]->id))
+			continue;
+		snprintf(f->starting, sizeof(f->starting), "%s", s->list[i]->id);
+		if (f->start(x, s->list[i], at_us, f->arg, e) < 0)
+			return -1;
+		f->starting[0] = 0;
+		f->counts.started++;
+	}
+	return 0;
+}
 
-	n->operations = json_array();
-	started = start_all(x, n, list, count, f, e);
-	if (count == 0) {
+static int fire_one(struct db_tx *x, struct firing *n, const struct things *s, struct fire *f,
+		    struct err *e)
+{
+	size_t good;
+	json_t *all = describe(s, f, &good);
+	bool mine;
+	int status;
+
+	n->state = "fired";
+	if (s->n == 0) {
 		n->state = "skipped";
 		n->reason = "no enabled scheduled operation uses this trigger";
-		f->counts.skipped++;
-	} else if (started == 0) {
+	} else if (good == 0) {
 		n->state = "failed";
 		n->reason = "none of its operations could be started";
-		f->counts.failed++;
-	} else {
-		n->state = "fired";
-		f->counts.fired++;
 	}
-	status = started < 0 ? -1 : set_outcome(x, n, e);
-	json_decref(n->operations);
-	if (started > 0)
-		f->counts.started += (uint64_t)started;
-	return status;
+	status = put(x, n, all, f->now_us, &mine, e);
+	json_decref(all);
+	if (status < 0 || !mine)
+		return status;
+	f->counts.skipped += s->n == 0;
+	f->counts.failed += s->n > 0 && good == 0;
+	f->counts.fired += good > 0;
+	return start_all(x, s, n->at_us, f, e);
 }
 
 /* ---- times ---- */
 
 static int fire_due(struct db_tx *x, const struct trigger *t, const struct schedule_due *due,
-		    struct scheduled_operation *const *list, size_t count, struct fire *f,
-		    struct err *e)
+		    const struct things *s, struct fire *f, struct err *e)
 {
 	for (size_t i = 0; i < due->n; i++) {
 		const struct schedule_firing *d = &due->list[i];
-		struct firing n = {t, d->at_us, d->fire ? "fired" : "missed", d->reason, NULL};
-		bool mine;
+		struct firing n = {t, d->at_us, false, "missed", d->reason};
+		bool mine = false;
 
-		if (put(x, &n, f->now_us, &mine, e) < 0)
+		if (d->fire ? fire_one(x, &n, s, f, e) < 0
+			    : put(x, &n, NULL, f->now_us, &mine, e) < 0)
 			return -1;
-		if (!mine)
-			continue;
-		f->counts.missed += !d->fire;
-		if (d->fire && fire_one(x, &n, list, count, f, e) < 0)
-			return -1;
+		f->counts.missed += mine;
 	}
 	return 0;
 }
@@ -145,18 +156,17 @@ static int set_next(struct db_tx *x, const struct trigger *t, uint64_t last_us, 
 static int tell_broken(struct db_tx *x, const struct trigger *t, struct fire *f,
 		       const struct err *why, struct err *e)
 {
-	struct firing n = {t, f->now_us, "failed", why->msg, NULL};
+	struct firing n = {t, f->now_us, false, "failed", why->msg};
 	bool mine;
 
 	f->counts.failed++;
-	if (put(x, &n, f->now_us, &mine, e) < 0)
+	if (put(x, &n, NULL, f->now_us, &mine, e) < 0)
 		return -1;
 	return set_next(x, t, t->last_at_us, f->now_us + BROKEN_PAUSE_US, e);
 }
 
-static int fire_time(struct db_tx *x, const struct trigger *t,
-		     struct scheduled_operation *const *list, size_t count, struct fire *f,
-		     struct err *e)
+static int fire_time(struct db_tx *x, const struct trigger *t, const struct things *things,
+		     struct fire *f, struct err *e)
 {
 	struct err why = {0};
 	AUTO(schedule) s = schedule_parse(t->properties, f->zones, f->now_us, &why);
@@ -167,7 +177,7 @@ static int fire_time(struct db_tx *x, const struct trigger *t,
 	if (!s)
 		return tell_broken(x, t, f, &why, e);
 	schedule_due(s, t->id, last_us, f->now_us, &due);
-	status = fire_due(x, t, &due, list, count, f, e);
+	status = fire_due(x, t, &due, things, f, e);
 	if (due.n > 0)
 		last_us = due.list[due.n - 1].at_us;
 	if (status == 0)
@@ -178,9 +188,8 @@ static int fire_time(struct db_tx *x, const struct trigger *t,
 
 /* ---- events ---- */
 
-static int fire_event(struct db_tx *x, const struct trigger *t,
-		      struct scheduled_operation *const *list, size_t count, struct fire *f,
-		      struct err *e)
+static int fire_event(struct db_tx *x, const struct trigger *t, const struct things *things,
+		      struct fire *f, struct err *e)
 {
 	AUTO(db_rows)
 	r = db_query(
@@ -199,29 +208,20 @@ static int fire_event(struct db_tx *x, const struct trigger *t,
 	if (have < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
-		struct firing one = {t, at[i], "fired", "", NULL};
+		struct firing one = {t, at[i], true, "fired", ""};
 
-		if (fire_one(x, &one, list, count, f, e) < 0)
+		if (fire_one(x, &one, things, f, e) < 0)
 			return -1;
 	}
 	/* `last_at` names events: it stays. If there are more, it is due again. */
 	return set_next(x, t, t->last_at_us, have > 0 ? f->now_us : 0, e);
 }
 
-int trigger_fire(struct db_tx *x, const struct trigger *t, struct fire *f, struct err *e)
+int trigger_fire(struct db_tx *x, const struct trigger *t, struct scheduled_operation *const *list,
+		 size_t n, struct fire *f, struct err *e)
 {
-	struct scheduled_operation **list;
-	size_t count;
-	int status;
+	struct things things = {list, n};
 
-	if (scheduled_of_trigger(x, t->id, &list, &count, e) < 0)
-		return -1;
-	if (strcmp(t->type, TRIGGER_EVENT) == 0)
-		status = fire_event(x, t, list, count, f, e);
-	else
-		status = fire_time(x, t, list, count, f, e);
-	for (size_t i = 0; i < count; i++)
-		scheduled_free(list[i]);
-	free(list);
-	return status;
+	return strcmp(t->type, TRIGGER_EVENT) == 0 ? fire_event(x, t, &things, f, e)
+						   : fire_time(x, t, &things, f, e);
 }

@@ -37,7 +37,8 @@ struct fire {
 	char starting[UUID_TEXT];
 };
 
-/* Deal with all firings of `t` that are due, and store when it is next. */
-int trigger_fire(struct db_tx *x, const struct trigger *t, struct fire *f, struct err *e);
+/* Deal with all firings of `t` that are due, with what belongs to it; store when it is next. */
+int trigger_fire(struct db_tx *x, const struct trigger *t, struct scheduled_operation *const *list,
+		 size_t n, struct fire *f, struct err *e);
 
 #endif
