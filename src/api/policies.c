@@ -283,7 +283,7 @@ static const struct api_route routes[] = {
 	{"GET", ONE, "policy:get", show, 0},
 	{"PUT", ONE, "policy:update", update, API_WRITES},
 	{"DELETE", ONE, "policy:delete", delete, API_WRITES},
-	{"POST", "/v1/{project_id}/policy_simulations", "policy:simulate", simulate, 0},
+	{"POST", "/v1/{project_id}/policy_simulations", "policy:simulate", simulate, API_WRITES},
 	{"GET", "/v1/{project_id}/plans/{plan_id}/retention", "plan:get", explain, 0},
 };
 const struct api_resource api_policies = {routes, ARRAY_LEN(routes)};

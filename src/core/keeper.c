@@ -7,6 +7,7 @@
 #include "core/checkpoint.h"
 #include "core/keeper_priv.h"
 #include "core/operation.h"
+#include "core/table.h"
 
 #define BATCH 100 /* deletions in one transaction, plans listed at once */
 
@@ -37,6 +38,7 @@ void keeping_free(struct keeping *g)
 	free(g->points);
 	free(g->groups);
 	free(g->firings);
+	free(g->scheduled);
 	free(g);
 }
 
@@ -140,13 +142,43 @@ struct keeping *keeping_load(struct db_tx *t, const char *project, const char *p
 
 /* ---- judging ---- */
 
-/* The rules, with further ones; then nobody has to say that manual points stay. */
-static void add_extra(struct keeping_group *group, const struct retention_set *extra)
+/* A number, which Karbor's clients send as text. */
+static int64_t number_in(const json_t *definition, const char *key)
+{
+	const json_t *v = json_object_get(definition, key);
+
+	return json_is_string(v) ? strtoll(json_string_value(v), NULL, 10) : json_integer_value(v);
+}
+
+static int load_scheduled(struct keeping *g, struct db_tx *t, struct err *e)
+{
+	AUTO(db_rows)
+	r = db_query(t, e,
+		     "SELECT operation_definition FROM scheduled_operations WHERE plan_id = $1 AND "
+		     "operation_type = 'retention_protect' AND enabled = 1 ORDER BY id",
+		     db_t(g->id));
+	int have = r ? 1 : -1;
+
+	while (have > 0 && (have = db_next(r, e)) > 0) {
+		json_t *definition = json_of(db_text(r, 0), "{}");
+
+		g->scheduled =
+			xreallocarray(g->scheduled, g->n_scheduled + 1, sizeof(*g->scheduled));
+		g->scheduled[g->n_scheduled++] =
+			retention_karbor(number_in(definition, "max_backups"),
+					 number_in(definition, "retention_duration"));
+		json_decref(definition);
+	}
+	return have;
+}
+
+/* The rules, with those of scheduled operations; then nobody has to say that manual points stay. */
+static void add_scheduled(const struct keeping *g, struct keeping_group *group)
 {
 	const struct retention *r = &group->retention;
 	size_t n = 0;
 
-	group->sets = xcalloc(r->n_sets + 1, sizeof(*group->sets));
+	group->sets = xcalloc(r->n_sets + g->n_scheduled, sizeof(*group->sets));
 	for (size_t i = 0; i < r->n_sets; i++) {
 		const struct retention_set *set = &r->sets[i];
 		bool unsaid =
@@ -155,15 +187,14 @@ static void add_extra(struct keeping_group *group, const struct retention_set *e
 		if (!unsaid)
 			group->sets[n++] = *set;
 	}
-	group->sets[n] = *extra;
-	group->sets[n++].group = UINT32_MAX;
+	for (size_t i = 0; i < g->n_scheduled; i++)
+		group->sets[n++] = g->scheduled[i];
 	group->retention.sets = group->sets;
 	group->retention.n_sets = n;
 }
 
 int keeping_judge(struct keeping *g, struct db_tx *t, struct zones *zones,
-		  const struct policy_draft *draft, const struct retention_set *extra,
-		  size_t firings, uint64_t now_us, struct err *e)
+		  const struct policy_draft *draft, size_t firings, uint64_t now_us, struct err *e)
 {
 	struct retention_zone zone;
 	const struct policy *p;
@@ -171,6 +202,8 @@ int keeping_judge(struct keeping *g, struct db_tx *t, struct zones *zones,
 	g->rules = plan_policy_load(t, zones, g->project, g->policy, draft, e);
 	if (!g->rules)
 		return err_wrap(e, "plan %s", g->id);
+	if (load_scheduled(g, t, e) < 0)
+		return -1;
 	p = g->rules->merged;
 	zone = policy_zone(p);
 	if (firings > 0)
@@ -181,8 +214,8 @@ int keeping_judge(struct keeping *g, struct db_tx *t, struct zones *zones,
 		const struct keeping_row *first = &g->rows[group->first];
 
 		group->retention = policy_retention(p, first->copy_of ? first->provider : NULL);
-		if (extra)
-			add_extra(group, extra);
+		if (g->n_scheduled > 0)
+			add_scheduled(g, group);
 		retention_decide(&group->retention, g->points + group->first, group->n, g->firings,
 				 g->n_firings, now_us, &zone, &group->result);
 	}
@@ -206,14 +239,13 @@ int keeper_delete(void *arg, struct db_tx *t, const char *project, const char *c
 	return checkpoint_delete(arg, t, project, checkpoint, "retention", operation, e);
 }
 
-int keeper_plan(struct db_tx *t, const struct keeper *k, const char *plan,
-		const struct retention_set *extra, uint64_t now_us, size_t *ret_started,
-		bool *ret_more, struct err *e)
+int keeper_plan(struct db_tx *t, const struct keeper *k, const char *plan, uint64_t now_us,
+		size_t *ret_started, bool *ret_more, struct err *e)
 {
 	AUTO(keeping) g = keeping_load(t, NULL, plan, e);
 	size_t started = 0, most = k->most ? k->most : BATCH;
 
-	if (!g || keeping_judge(g, t, k->zones, NULL, extra, 0, now_us, e) < 0)
+	if (!g || keeping_judge(g, t, k->zones, NULL, 0, now_us, e) < 0)
 		return -1;
 	*ret_more = false;
 	for (size_t i = 0; i < g->n_groups && !*ret_more; i++) {
@@ -278,7 +310,7 @@ static int look_after(struct db_tx *t, void *arg, struct err *e)
 {
 	struct turn *x = arg;
 
-	return keeper_plan(t, x->k, x->plan, NULL, x->now_us, &x->started, &x->more, e);
+	return keeper_plan(t, x->k, x->plan, x->now_us, &x->started, &x->more, e);
 }
 
 static int look_after_plan(struct db *d, struct turn *x, struct keeper_report *report,

@@ -6,7 +6,10 @@
  * The checkpoints of a plan are judged together (retention.h), its copies by themselves, for each
  * provider that they lie at. Available ones count, unless their last verification failed; those in
  * state error or error-deleting go as failures do; those that are being made or deleted are left
- * alone. A plan whose policy cannot be read keeps everything, and it is an error.
+ * alone. Besides the policies, the plan's scheduled operations of type retention_protect, as long
+ * as they are enabled, say for all its checkpoints how many stay and for how many days; then it is
+ * not needed that a policy says something of manual ones. A plan whose policy cannot be read keeps
+ * everything, and it is an error.
  *
  * Deciding and starting to delete happen in one transaction, so any number of schedulers may do it
  * at once, and doing it again changes nothing. Threads: as transactions.
@@ -34,14 +37,10 @@ struct keeper {
 	size_t most; /* deletions of a plan in one transaction; 0: 100 */
 };
 
-/*
- * Look after a plan. `extra` (NULL: none) are further rules for all its points, as Karbor's
- * retention_protect has (retention_karbor()). *ret_more: there are more to go than were started.
- * ERR_NOENT: there is no such plan.
- */
-int keeper_plan(struct db_tx *t, const struct keeper *k, const char *plan,
-		const struct retention_set *extra, uint64_t now_us, size_t *ret_started,
-		bool *ret_more, struct err *e);
+/* Look after a plan. *ret_more: there are more to go than were started. ERR_NOENT: there is no such
+ * plan. */
+int keeper_plan(struct db_tx *t, const struct keeper *k, const char *plan, uint64_t now_us,
+		size_t *ret_started, bool *ret_more, struct err *e);
 
 struct keeper_report {
 	size_t plans, started;

@@ -29,6 +29,8 @@ struct keeping {
 	struct keeping_group *groups;
 	size_t n_groups;
 	struct plan_policy *rules;
+	struct retention_set *scheduled; /* of operations retention_protect */
+	size_t n_scheduled;
 	struct retention_firing *firings;
 	size_t n_firings;
 };
@@ -43,7 +45,6 @@ void keeping_free(struct keeping *g);
 DEFINE_AUTO(keeping, keeping_free);
 /* Judge them by what holds for the plan, once. `firings`: foretell so many. */
 int keeping_judge(struct keeping *g, struct db_tx *t, struct zones *zones,
-		  const struct policy_draft *draft, const struct retention_set *extra,
-		  size_t firings, uint64_t now_us, struct err *e);
+		  const struct policy_draft *draft, size_t firings, uint64_t now_us, struct err *e);
 
 #endif

@@ -51,7 +51,7 @@ json_t *keeper_explain(struct db_tx *t, struct zones *zones, const char *project
 	json_t *array, *zone;
 	size_t kept = 0, left;
 
-	if (!g || keeping_judge(g, t, zones, NULL, NULL, KEEPING_FIRINGS, now_us, e) < 0)
+	if (!g || keeping_judge(g, t, zones, NULL, KEEPING_FIRINGS, now_us, e) < 0)
 		return NULL;
 	array = json_array();
 	left = g->n;
@@ -112,8 +112,8 @@ json_t *keeper_simulate(struct db_tx *t, struct zones *zones, const char *projec
 	AUTO(keeping) then = now ? keeping_load(t, project, plan, e) : NULL;
 	json_t *going, *staying;
 
-	if (!then || keeping_judge(now, t, zones, NULL, NULL, 0, now_us, e) < 0 ||
-	    keeping_judge(then, t, zones, draft, NULL, KEEPING_FIRINGS, now_us, e) < 0)
+	if (!then || keeping_judge(now, t, zones, NULL, 0, now_us, e) < 0 ||
+	    keeping_judge(then, t, zones, draft, KEEPING_FIRINGS, now_us, e) < 0)
 		return NULL;
 	going = json_array();
 	staying = json_array();

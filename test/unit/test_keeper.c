@@ -24,6 +24,9 @@ static int base(struct db_tx *t, void *arg, struct err *e)
 		"updated_at) VALUES ('t', 't', '', 'dir:/t', '{}', 'available', 1, 1)",
 		"INSERT INTO providers (id, name, description, target_id, created_at, updated_at) "
 		"VALUES ('" PROVIDER "', 'p', '', 't', 1, 1)",
+		"INSERT INTO triggers (id, project_id, name, type, properties, enabled, last_at, "
+		"claim_until, created_by, created_at, updated_at) VALUES ('t', 'p', 't', 'time', "
+		"'{}', 1, 1, 0, 'a', 1, 1)",
 		"INSERT INTO providers (id, project_id, name, description, target_id, created_at, "
 		"updated_at) VALUES ('" OTHER "', 'q', 'p', '', 't', 1, 1)",
 	};
@@ -219,7 +222,6 @@ static int say_deleting(void *arg, struct db_tx *t, const char *project, const c
 struct keep_call {
 	struct keeper k;
 	const char *plan;
-	const struct retention_set *extra;
 	size_t started;
 	bool more;
 };
@@ -228,7 +230,7 @@ static int keep_plan(struct db_tx *t, void *arg, struct err *e)
 {
 	struct keep_call *c = arg;
 
-	return keeper_plan(t, &c->k, c->plan, c->extra, NOW, &c->started, &c->more, e);
+	return keeper_plan(t, &c->k, c->plan, NOW, &c->started, &c->more, e);
 }
 
 /* How many deletions looking after a plan starts. */
@@ -378,14 +380,20 @@ static void test_mandatory(void **state)
 	assert_int_equal(keep(f, "b"), 2);
 }
 
-static void test_further_rules(void **state)
+static void test_scheduled_rules(void **state)
 {
 	struct db_fixture *f = *state;
-	struct retention_set karbor = retention_karbor(3, 0);
-	struct keep_call c = {.k = {zones, say_deleting, NULL, 2}, .plan = "a", .extra = &karbor};
+	struct keep_call c = {.k = {zones, say_deleting, NULL, 2}, .plan = "a"};
 
 	add_plan(f, "a", NULL);
 	add_days(f, "a", "manual", 8);
+	EXEC(f,
+	     "INSERT INTO scheduled_operations (id, project_id, name, operation_type, trigger_id, "
+	     "plan_id, operation_definition, enabled, created_by, created_at, updated_at) VALUES "
+	     "('o', 'p', 'o', 'retention_protect', 't', 'a', $1, 0, 'a', 1, 1)",
+	     db_t("{\"max_backups\": \"3\", \"retention_duration\": 0}"));
+	assert_int_equal(keep(f, "a"), 0);
+	EXEC(f, "UPDATE scheduled_operations SET enabled = 1");
 	OK(db_write(f->db, keep_plan, &c, e));
 	assert_true(c.more && c.started == 2);
 	assert_string_equal(deleting(f), "a0 a1");
@@ -580,7 +588,7 @@ int main(void)
 		KEEPER_TEST(test_failures),
 		KEEPER_TEST(test_copies_by_themselves),
 		KEEPER_TEST(test_mandatory),
-		KEEPER_TEST(test_further_rules),
+		KEEPER_TEST(test_scheduled_rules),
 		KEEPER_TEST(test_all_plans),
 		KEEPER_TEST(test_several_schedulers),
 		KEEPER_TEST(test_explain),
