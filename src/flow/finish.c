@@ -124,8 +124,8 @@ static int cancel_tried(struct turn *x, const struct operation *o, struct err *e
 	r = db_query(x->t, e,
 		     "SELECT " FLOW_STEP_COLUMNS
 		     " FROM steps s JOIN operations o ON o.id = s.operation_id "
-		     "WHERE s.operation_id = $1 AND s.state = 'ready' AND "
-		     "s.attempt > 0 ORDER BY s.position",
+		     "WHERE s.operation_id = $1 AND s.state IN ('waiting', 'ready', 'running') "
+		     "AND s.state = 'ready' AND s.attempt > 0 ORDER BY s.position",
 		     db_t(o->id));
 	int rc = -1;
 

@@ -86,12 +86,19 @@ uint64_t flow_lease_us(const struct flow_kind *k)
 	return UINT64_C(1000000) * (k && k->lease_s ? k->lease_s : FLOW_LEASE_S);
 }
 
-/* Version 7 of RFC 9562: 48 bits of milliseconds, the rest random. */
-char *flow_new_id(uint64_t now_us, char out[UUID_TEXT])
+/*
+ * Version 7 of RFC 9562 for SQLite: 48 bits of milliseconds, the rest random, so that new rows are
+ * neighbours in the index. In PostgreSQL they must not be: it takes two transactions that touch the
+ * same page of an index for such that have seen each other's rows, and makes one of them begin
+ * anew.
+ */
+char *flow_new_id(const struct db_tx *t, uint64_t now_us, char out[UUID_TEXT])
 {
 	struct uuid u = uuid_random();
 	uint64_t ms = now_us / 1000;
 
+	if (*db_skip_locked(t))
+		return uuid_text(&u, out);
 	for (int i = 0; i < 6; i++)
 		u.b[i] = (uint8_t)(ms >> (40 - 8 * i));
 	u.b[6] = (uint8_t)((u.b[6] & 0x0f) | 0x70);
@@ -189,7 +196,7 @@ int flow_start(struct flow *f, struct db_tx *t, const struct flow_operation_new 
 
 	if (check_new(f, o, e) < 0 || dump(o->detail, "detail", &detail, e) < 0)
 		return -1;
-	flow_new_id(x.now, id);
+	flow_new_id(t, x.now, id);
 	if (turn_change(&x, &change, e) < 0 ||
 	    db_exec(t, NULL, e,
 		    "INSERT INTO operations (id, project_id, kind, subject, name, created_by, "
@@ -330,7 +337,7 @@ int flow_add(struct flow *f, struct db_tx *t, const char *operation, const struc
 	if (!s->kind || !flow_kind_find(f, s->kind))
 		return err_set(e, ERR_INVALID, "no kind of step is called \"%s\"",
 			       s->kind ? s->kind : "");
-	flow_new_id(now, id);
+	flow_new_id(t, now, id);
 	if (dump(s->input, "input", &input, e) < 0 || enter(t, operation, &p, e) < 0 ||
 	    add_rows(t, id, operation, s, &unmet, e) < 0 ||
 	    insert_step(t, id, operation, s, &p, input, unmet, now, e) < 0)

@@ -61,8 +61,8 @@ const struct flow_kind *flow_kind_find(const struct flow *f, const char *name);
 const struct flow_operation_kind *flow_operation_find(const struct flow *f, const char *name);
 bool flow_has_undo(const struct flow_kind *k);
 uint64_t flow_lease_us(const struct flow_kind *k);
-/* An id that is random, but for its beginning, which grows with time: neighbours in an index. */
-char *flow_new_id(uint64_t now_us, char out[UUID_TEXT]);
+/* A random id, whose beginning may grow with time. */
+char *flow_new_id(const struct db_tx *t, uint64_t now_us, char out[UUID_TEXT]);
 /* NULL for a NULL; an object that cannot be read is an error. */
 int flow_load_json(const char *text, json_t **ret, struct err *e);
 /* Text of an object for the database; NULL for NULL. */

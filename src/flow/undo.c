@@ -64,15 +64,19 @@ int turn_begin_undo(struct turn *x, struct operation *o, struct err *e)
 				   (unsigned long long)u.n);
 }
 
+/* What is open has an index of its own: this is asked after each step that was undone. */
+#define OPEN "operation_id = $1 AND state IN ('waiting', 'ready', 'running') AND "
+
 int turn_next_wave(struct turn *x, struct operation *o, struct err *e)
 {
 	uint64_t n;
 
 	if (db_exec(x->t, &n, e,
-		    "UPDATE steps SET state = 'ready', ready_at = $2 WHERE operation_id = $1 AND "
-		    "state = 'waiting' AND undo_wave = (SELECT max(undo_wave) FROM steps WHERE "
-		    "operation_id = $1 AND state = 'waiting') AND NOT EXISTS (SELECT 1 FROM steps "
-		    "WHERE operation_id = $1 AND state IN ('ready', 'running'))",
+		    "UPDATE steps SET state = 'ready', ready_at = $2 WHERE " OPEN
+		    "state = 'waiting' AND undo_wave = (SELECT max(undo_wave) FROM steps "
+		    "WHERE " OPEN
+		    "state = 'waiting') AND NOT EXISTS (SELECT 1 FROM steps WHERE " OPEN
+		    "state IN ('ready', 'running'))",
 		    db_t(o->id), db_i(x->now)) < 0)
 		return -1;
 	return n == 0 ? 0 : db_wake(x->t, WAKE_STEPS, e);
