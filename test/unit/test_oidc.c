@@ -481,6 +481,18 @@ static void test_browser(void **state)
 	FAILS(ERR_DENIED, auth_oidc_finish(s.a, &r, session, &expires, e));
 	free(url);
 	free(other_url);
+	site_close(&s);
+}
+
+static void test_what_a_login_takes(void **state)
+{
+	char session[TOKEN_TEXT], state_text[OIDC_STATE];
+	struct oidc_return r;
+	uint64_t expires;
+	struct site s;
+	char *url;
+
+	site_open(&s, *state);
 	/* A token for what programs use does not end a login; with a request it is good. */
 	lab.audience = "backups";
 	OK(auth_oidc_begin(s.a, "https://us/callback", &url, state_text, e));
@@ -535,7 +547,7 @@ int main(void)
 		KEYS_TEST(test_forged),		KEYS_TEST(test_every_character),
 		cmocka_unit_test(test_options), DB_TEST(test_bearer),
 		DB_TEST(test_new_keys),		DB_TEST(test_provider_away),
-		DB_TEST(test_browser),
+		DB_TEST(test_browser),		DB_TEST(test_what_a_login_takes),
 	};
 
 	return db_fixture_run(tests, ARRAY_LEN(tests));
