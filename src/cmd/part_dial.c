@@ -13,10 +13,12 @@
 #include "base/log.h"
 #include "cmd/mover.h"
 #include "link/dial.h"
+#include "step/journal.h"
 #include "step/step.h"
 
 #define INVITATION_MAX 256
 #define LOOK_MS 500
+#define JOURNALS_S ((int64_t)30 * 86400) /* what restores made is known for so long */
 
 /* There is one in the process. */
 static struct {
@@ -109,6 +111,7 @@ static int start(struct daemon *d, struct err *e)
 	int rc;
 
 	gethostname(host, sizeof(host) - 1);
+	journal_tidy(config_text(c, "state", "directory"), JOURNALS_S);
 	if (read_invitation(config_text(c, "server", "invitation_file"), &invitation, e) < 0)
 		return -1;
 	mover.dial = dial_start(

@@ -5,14 +5,19 @@
  * Movers dial out. A stream of events goes down to each (it only ever says "look"), and they send
  * requests up:
  *
- *	POST /mover/v1/register		{invitation, token, host, version, kinds, capacity} → {id}
- *	GET  /mover/v1/events		server-sent events: hello, steps, stops, revoked
- *	POST /mover/v1/heartbeat	{host, version, kinds, capacity, room, running} → {drain,
- *again_s} POST /mover/v1/steps/take	{room} → {steps: [{step, fence, attempt, kind, undo, input,
- *result}]} POST /mover/v1/steps/ID/progress {fence, progress, notes} → {stop, again_s}; 409: it is
- *not its own
- *	POST /mover/v1/steps/ID/result	{fence, result or error: {kind, message}, notes} → {}; 409
- *likewise
+ *	POST register	{invitation, token, host, version, kinds, capacity}
+ *			→ {id}
+ *	GET  events	server-sent events: hello, steps, stops, revoked
+ *	POST heartbeat	{host, version, kinds, capacity, room, running}
+ *			→ {drain, again_s}
+ *	POST steps/take	{room, running}
+ *			→ {steps: [{step, fence, attempt, kind, undo, input, result}]}
+ *	POST steps/ID/progress	{fence, progress, notes}
+ *				→ {stop, again_s}
+ *	POST steps/ID/result	{fence, notes, and result or error: {kind, message}}
+ *				→ {}
+ *
+ * all under /mover/v1/. The last two are refused with 409 if the step is not the mover's any more.
  *
  * All but the first with "Authorization: Bearer TOKEN"; errors are {"error": {"kind", "message"}},
  * 401 where the token is nobody's. The database is the truth: a conductor remembers only who is

@@ -305,14 +305,24 @@ static int take_steps(struct conductor *c, const struct mover_row *m, unsigned r
 static int take(struct conductor *c, const json_t *body, const struct mover_row *m, json_t *list,
 		struct err *e)
 {
-	int64_t room = 0;
+	int64_t room = 0, running = 0;
+	unsigned most, n;
 	const struct field f[] = {
 		{"room", FIELD_NUMBER, &room, .needed = true, .most = CAPACITY_MAX},
+		{"running", FIELD_NUMBER, &running, .most = CAPACITY_MAX},
 	};
 
 	if (fields_take(body, "", f, ARRAY_LEN(f), e) < 0)
 		return -1;
-	return m->drain ? 0 : take_steps(c, m, (unsigned)MIN(room, (int64_t)ROOM_MAX), list, e);
+	most = m->drain ? 0 : (unsigned)room;
+	/* Before it is looked for steps: one that becomes ready from here on wakes this mover. */
+	streams_note(c->streams, m->id, most, (unsigned)running);
+	if (take_steps(c, m, MIN(most, (unsigned)ROOM_MAX), list, e) < 0)
+		return -1;
+	n = (unsigned)json_array_size(list);
+	if (n)
+		streams_note(c->streams, m->id, most - n, (unsigned)running + n);
+	return 0;
 }
 
 static void on_take(struct httpd_call *call, void *arg)

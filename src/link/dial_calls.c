@@ -19,7 +19,6 @@
 #define HEARTBEAT_S 30
 #define REPORT_S 2
 #define STATUS_GONE 409
-#define TAKE_MAX 16
 
 struct caller {
 	struct dial *d;
@@ -413,7 +412,8 @@ static void look_again(struct dial *d)
 static void take(struct caller *c, unsigned room)
 {
 	struct dial *d = c->d;
-	json_t *body = json_pack("{s:i}", "room", (int)MIN(room, (unsigned)TAKE_MAX));
+	json_t *body = json_pack("{s:i,s:i}", "room", (int)room, "running",
+				 (int)(d->capacity - MIN(room, d->capacity)));
 	json_t *answer = NULL, *steps, *j;
 	struct err why = {0};
 	int status;
@@ -433,11 +433,9 @@ static void take(struct caller *c, unsigned room)
 		{
 			take_step(d, j);
 		}
-		/* There may be more, and the server wants to know how much room is left. */
-		if (json_array_size(steps)) {
+		/* There may be more. */
+		if (json_array_size(steps))
 			look_again(d);
-			c->beat_us = 0;
-		}
 	}
 	json_decref(answer);
 	json_decref(body);

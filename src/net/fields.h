@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * fields.h: the members of a JSON object that came from outside, checked: each has its type and its
- * bounds, those that are needed are there, and there is nothing else. What is wrong is told with
- *its name and value.
+ * bounds, those that are needed are there, and there is nothing else. What is wrong is told
+ * with its name.
  *
  *	const struct field f[] = {{"name", FIELD_TEXT, &name, .needed = true, .most = 255},
  *				  {"start", FIELD_FLAG, &start}};

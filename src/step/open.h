@@ -6,9 +6,9 @@
  *	target: {url: "dir:/…" or "s3:…", key or passphrase, credentials}
  *
  * `key` is what a key file holds, or its 64 hexadecimal digits alone. `credentials`, for S3:
- * {access_key, secret_key, session_token}, or {from_host: true}: those of the mover's machine.
- *These are never taken where a step does not say so: a tenant's target must not be read with the
- *rights of the host.
+ * {access_key, secret_key, session_token}, or {from_host: true}: those of the mover's machine,
+ * which are never taken where a step does not say so: a tenant's target must not be read with the
+ * rights of the host.
  *
  * Threads: for the step's.
  */

@@ -65,7 +65,7 @@ class Daemon:
 class Server(Daemon):
     def __init__(self, folder, database, key, lease_s=5):
         super().__init__(folder, "server")
-        self.database, self.key, self.lease_s = database, key, lease_s
+        self.database, self.key, self.lease_s, self.heartbeat_s = database, key, lease_s, 2
         self.port = free_port()
 
     @property
@@ -74,7 +74,7 @@ class Server(Daemon):
 
     def start(self):
         binary = pathlib.Path(os.environ["HOLDFAST"]).resolve().parent.parent / "test/link/conductor_server"
-        self.spawn([binary, self.database, self.port, self.lease_s, self.key])
+        self.spawn([binary, self.database, self.port, self.lease_s, self.heartbeat_s, self.key])
         assert self.process.stdout.readline().strip() == str(self.port).encode(), self.said()
         return self
 

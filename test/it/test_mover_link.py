@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Movers and their server: registering, taking steps, telling what came of them; whatever dies, each result is counted
 once."""
+import asyncio
 import contextlib
 import http.client
+import json
 import os
 import pathlib
 import random
+import resource
 import signal
 import time
 import urllib.parse
@@ -102,8 +105,12 @@ def test_steps_are_run(server, movers, folder):
 
 
 def test_a_wake_is_fast(server, movers, folder):
-    """The stream of events tells of a step at once, not after the 30 s in which it would be looked for."""
-    mover = movers()
+    """The stream of events tells of a step at once, not after the 30 s in which it would be looked for; also when all
+    slots were taken and are free again."""
+    server.heartbeat_s = 600
+    server.stop()
+    server.start()
+    mover = movers(slots=1)
     wait_until(lambda: server.ask("/test/movers", {})["connected"] == 1, 20, "it listens")
     time.sleep(1)
     times = []
@@ -454,6 +461,82 @@ def test_event_stream(server, token):
     assert answer.status == 200 and answer.getheader("Content-Type").startswith("text/event-stream")
     assert answer.readline() == b"event: hello\n"
     connection.close()
+
+
+# ---- many
+
+def status(pid, name):
+    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(name + ":")).split()[1])
+
+
+async def join(server, number):
+    """Register, listen, and say that there is room for one step. (reader, writer, token)"""
+    token = f"hfm_{number:064x}"
+    word = (await request(server, "/test/invite", {"name": f"m{number}", "good_for_s": 600}))["invitation"]
+    await request(server, "/mover/v1/register", {**HELLO, "invitation": word, "token": token})
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(f"GET /mover/v1/events HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
+    await reader.readuntil(b"event: hello\ndata: {}\n\n")
+    await request(server, "/mover/v1/heartbeat", {**HELLO, "room": 1, "running": 0}, token)
+    return reader, writer
+
+
+async def request(server, path, body, token=None):
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    text = json.dumps(body).encode()
+    writer.write(f"POST {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: {len(text)}\r\n"
+                 f"Authorization: Bearer {token}\r\n\r\n".encode() + text)
+    answer = await reader.read()
+    writer.close()
+    assert b" 200 " in answer.splitlines()[0], answer
+    return json.loads(answer.split(b"\r\n\r\n", 1)[1])
+
+
+async def woken(streams, seconds):
+    """How many streams have told of steps by then, and how long it took until the last of them did."""
+    began, times = time.monotonic(), []
+
+    async def one(reader):
+        await reader.readuntil(b"event: steps\n")
+        times.append(time.monotonic() - began)
+
+    tasks = [asyncio.create_task(one(reader)) for reader, _ in streams]
+    await asyncio.sleep(seconds)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return times
+
+
+def test_many_movers(server, folder):
+    """Connected movers cost no thread, and a step wakes one of them, not all. HF_MOVERS: how many."""
+    n = int(os.environ.get("HF_MOVERS", "300"))
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    server.stop()
+    server.start()
+    threads, memory = status(server.process.pid, "Threads"), status(server.process.pid, "VmRSS")
+
+    async def run():
+        began, streams = time.monotonic(), []
+        for first in range(0, n, 50):
+            streams += await asyncio.gather(*(join(server, i) for i in range(first, min(first + 50, n))))
+        took = time.monotonic() - began
+        grown = status(server.process.pid, "VmRSS") - memory
+        assert status(server.process.pid, "Threads") == threads
+        count = asyncio.create_task(woken(streams, 3))
+        await asyncio.sleep(0.1)
+        await asyncio.to_thread(server.begin, inits(folder, 5))
+        times = await count
+        print(f"{n} movers: joined in {took:.1f} s, {grown / n:.1f} KiB each, {threads} threads; 5 steps woke "
+              f"{len(times)} within {max(times):.2f} s")
+        assert 5 <= len(times) <= 20
+        for _, writer in streams:
+            writer.close()
+
+    asyncio.run(run())
+    wait_until(lambda: server.ask("/test/movers", {})["connected"] == 0, 30, "the server sees that they have gone")
 
 
 # ---- the mover that holdfastd starts by itself

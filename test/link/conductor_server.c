@@ -3,16 +3,18 @@
  * A server for tests of the link: a conductor over a flow and a database, and besides, for the
  * test, without any protection:
  *
- *	POST /test/invite {name}			→ {invitation}
- *	POST /test/start {steps: [{kind, input, place}]}	→ {operation}
- *	POST /test/cancel {operation}, /test/drain {mover, on}, /test/revoke {mover}	→ {}
- *	GET  /test/movers				→ {movers: [{id, name, state, host, …}],
- *connected}
- *	GET  /test/steps				→ {steps: [{id, state, place, attempt,
- *reason, result, counted}]} GET  /test/log					→ {log: [text]}
+ *	invite {name, good_for_s} → {invitation}
+ *	start {steps: [{kind, input, place}]} → {operation}
+ *	cancel {operation}, drain {mover, on}, revoke {mover} → {}
+ *	movers → {movers: [{id, name, state, host, …}], connected}
+ *	steps → {steps: [{id, state, place, attempt, reason, result, counted, …}]}
+ *	log → {log: [text]}
+ *
+ * each a POST under /test/.
  *
  * Each settling of a step adds one to what is counted for it, in the same transaction. Usage:
- * conductor_server DATABASE-URL PORT LEASE-SECONDS; it prints its port, and ends on SIGTERM.
+ * conductor_server DATABASE-URL PORT LEASE-SECONDS HEARTBEAT-SECONDS KEY; it prints its port, and
+ * ends on SIGTERM.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -24,8 +26,6 @@
 #include "flow/flow.h"
 #include "link/conductor.h"
 #include "link/movers.h"
-
-#define SECRET_FILE_MAX 4096
 
 static struct db *db;
 static struct flow *flow;
@@ -275,7 +275,9 @@ static struct httpd *serve(uint16_t port, struct err *e)
 	memcpy(routes, own, n * sizeof(*own));
 	for (size_t i = 0; i < ARRAY_LEN(fns); i++)
 		routes[n++] = (struct httpd_route){"POST", paths[i], on_test, &fns[i]};
-	return httpd_start(&(const struct httpd_options){.address = "127.0.0.1", .port = port},
+	return httpd_start(&(const struct httpd_options){.address = "127.0.0.1",
+							 .port = port,
+							 .connections = 25000},
 			   routes, n, e);
 }
 
@@ -283,13 +285,13 @@ int main(int argc, char **argv)
 {
 	static const struct flow_kind *list[ARRAY_LEN(kinds) + 1];
 	const struct flow_operation_kind *const operations[] = {&operation, NULL};
-	struct conductor_options o = {.fill = fill, .heartbeat_s = 2};
+	struct conductor_options o = {.fill = fill};
 	struct httpd *h = NULL;
 	struct err e = {0};
 	sigset_t set;
 	int sig;
 
-	if (argc != 5)
+	if (argc != 6)
 		return 2;
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
@@ -307,7 +309,8 @@ int main(int argc, char **argv)
 		return die(&e);
 	o.db = db;
 	o.flow = flow;
-	o.arg = argv[4];
+	o.arg = argv[5];
+	o.heartbeat_s = (unsigned)strtoul(argv[4], NULL, 10);
 	conductor = conductor_new(&o, &e);
 	h = conductor ? serve((uint16_t)strtoul(argv[2], NULL, 10), &e) : NULL;
 	if (!h)
