@@ -47,9 +47,9 @@ def make(program, folder):
 
 
 def run(program, *args, env=(), code=0):
-    """Standard output and error of one that ends by itself."""
+    """Standard output and error of one that ends by itself; there is no mover where it would be installed."""
     done = subprocess.run([program, *map(str, args)], capture_output=True, text=True, timeout=60, check=False,
-                          env=environment(**dict(env)))
+                          env=environment(HOLDFAST_MOVER_LOCAL="no", **dict(env)))
     assert done.returncode == code, f"exit code {done.returncode}, not {code}:\n{done.stdout}{done.stderr}"
     return done.stdout, done.stderr
 
