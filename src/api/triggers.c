@@ -125,7 +125,7 @@ static int call_hook(struct api_call *c, struct err *e)
 
 	if (!token)
 		token = httpd_query(c->http, "token");
-	if (c->body) {
+	if (json_object_get(c->body, "event")) {
 		api_input(c, "event", &in);
 		event = input_text(&in, "id", OPTIONAL, 255);
 		if (input_done(&in, e) < 0)

@@ -285,7 +285,7 @@ int config_address(const char *text, char *ret_host, size_t size, uint16_t *ret_
 	AUTO_FREE char *host =
 		xstrndup(text + bracket, colon ? (size_t)(colon - text) - 2u * bracket : 0);
 	uint8_t address[16];
-	int64_t port;
+	int64_t port = 0;
 
 	if (!colon || parse_int(colon + 1, &port, NULL) < 0 || port < 0 || port > 65535)
 		return err_set(e, ERR_INVALID,

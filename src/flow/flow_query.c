@@ -247,7 +247,7 @@ static int read_marker(const char *marker, int64_t *ret_at, char ret_id[UUID_TEX
 static int build(struct query *q, const struct flow_filter *f, char marker_id[UUID_TEXT],
 		 struct err *e)
 {
-	int64_t at;
+	int64_t at = 0;
 	size_t n;
 
 	snprintf(q->sql, sizeof(q->sql),
@@ -389,7 +389,7 @@ int flow_changes(struct db_tx *t, uint64_t since, json_t **ret_array, uint64_t *
 		 struct err *e)
 {
 	AUTO(db_rows) r = NULL;
-	uint64_t next, end;
+	uint64_t next = 0, end = 0;
 	json_t *array;
 	int rc = -1;
 

@@ -95,7 +95,7 @@ static int read_name(struct reader *r, unsigned *ret_v, struct err *e)
 
 static int read_value(struct reader *r, unsigned *ret_v, struct err *e)
 {
-	unsigned v;
+	unsigned v = 0;
 
 	if (is_letter(*r->p) ? read_name(r, &v, e) < 0 : read_number(r, &v, e) < 0)
 		return -1;
@@ -142,7 +142,7 @@ static int read_range(struct reader *r, unsigned *ret_from, unsigned *ret_to, bo
 
 static int read_part(struct reader *r, uint64_t *set, struct err *e)
 {
-	unsigned from, to, step = 1;
+	unsigned from = 0, to = 0, step = 1;
 	bool open;
 
 	if (read_range(r, &from, &to, &open, e) < 0)

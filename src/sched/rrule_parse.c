@@ -131,7 +131,7 @@ static int read_week_start(struct part *p, struct rrule *r, struct err *e)
 
 static int read_by_day(struct part *p, struct rrule *r, struct err *e)
 {
-	int n, day, again = 1;
+	int n, day = 0, again = 1;
 
 	for (; again > 0; again = more(p, e)) {
 		n = 0;
@@ -154,7 +154,7 @@ static int read_by_day(struct part *p, struct rrule *r, struct err *e)
 /* A list of numbers from 1 (or 0) to `high`, with their negatives where `neg` is not NULL. */
 static int read_set(struct part *p, int low, int high, uint64_t *pos, uint64_t *neg, struct err *e)
 {
-	int v, again = 1;
+	int v = 0, again = 1;
 
 	for (; again > 0; again = more(p, e)) {
 		if (read_number(p, neg ? -high : low, high, &v, e) < 0)
