@@ -14,9 +14,9 @@
 #include "base/clock.h"
 
 #define S 1000000ull
-#define KEEP_US (60 * S)
+#define KEEP_S 60
 #define KEEP_REFUSED_US (10 * S)
-#define KEEP_AWAY_US (360 * S) /* while Keystone is away */
+#define KEEP_AWAY_US (300 * S) /* longer, while Keystone is away */
 #define DOWN_US (5 * S)
 #define RENEW_US (120 * S) /* before our own token ends */
 #define CACHE 16384
@@ -59,6 +59,7 @@ struct keystone *keystone_new(const struct keystone_options *o, struct err *e)
 	k->region = or (o->region, "RegionOne");
 	k->password = secret_of(o->password->data, o->password->len);
 	k->timeout_ms = o->timeout_ms ? o->timeout_ms : 10000;
+	k->keep_us = (o->keep_s ? o->keep_s : KEEP_S) * S;
 	k->http = http_new(o->ca);
 	k->cache = idcache_new(CACHE);
 	if (role_map_parse(o->roles ? o->roles : KEYSTONE_ROLES, &k->roles, e))
@@ -293,12 +294,12 @@ int keystone_validate(struct keystone *k, const char *token, struct identity **r
 	found = idcache_get(k->cache, key, 0, clock_mono_us(), &known, &age);
 	if (found && !known && age < KEEP_REFUSED_US)
 		return refuse(e);
-	if (usable(known, age, KEEP_US)) {
+	if (usable(known, age, k->keep_us)) {
 		*ret_id = steal(&known);
 		return 0;
 	}
 	if (ask_now(k, token, &id, &why)) {
-		if (usable(known, age, KEEP_AWAY_US)) {
+		if (usable(known, age, k->keep_us + KEEP_AWAY_US)) {
 			*ret_id = steal(&known);
 			return 0;
 		}

@@ -3,8 +3,8 @@
  * keystone.h: tokens of OpenStack's Identity service, API v3.
  *
  * A token is validated with a token of our own, which is got with the name and password of a
- * service user and renewed before it ends. Answers are kept for at most 60 s (refusals 10 s) or as
- * long as the token lives. While Keystone is away, what is kept counts for up to 5 minutes more.
+ * service user and renewed before it ends. Answers are kept for a minute (refusals 10 s), and not
+ * longer than the token lives. While Keystone is away, what is kept counts for 5 minutes more.
  *
  * Threads: a keystone is thread-safe.
  */
@@ -26,6 +26,7 @@ struct keystone_options {
 	/* Roles of Keystone and what they mean, "name = role, name = role"; NULL: "admin = admin@*,
 	 * manager = operator, member = member, reader = viewer". "@*": everywhere. */
 	const char *roles;
+	unsigned keep_s;     /* how long an answer is kept; 0: 60 */
 	unsigned timeout_ms; /* 0: 10 s */
 };
 /* Does not ask anything yet. ERR_INVALID. */

@@ -35,6 +35,7 @@ struct keystone {
 	struct secret *password;
 	struct role_map roles;
 	unsigned timeout_ms;
+	uint64_t keep_us;
 	struct idcache *cache;
 	pthread_mutex_t lock; /* of what follows; not held while asking */
 	char *token;	      /* our own; NULL: none yet */

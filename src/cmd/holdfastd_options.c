@@ -105,6 +105,9 @@ static const struct config_option options[] = {
 	 .help = "certificates of authorities (PEM) to trust besides the system's"},
 	{S, "cache", CONFIG_DURATION, NULL, "60s", 0, CONFIG_HOURS(1), .live = true,
 	 .help = "how long a token that was found good is taken without asking again"},
+	{S, "roles", CONFIG_TEXT,
+	 .help = "what Keystone's roles mean here, such as: admin = admin@*, member = member, "
+		 "reader = viewer (which is the default, with manager = operator); @*: everywhere"},
 #undef S
 #define S "oidc"
 	{S, "issuer", CONFIG_URL, .choices = web,
@@ -119,6 +122,11 @@ static const struct config_option options[] = {
 	 .help = "the claim that holds the user's name"},
 	{S, "groups_claim", CONFIG_TEXT, NULL, "groups",
 	 .help = "the claim that holds the user's groups, to which roles in projects are given"},
+	{S, "roles", CONFIG_TEXT,
+	 .help = "what members of groups may be, such as: ops = operator@*, web = member@PROJECT, "
+		 "* = viewer@PROJECT; the group *: everybody; @*: everywhere"},
+	{S, "audience", CONFIG_TEXT,
+	 .help = "whom tokens of programs may be for, besides client_id"},
 	{S, "ca", CONFIG_FILE,
 	 .help = "certificates of authorities (PEM) to trust besides the system's"},
 #undef S

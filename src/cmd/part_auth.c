@@ -15,6 +15,9 @@
 
 #include "auth/account.h"
 #include "auth/auth.h"
+#include "auth/keystone.h"
+#include "auth/oidc.h"
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/fio.h"
 #include "base/log.h"
@@ -24,6 +27,8 @@
 /* Links the audit log and forgets what has expired, every second. */
 struct keeper {
 	struct auth *auth;
+	struct keystone *keystone; /* NULL: none is configured */
+	struct oidc *oidc;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
@@ -78,6 +83,69 @@ static int keep_password(struct daemon *d, const char *password, struct err *e)
 	return 0;
 }
 
+static const char *text(struct daemon *d, const char *section, const char *name)
+{
+	return config_text(d->config, section, name);
+}
+
+static int open_keystone(struct daemon *d, struct err *e)
+{
+	AUTO(secret) password = NULL;
+	struct keystone_options o = {
+		.url = text(d, "keystone", "url"),
+		.ca = text(d, "keystone", "ca"),
+		.user = text(d, "keystone", "username"),
+		.user_domain = text(d, "keystone", "user_domain"),
+		.project = text(d, "keystone", "project"),
+		.project_domain = text(d, "keystone", "project_domain"),
+		.region = text(d, "keystone", "region"),
+		.roles = text(d, "keystone", "roles"),
+		.keep_s = (unsigned)MAX(config_us(d->config, "keystone", "cache") / 1000000, 1),
+	};
+
+	if (!o.url)
+		return 0;
+	if (config_secret(d->config, "keystone", "password_file", &password, e) < 0)
+		return -1;
+	o.password = password;
+	keeper.keystone = keystone_new(&o, e);
+	return keeper.keystone ? 0 : err_wrap(e, "[keystone]");
+}
+
+static int open_oidc(struct daemon *d, struct err *e)
+{
+	AUTO(secret) secret = NULL;
+	AUTO_BUF scopes = BUF_INIT;
+	struct oidc_options o = {
+		.issuer = text(d, "oidc", "issuer"),
+		.ca = text(d, "oidc", "ca"),
+		.client_id = text(d, "oidc", "client_id"),
+		.audience = text(d, "oidc", "audience"),
+		.user_claim = text(d, "oidc", "user_claim"),
+		.groups_claim = text(d, "oidc", "groups_claim"),
+		.roles = text(d, "oidc", "roles"),
+	};
+
+	if (!o.issuer)
+		return 0;
+	if (config_secret(d->config, "oidc", "client_secret_file", &secret, e) < 0)
+		return -1;
+	for (const char *const *s = config_list(d->config, "oidc", "scopes"); *s; s++)
+		buf_fmt(&scopes, "%s%s", scopes.len ? " " : "", *s);
+	o.scopes = buf_str(&scopes);
+	o.client_secret = secret;
+	keeper.oidc = oidc_new(&o, e);
+	return keeper.oidc ? 0 : err_wrap(e, "[oidc]");
+}
+
+static void close_all(struct daemon *d)
+{
+	auth_close(d->auth);
+	d->auth = NULL;
+	keystone_free(steal(&keeper.keystone));
+	oidc_free(steal(&keeper.oidc));
+}
+
 static int start(struct daemon *d, struct err *e)
 {
 	const char *folder = config_text(d->config, "state", "directory");
@@ -91,22 +159,29 @@ static int start(struct daemon *d, struct err *e)
 	char password[FIRST_PASSWORD];
 	int first;
 
-	d->auth = auth_open(d->db, &o, e);
-	if (!d->auth)
+	keeper = (struct keeper){.lock = PTHREAD_MUTEX_INITIALIZER,
+				 .wake = PTHREAD_COND_INITIALIZER};
+	if (open_keystone(d, e) < 0 || open_oidc(d, e) < 0) {
+		close_all(d);
 		return -1;
+	}
+	o.keystone = keeper.keystone;
+	o.oidc = keeper.oidc;
+	d->auth = auth_open(d->db, &o, e);
+	if (!d->auth) {
+		close_all(d);
+		return -1;
+	}
+	keeper.auth = d->auth;
 	first = auth_first_start(d->auth, password, e);
 	if (first > 0 && keep_password(d, password, e) < 0)
 		first = -1;
 	secret_wipe(password, sizeof(password));
-	keeper = (struct keeper){.auth = d->auth,
-				 .lock = PTHREAD_MUTEX_INITIALIZER,
-				 .wake = PTHREAD_COND_INITIALIZER};
 	if (first >= 0 && pthread_create(&keeper.thread, NULL, look_after, &keeper) == 0)
 		return 0;
 	if (first >= 0)
 		err_set(e, ERR_BUSY, "there are no more threads");
-	auth_close(d->auth);
-	d->auth = NULL;
+	close_all(d);
 	return -1;
 }
 
@@ -123,8 +198,7 @@ static void stop(struct daemon *d, unsigned timeout_ms)
 	pthread_cond_signal(&keeper.wake);
 	pthread_mutex_unlock(&keeper.lock);
 	pthread_join(keeper.thread, NULL);
-	auth_close(d->auth);
-	d->auth = NULL;
+	close_all(d);
 }
 
 const struct daemon_part part_auth = {

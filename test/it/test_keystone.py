@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tokens of a real Keystone, and our place in its catalogue."""
+import contextlib
 import json
 import os
 import pathlib
@@ -9,6 +10,7 @@ import time
 import pytest
 
 from keystone import Keystone, Probe
+from server import Server
 
 if not pathlib.Path("/usr/bin/keystone-manage").exists():
     pytest.skip("there is no Keystone: install the package keystone", allow_module_level=True)
@@ -149,3 +151,33 @@ def test_registration_needs_admin(cloud, folder):
         answer = p("register", public="https://a", internal="https://a", admin="https://a")
         assert answer["error"] == "denied"
         assert "admin" in answer["message"]
+
+
+def karbor(cloud, name, *words):
+    """Debian's client, which knows nothing of us but what Keystone's catalogue says."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith("OS_")}
+    return subprocess.run(["/usr/bin/karbor", "--os-auth-url", cloud.keystone.url, "--os-username", name,
+                           "--os-password", f"pw-{name}", "--os-project-name", "demo", *words],
+                          capture_output=True, text=True, timeout=60, check=False, env=env)
+
+
+def test_karbor_by_way_of_keystone(cloud, probe, holdfast, folder):
+    password = folder / "password"
+    password.write_text("pw-holdfast\n")
+    password.chmod(0o600)
+    server = Server(holdfast, folder, mover={"local": "no"}, keystone={
+        "url": cloud.keystone.url, "username": "holdfast", "project": "service", "password_file": password})
+    with contextlib.ExitStack() as stack:
+        server.start()
+        stack.callback(server.stop)
+        url = f"http://127.0.0.1:{server.port}/v1/$(project_id)s"
+        probe.must("register", public=url, internal=url, admin=url)
+        seen = karbor(cloud, "rita", "plan-list")
+        assert seen.returncode == 0, seen.stderr
+        assert "Provider id" in seen.stdout
+        made = karbor(cloud, "rita", "trigger-create", "t", "time", "pattern=0 * * * *,format=crontab")
+        assert made.returncode != 0 and "trigger:create" in made.stderr, made
+        made = karbor(cloud, "mia", "trigger-create", "t", "time", "pattern=0 * * * *,format=crontab")
+        assert made.returncode == 0, made.stderr
+        nobody = karbor(cloud, "olaf", "plan-list")
+        assert nobody.returncode != 0 and "plan:get_all" in nobody.stderr, nobody
