@@ -271,7 +271,10 @@ static void free_slot(struct dial *d, struct slot *s)
 	json_decref(s->report);
 	json_decref(s->progress);
 	json_decref(s->notes);
-	*s = (struct slot){.state = s->left ? SLOT_NONE : SLOT_FREE};
+	/* `child` is the other thread's, which looks at it without the lock. */
+	s->report = s->progress = s->notes = NULL;
+	s->stop = s->lost = false;
+	s->state = s->left ? SLOT_NONE : SLOT_FREE;
 	d->look = true;
 	pthread_cond_broadcast(&d->changed);
 	pthread_mutex_unlock(&d->lock);
@@ -368,13 +371,18 @@ static void report(struct caller *c, struct slot *s)
 
 /* ---- taking steps ---- */
 
+/* One that is free stays so until this thread fills it. */
 static struct slot *free_slot_of(struct dial *d)
 {
-	for (unsigned i = 0; i < d->n_slots; i++) {
+	struct slot *s = NULL;
+
+	pthread_mutex_lock(&d->lock);
+	for (unsigned i = 0; i < d->n_slots && !s; i++) {
 		if (d->slots[i].state == SLOT_FREE)
-			return &d->slots[i];
+			s = &d->slots[i];
 	}
-	return NULL;
+	pthread_mutex_unlock(&d->lock);
+	return s;
 }
 
 /* On the disk first: if this process dies from here on, the next one gives the step back. */
