@@ -66,7 +66,8 @@ def system(work, debs):
     ("holdfast", ["usr/bin/holdfast", "usr/share/man/man1/holdfast.1.gz"]),
     ("holdfast-server", ["usr/sbin/holdfastd", "etc/holdfast/holdfastd.conf", "usr/share/man/man8/holdfastd.8.gz",
                          "usr/share/man/man5/holdfastd.conf.5.gz"]),
-    ("holdfast-mover", ["usr/sbin/holdfast-mover"]),
+    ("holdfast-mover", ["usr/sbin/holdfast-mover", "usr/share/man/man8/holdfast-mover.8.gz",
+                        "usr/share/man/man5/holdfast-mover.conf.5.gz"]),
 ])
 def test_holds(unpacked, name, files):
     for file in files:
@@ -142,6 +143,9 @@ def test_starts_by_itself(system):
     assert not re.search("error|warning", system.journal(UNIT)), system.journal(UNIT)
     verified = system.run("systemd-analyze", "verify", "--man=no", UNIT)
     assert UNIT not in verified.stdout + verified.stderr
+    # The mover waits to be told of its server.
+    assert system.show("holdfast-mover.service", "ActiveState") == "inactive"
+    assert "holdfast-mover" not in system.run("systemctl", "--failed", "--no-legend").stdout
 
 
 def test_reload_by_systemctl(system):
