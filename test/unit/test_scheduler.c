@@ -285,6 +285,15 @@ static void test_ten_thousand_in_one_second(void **state)
 	check_each_once(x->db.db, 10000);
 }
 
+#ifdef __SANITIZE_THREAD__
+/* Children of a process with threads start threads of their own. */
+__attribute__((visibility("default"))) const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+	return "die_after_fork=0";
+}
+#endif
+
 /* A process with a scheduler of its own, at "times" that go on while it lives. */
 static pid_t start_process(const char *url, unsigned number, uint64_t begun_us)
 {
