@@ -205,7 +205,7 @@ static int open_log(struct db_tx *t, void *arg, struct err *e)
 		       db_b(zero.hash, HASH_BYTES), db_b(mac, sizeof(mac)));
 }
 
-int audit_open(struct auth *a, struct err *e)
+int audit_log_open(struct auth *a, struct err *e)
 {
 	return db_write(a->db, open_log, a, e);
 }

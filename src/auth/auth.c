@@ -166,7 +166,7 @@ struct auth *auth_open(struct db *d, const struct auth_options *o, struct err *e
 	a->passwords = passwords_new(&p);
 	a->cache = idcache_new(CACHE);
 	a->rules = o->policy_file ? rules_load(o->policy_file, e) : rules_new();
-	if (!a->rules || open_keys(a, o->key_file, e) || audit_open(a, e))
+	if (!a->rules || open_keys(a, o->key_file, e) || audit_log_open(a, e))
 		return NULL;
 	return steal(&a);
 }

@@ -79,6 +79,6 @@ int auth_by_oidc(struct auth *a, const char *token, const char *project, struct 
 int auth_settle_project(struct auth *a, struct identity *id, const char *source, struct err *e);
 
 /* The key of the audit log, made when the log is new. */
-int audit_open(struct auth *a, struct err *e);
+int audit_log_open(struct auth *a, struct err *e);
 
 #endif

@@ -14,7 +14,6 @@
 static const char *const roles[] = {"api", "scheduler", "worker", "conductor", NULL};
 static const char *const web[] = {"http", "https", NULL};
 static const char *const databases[] = {"sqlite", "postgresql", "postgres", NULL};
-static const char *const mail[] = {"smtp", "smtps", NULL};
 static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const formats[] = {"text", "json", NULL};
 
@@ -25,11 +24,9 @@ static const struct config_section sections[] = {
 	{"auth", "local users, sessions and what roles may do"},
 	{"keystone", "an OpenStack identity service whose tokens are taken"},
 	{"oidc", "an OpenID Connect provider whose users are taken"},
-	{"scheduler", "when plans are run"},
 	{"worker", "what runs the steps of operations"},
 	{"mover", "the mover that is started on this machine"},
 	{"limits", "what one client, project or target may use at most"},
-	{"notify", "how people are told"},
 	{"log", "messages on standard error"},
 	{"retention", "how long records are kept; checkpoints follow their policies"},
 	{0},
@@ -83,8 +80,6 @@ static const struct config_option options[] = {
 		 "keep a copy of it elsewhere than the database's"},
 #undef S
 #define S "auth"
-	{S, "local", CONFIG_BOOL, NULL, "yes",
-	 .help = "users with passwords and tokens of our own"},
 	{S, "session", CONFIG_DURATION, NULL, "12h", CONFIG_SECONDS(60), CONFIG_DAYS(30),
 	 .live = true, .help = "how long somebody who logged in stays so"},
 	{S, "policy_file", CONFIG_FILE, .live = true,
@@ -130,10 +125,6 @@ static const struct config_option options[] = {
 	{S, "ca", CONFIG_FILE,
 	 .help = "certificates of authorities (PEM) to trust besides the system's"},
 #undef S
-#define S "scheduler"
-	{S, "interval", CONFIG_DURATION, NULL, "1s", CONFIG_SECONDS(1) / 10, CONFIG_SECONDS(60),
-	 .live = true, .help = "how often it is looked for what is due"},
-#undef S
 #define S "worker"
 	{S, "threads", CONFIG_INT, NULL, "8", 1, 1024,
 	 .help = "how many steps of operations run at once in this process, besides those of "
@@ -149,29 +140,14 @@ static const struct config_option options[] = {
 	{S, "slots", CONFIG_INT, NULL, "2", 1, 256, .help = "how many disks it copies at once"},
 #undef S
 #define S "limits"
-	{S, "requests_per_project", CONFIG_INT, NULL, "200", 0, 1000000, .live = true,
+	{S, "requests_per_project", CONFIG_INT, NULL, "200", 0, 1000000,
 	 .help = "how many requests a second a project may make on average; 0: any number"},
-	{S, "requests_per_address", CONFIG_INT, NULL, "500", 0, 1000000, .live = true,
+	{S, "requests_per_address", CONFIG_INT, NULL, "500", 0, 1000000,
 	 .help = "how many requests a second may come from one address on average; 0: any number"},
-	{S, "logins_per_minute", CONFIG_INT, NULL, "10", 1, 100000, .live = true,
-	 .help = "how often a minute a log-in from one address, or to one name, may fail"},
 	{S, "connections_per_address", CONFIG_INT, NULL, "0", 0, 100000,
 	 .help = "how many connections one address may have; 0: any number"},
-	{S, "operations_per_project", CONFIG_INT, NULL, "0", 0, 100000, .live = true,
+	{S, "operations_per_project", CONFIG_INT, NULL, "0", 0, 100000,
 	 .help = "how many steps may run at once for a project; 0: any number"},
-	{S, "operations_per_target", CONFIG_INT, NULL, "0", 0, 100000, .live = true,
-	 .help = "how many steps may write to a target at once; 0: any number"},
-	{S, "operations_per_platform", CONFIG_INT, NULL, "0", 0, 100000, .live = true,
-	 .help = "how many steps may read from a platform at once; 0: any number"},
-#undef S
-#define S "notify"
-	{S, "smtp", CONFIG_URL, .choices = mail, .live = true,
-	 .help = "the mail server, such as smtp://mail.example.com:25; not set: no mail is sent"},
-	{S, "smtp_username", CONFIG_TEXT, .live = true, .help = "the user at the mail server"},
-	{S, "smtp_password_file", CONFIG_SECRET, .live = true,
-	 .help = "a file with the password of that user"},
-	{S, "from", CONFIG_TEXT, NULL, "holdfast@localhost", .live = true,
-	 .help = "the sender of mail"},
 #undef S
 #define S "log"
 	{S, "level", CONFIG_TEXT, "LEVEL", "info", .choices = levels, .live = true,

@@ -4,14 +4,26 @@
 
 #include "core/jobs.h"
 
+static int set_limits(struct db_tx *t, void *arg, struct err *e)
+{
+	const unsigned *per_project = arg;
+
+	return flow_set_limit(t, "project", *per_project, e);
+}
+
 static int start(struct daemon *d, struct err *e)
 {
+	unsigned per_project = (unsigned)config_int(d->config, "limits", "operations_per_project");
 	struct core *c = xcalloc(1, sizeof(*c));
 
 	c->db = d->db;
 	c->auth = d->auth;
 	c->zones = zones_new(NULL);
 	c->flow = flow_new(d->db, d->name, core_kinds, core_operations, e);
+	if (c->flow && db_write(d->db, set_limits, &per_project, e) < 0) {
+		flow_free(c->flow);
+		c->flow = NULL;
+	}
 	if (!c->flow) {
 		zones_free(c->zones);
 		free(c);
