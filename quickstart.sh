@@ -26,6 +26,13 @@ fail() { echo "quickstart: $*" >&2; exit 1; }
 stop_demo() {
 	[ -d "$work" ] || return 0
 	[ -O "$work" ] || fail "$work belongs to somebody else: remove it first"
+	if [ -s "$work/server.pid" ]; then
+		kill "$(cat "$work/server.pid")" 2>/dev/null || true
+		for _ in $(seq 100); do
+			kill -0 "$(cat "$work/server.pid")" 2>/dev/null || break
+			sleep 0.1
+		done
+	fi
 	[ ! -d "$work/libvirt" ] || test/lab/libvirtd.sh stop "$work/libvirt"
 	rm -rf "$work"
 }
@@ -117,19 +124,109 @@ demo() {
 
 	say "What each run read, stored and took"
 	run "$hf" checkpoint list
-	run virsh -q list
+	serve
 	cat <<TEXT
 
-The restored guest is running. Look around:
+The guest is running, and the server protects it every minute, keeping what its policy says. Look around:
 
     export LIBVIRT_DEFAULT_URI='$LIBVIRT_DEFAULT_URI'
     export HOLDFAST_TARGET=$HOLDFAST_TARGET HOLDFAST_KEY_FILE=$HOLDFAST_KEY_FILE
-    $hf checkpoint show demo@latest
-    $hf checkpoint verify --all
+    $hf checkpoint show demo@latest          # straight against the first target, without a server
     $hf help
 
-'./quickstart.sh --stop' ends the guest and removes everything that the demo made.
+    API=$api/v1/$project                     # the server; user admin, password in $work/server/first-password
+    curl -s -u admin:\$(cat $work/server/first-password) \$API/operations | jq .
+    $api/docs                                # what else it can do
+
+'./quickstart.sh --stop' ends the server and the guest and removes everything that the demo made.
 TEXT
+}
+
+# ---- the server
+
+api= project=
+
+ask() { # METHOD PATH [JSON] : ask the server, as its administrator
+	local answer status
+	answer=$(curl -s -w '\n%{http_code}' -u "admin:$(cat "$work/server/first-password")" -X "$1" "$api$2" \
+		${3:+-H 'Content-Type: application/json' -d "$3"}) || fail "the server does not answer; its log: $work/server.log"
+	status=${answer##*$'\n'}
+	[ "$status" -lt 400 ] || fail "$1 $2: $answer"
+	printf '%s' "${answer%$'\n'*}"
+}
+
+make() { # PATH JSON FILTER : show what is asked, make it, print what the filter picks of the answer
+	printf '%s$ curl -X POST $API/%s -d %s%s\n' "$dim" "$1" "'$2'" "$plain" >&2
+	ask POST "/v1/$project/$1" "$2" | jq -r "$3"
+}
+
+wait_for() { # SECONDS WHAT COMMAND… : until it prints something
+	local until=$((SECONDS + $1)) what=$2
+	shift 2
+	while ! [ -n "$("$@")" ]; do
+		[ "$SECONDS" -lt "$until" ] || fail "this did not happen: $what; the server's log: $work/server.log"
+		sleep 0.5
+	done
+}
+
+checkpoints() { ask GET "/v1/$project/providers/$provider/checkpoints?status=available" | jq -r '.checkpoints[].id'; }
+restored() { ask GET "/v1/$project/restores/$restore" | jq -r '.restore.status | select(. != "in_progress")'; }
+found() { ask GET "/v1/$project/protectables/OS::Nova::Server/instances" | jq -r '.instances[] | select(.name == "demo") | .id'; }
+
+free_port() { /usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+start_server() {
+	local port
+	port=$(free_port)
+	api=http://127.0.0.1:$port
+	cat >"$work/holdfastd.conf" <<CONF
+[server]
+listen = 127.0.0.1:$port
+tls = no
+[state]
+directory = $work/server
+[mover]
+local = yes
+program = $build/src/holdfast-mover
+CONF
+	setsid "$build/src/holdfastd" --config "$work/holdfastd.conf" >"$work/server.log" 2>&1 &
+	echo $! >"$work/server.pid"
+	for _ in $(seq 300); do
+		! curl -s "$api/livez" >/dev/null || break
+		sleep 0.1
+	done
+	project=$(ask GET /v1/identity | jq -r '.identity.projects[0].id')
+}
+
+serve() {
+	local target platform policy id plan restore provider newest
+	say "The same as a service: a server with an API, schedules and policies (SQLite, a mover of its own)"
+	start_server
+	echo "$api, project $project"
+	say "Tell it where to store, and where machines run; it finds them by itself"
+	target=$(make targets "{\"target\": {\"name\": \"local\", \"url\": \"dir:$work/service\"}}" .target.id)
+	provider=$(make providers "{\"provider\": {\"name\": \"local\", \"target_id\": \"$target\"}}" .provider.id)
+	platform=$(make platforms "{\"platform\": {\"name\": \"this host\", \"kind\": \"libvirt\", \"uri\": \"$LIBVIRT_DEFAULT_URI\"}}" .platform.id)
+	wait_for 60 "the guest is found on platform $platform" found
+	id=$(found)
+	in_guest 'echo "protected by the server" >/data/marker; sync'
+	say "A policy: every minute, the last five stay, and one for each hour of a day; a plan: protect the guest so"
+	policy=$(make policies '{"policy": {"name": "gold", "spec": {"schedules": [{"name": "often", "trigger": {"format": "crontab", "pattern": "* * * * *"}, "retention": {"last": 5, "hourly": 24}}]}}}' .policy.id)
+	plan=$(make plans "{\"plan\": {\"name\": \"demo\", \"provider_id\": \"$provider\", \"policy_id\": \"$policy\", \"parameters\": {}, \"resources\": [{\"id\": \"$id\", \"type\": \"OS::Nova::Server\", \"name\": \"demo\"}]}}" .plan.id)
+	wait_for 150 "plan $plan is protected by its schedule" checkpoints
+	newest=$(checkpoints | head -n 1)
+	echo "checkpoint $newest, made by the schedule"
+
+	say "Disaster again; this time the server brings the guest back"
+	run virsh -q destroy demo
+	run virsh -q undefine demo --checkpoints-metadata
+	run rm "$disk" "$work/console.log"
+	restore=$(make restores "{\"restore\": {\"provider_id\": \"$provider\", \"checkpoint_id\": \"$newest\", \"parameters\": {}}}" .restore.id)
+	wait_for 120 "the restore ends" restored
+	[ "$(restored)" = success ] || fail "the restore failed: $(ask GET "/v1/$project/restores/$restore")"
+	wait_guest
+	[ "$(in_guest 'cat /data/marker')" = "protected by the server" ] || fail "the restored guest has other data"
+	run virsh -q list
 }
 
 # ---- virtual machines of the machine itself
