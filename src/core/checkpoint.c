@@ -112,15 +112,17 @@ static int start_delete(struct core *c, struct db_tx *t, const char *kind,
 	return done;
 }
 
-/* The repository that has points of this checkpoint; "" if none was written to. */
+/*
+ * The repository that has points of this checkpoint; "" if none was ever made. That it cannot be
+ * reached is not the same: then there may be points.
+ */
 static int repository_with(struct db_tx *t, const char *id, char ret[UUID_TEXT], struct err *e)
 {
 	AUTO(db_rows)
-	r = db_query(
-		t, e,
-		"SELECT repository_id FROM checkpoint_resources WHERE checkpoint_id = $1 LIMIT "
-		"1",
-		db_t(id));
+	r = db_query(t, e,
+		     "SELECT r.id FROM checkpoint_resources k JOIN repositories r ON r.id = "
+		     "k.repository_id WHERE k.checkpoint_id = $1 AND r.made_at IS NOT NULL LIMIT 1",
+		     db_t(id));
 	int have = r ? db_next(r, e) : -1;
 
 	snprintf(ret, UUID_TEXT, "%s", have > 0 ? db_text(r, 0) : "");

@@ -258,7 +258,16 @@ static int failed_check(struct db_tx *t, const struct flow_step *s, const struct
 		       db_t(s->subject), db_t(why->msg), db_i(clock_wall_us()));
 }
 
-const struct flow_kind storage_init = {.name = "target.init"};
+/* From now on there may be something in it. Steps that store need this one. */
+static int settle_init(struct db_tx *t, const struct flow_step *s, struct err *e)
+{
+	return db_exec(t, NULL, e,
+		       "UPDATE repositories SET made_at = $2 WHERE id = $1 AND made_at IS NULL",
+		       db_t(json_string_value(json_object_get(s->input, "repository_id"))),
+		       db_i(clock_wall_us()));
+}
+
+const struct flow_kind storage_init = {.name = "target.init", .settle = settle_init};
 const struct flow_kind storage_check = {
 	.name = "target.check", .settle = settle_check, .failed = failed_check, .attempts = 2};
 const struct flow_kind storage_collect = {.name = "target.collect", .lease_s = 120};

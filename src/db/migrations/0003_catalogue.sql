@@ -27,6 +27,7 @@ CREATE TABLE repositories (
 	project_id TEXT NOT NULL,
 	url TEXT NOT NULL,
 	created_at BIGINT NOT NULL,
+	made_at BIGINT,			-- NULL: nothing was ever stored there
 	UNIQUE (target_id, project_id)
 );
 
