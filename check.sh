@@ -153,7 +153,7 @@ stage_tsan() {
 stage_valgrind() {
 	say "valgrind: unit tests, but for the slowest"
 	build debug gcc --buildtype=debug &&
-		tests debug --suite unit --no-suite slow -t 20 \
+		tests debug --suite unit --no-suite slow -t 10 \
 			--wrap "valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite"
 }
 
@@ -184,12 +184,13 @@ stage_fuzz() {
 }
 
 stage_coverage() {
-	say "Coverage of base, repo, mover and db: 90 % of lines"
+	say "Coverage of base, repo, mover, db, flow, sched and auth: 90 % of lines"
 	need_postgres
 	build coverage gcc --buildtype=debug -Db_coverage=true || return
 	find "$out/coverage" -name '*.gcda' -delete
 	tests coverage --suite unit --suite prop
-	judge coverage gcovr -r . --filter 'src/(base|repo|mover|db|flow)/' --fail-under-line 90 "$out/coverage" \
+	# Of core, the catalogue's resources are tested through the server, in test/it: not here.
+	judge coverage gcovr -r . --filter 'src/(base|repo|mover|db|flow|sched|auth)/' --fail-under-line 90 "$out/coverage" \
 		--txt "$out/coverage.txt" --gcov-ignore-parse-errors
 	tail -n 3 "$out/coverage.txt" | head -n 2
 }
@@ -199,27 +200,41 @@ stage_reader() {
 	need_asan && pytests reader test/reader
 }
 
-# What has guests, and the rest, side by side: a guest waits more than it works.
+# Side by side, as a guest waits more than it works: the command line with guests, the server with guests, and the
+# rest. The packages are built and tried beside them: a system that starts waits, too.
 stage_it() {
 	say "Integration: a real libvirtd, a real guest (emulated), a real S3 service"
-	local file machines=() others=()
+	local file machines=() servers=() others=()
 	for file in test/it/test_*.py; do
 		case $file in
-		*/test_domain_* | */test_restore_* | */test_tpm.py) machines+=("$file") ;;
+		*/test_domain_* | */test_restore_* | */test_tpm.py | */test_mover_*) machines+=("$file") ;;
+		*/test_server.py | */test_karbor.py | */test_api.py | */test_policy.py) servers+=("$file") ;;
 		*) others+=("$file") ;;
 		esac
 	done
+	need_postgres
 	need_asan && need_clang && judge synthesize-build ninja -C "$out/clang" bench/synthesize || return
+	if is_asked_for package; then
+		say "Beside that: Debian packages, built, and tried on a clean system"
+		build_packages && try_packages &
+		packages_are_tried=yes
+	fi
 	pytests it-machines "${machines[@]}" &
+	pytests it-server "${servers[@]}" &
 	pytests it "${others[@]}"
 	wait
 }
 
+packages_are_tried= # by stage_it already
+build_packages() {
+	judge package-install tools/install build package && judge package-build tools/package "$out/debs"
+}
+try_packages() { HOLDFAST_DEBS=$out/debs pytests package test/package; }
+
 stage_package() {
+	[ -z "$packages_are_tried" ] || return 0
 	say "Debian packages: built, and tried on a clean system"
-	tools/install build package || return
-	judge package-build tools/package "$out/debs" || return
-	HOLDFAST_DEBS=$out/debs pytests package test/package
+	build_packages && try_packages
 }
 
 stage_quickstart() {
@@ -230,6 +245,8 @@ stage_quickstart() {
 }
 
 all='lint model asan clang tsan valgrind fuzz coverage reader it package quickstart'
+stages=${*:-$all}
+is_asked_for() { [[ " $stages " == *" $1 "* ]]; }
 for stage; do
 	case " $all " in
 	*" $stage "*) ;;
@@ -241,6 +258,6 @@ mkdir -p "$results"
 : >"$results/notes"
 say "Installing what is needed (Debian packages)"
 tools/install build run demo test || exit 1
-for stage in ${*:-$all}; do "stage_$stage"; done
+for stage in $stages; do "stage_$stage"; done
 say "Totals"
 tools/totals "$results"

@@ -416,14 +416,15 @@ def test_stopped_mover_gives_steps_back(server, movers, off):
 
 @pytest.mark.parametrize("seed", [int(s) for s in os.environ.get("HF_SEEDS", "1").split(",")])
 def test_chaos(server, movers, off, folder, seed):
-    """Server, movers and children are killed at random: all ends well, each result is counted once."""
+    """Server, movers and children are killed at random: all ends well, each result is counted once. HF_SECONDS: how
+    long."""
     rng = random.Random(seed)
     print("HF_SEEDS=", seed)
     all_movers = [movers(name, look="1s") for name in ("one", "two")]
     checkpoints = [str(uuid.uuid4()) for _ in range(3)]
     server.begin(inits(folder, 12))
     server.begin([protect_step(off, c, bytes_per_s=8 * MIB) for c in checkpoints])
-    until = time.monotonic() + 25
+    until = time.monotonic() + float(os.environ.get("HF_SECONDS", "15"))
     while time.monotonic() < until:
         time.sleep(rng.uniform(0.1, 1.5))
         what = rng.choice(["server", "mover", "child", "child"])

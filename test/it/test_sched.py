@@ -17,7 +17,7 @@ from croniter import croniter
 from croniter.croniter import CroniterBadDateError
 from dateutil import rrule
 
-CASES = int(os.environ.get("HF_SCHED_CASES", "1000"))
+CASES = int(os.environ.get("HF_SCHED_CASES", "600"))
 PROGRAM = os.path.join(os.path.dirname(os.path.dirname(os.environ["HOLDFAST"])), "test", "sched_cases")
 EPOCH = datetime.datetime(1970, 1, 1)
 DAY = 86400

@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -28,6 +29,32 @@ def why_not():
             return f"needs {program}: tools/install package"
     if not sources():
         return "this machine has no list of Debian's packages"
+    return refused_namespaces() or unreachable_archive()
+
+
+def refused_namespaces():
+    """What a container often may not do."""
+    done = subprocess.run(
+        ["unshare", "--fork", "--pid", "--mount", "--net", "--ipc", "--uts", "--cgroup", "--kill-child", "--propagation",
+         "private", "sh", "-c", "mount -t tmpfs tmpfs /mnt && mkdir /mnt/c && mount -t cgroup2 cgroup2 /mnt/c"],
+        capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode:
+        return f"namespaces of its own, or mounts in them, are refused here: {done.stderr.strip()}"
+    return None
+
+
+def unreachable_archive():
+    done = subprocess.run(["apt-get", "--print-uris", "-qq", "download", "base-files"], capture_output=True, text=True,
+                          timeout=60, check=False)
+    first = done.stdout.split()
+    if done.returncode or not first:
+        return f"apt-get knows no package base-files: apt-get update: {done.stderr.strip()}"
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)  # apt gives up root to fetch
+        done = subprocess.run(["apt-get", "-qq", "-o", "Acquire::Retries=2", "-o", "Acquire::http::Timeout=20", "download",
+                               "base-files"], cwd=folder, capture_output=True, text=True, timeout=180, check=False)
+    if done.returncode:
+        return f"Debian's archive cannot be reached: {done.stderr.strip()}"
     return None
 
 

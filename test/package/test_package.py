@@ -50,8 +50,9 @@ def unpacked(work, debs):
 
 @pytest.fixture(scope="session")
 def system(work, debs):
-    if why_not():
-        pytest.skip(why_not())
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
     root = work / "root"
     make_root(root, debs.values())
     with CleanSystem(root) as running:

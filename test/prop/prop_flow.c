@@ -11,7 +11,7 @@
 #define FLOWS 3
 #define TAKERS 8
 #define OPERATIONS 14
-#define EVENTS 1500
+#define EVENTS 1200
 #define S INT64_C(1000000)
 #define YEARS_10 (INT64_C(315576000) * S)
 #define MOST 2 /* of "host:h" */

@@ -304,7 +304,7 @@ static void check_simulation(struct plan *l, uint64_t seed)
 static void test_random_plans(void **state)
 {
 	const char *often = getenv("HF_HISTORIES");
-	uint64_t n = often ? strtoull(often, NULL, 10) : 3000, first = random_seed();
+	uint64_t n = often ? strtoull(often, NULL, 10) : 2000, first = random_seed();
 
 	(void)state;
 	for (uint64_t i = 0; i < n; i++) {
