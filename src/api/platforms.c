@@ -47,6 +47,14 @@ static int show(struct api_call *c, struct err *e)
 	return api_uuid(c, "platform_id", id, e) < 0 ? -1 : api_show(c, &platforms, id, e);
 }
 
+/* libvirt runs commands that stand in a URI, on the mover's host. */
+static void check_rights(struct api_call *c, struct input *in, const char *uri)
+{
+	if (uri && !c->who->admin)
+		input_wrong(in, "uri",
+			    "Only an administrator says which platform a mover talks to.");
+}
+
 int api_sees_platform(struct api_call *c, const char *id, struct err *e)
 {
 	json_t *v;
@@ -71,6 +79,7 @@ static int create(struct api_call *c, struct err *e)
 	n.mover = input_uuid(&in, "mover_id", OPTIONAL, mover) ? mover : NULL;
 	if (input_flag(&in, "shared", false))
 		n.project = NULL;
+	check_rights(c, &in, n.uri);
 	if (!n.description)
 		n.description = "";
 	if (input_done(&in, e) < 0 || platform_insert(c->t, &n, id, e) < 0 ||
@@ -96,6 +105,7 @@ static int update(struct api_call *c, struct err *e)
 	name = input_name(&in, "name", OPTIONAL);
 	description = input_text(&in, "description", OPTIONAL, 255);
 	uri = input_text(&in, "uri", OPTIONAL, 1024);
+	check_rights(c, &in, uri);
 	if (input_done(&in, e) < 0 ||
 	    db_exec(c->t, NULL, e,
 		    "UPDATE platforms SET name = coalesce($2, name), description = coalesce($3, "

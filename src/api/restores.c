@@ -92,6 +92,22 @@ static int answer(struct api_call *c, const struct table *t, const char *id, con
 	return 0;
 }
 
+/* A directory is of the mover's host, and what is restored is written there with the mover's
+ * rights. */
+static void check_rights(struct api_call *c, struct input *in, const json_t *parameters)
+{
+	const char *key;
+	json_t *options;
+
+	json_object_foreach((json_t *)parameters, key, options)
+	{
+		if (!c->who->admin && json_object_get(options, "directory"))
+			input_wrong(in, "parameters",
+				    "Only an administrator can choose a directory: name a pool, or "
+				    "leave both out.");
+	}
+}
+
 /*
  * restore_auth was for the cloud that restore_target named; with us a target is a platform, which
  * has its own access. So that is refused, and never quietly left out.
@@ -107,6 +123,7 @@ static int create_restore(struct api_call *c, struct err *e)
 	take(&in, &n, provider, checkpoint);
 	if (input_uuid(&in, "restore_target", OPTIONAL, platform))
 		n.target = platform;
+	check_rights(c, &in, n.parameters);
 	if (input_json(&in, "restore_auth", OPTIONAL, JSON_OBJECT, 8))
 		input_wrong(&in, "restore_auth",
 			    "A platform has its own access: name it in restore_target.");

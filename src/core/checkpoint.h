@@ -19,11 +19,9 @@ struct protect_new {
 	const char *project;  /* whose plan it has to be; NULL: any */
 	const char *provider; /* the plan's has to be this one; NULL: as it is */
 	const json_t *extra_info;
-	const char *made_by;	 /* "manual", or the name of a schedule */
-	const char *created_by;	 /* "user alice" */
-	const char *scheduled;	 /* id of the scheduled operation; NULL: none */
-	const json_t *retention; /* {"max_backups", "retention_duration"}, applied when it is there;
-				    NULL: none */
+	const char *made_by;	/* "manual", or the name of a schedule */
+	const char *created_by; /* "user alice" */
+	const char *scheduled;	/* id of the scheduled operation; NULL: none */
 };
 /* Make a checkpoint: it is in the database as `protecting`, and an operation is started. */
 int checkpoint_protect(struct core *c, struct db_tx *t, const struct protect_new *n,

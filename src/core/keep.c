@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/keep.h"
 
-#include <string.h>
-
 #include "base/clock.h"
 #include "core/checkpoint.h"
 #include "core/keeper.h"
@@ -19,8 +17,6 @@ int keep_start(struct db_tx *t, const struct scheduled_operation *s, uint64_t at
 		.made_by = schedule ? schedule : s->name,
 		.created_by = by,
 		.scheduled = s->id,
-		.retention =
-			strcmp(s->operation_type, "retention_protect") == 0 ? s->definition : NULL,
 	};
 
 	(void)at_us;

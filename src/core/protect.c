@@ -130,17 +130,15 @@ static int start(struct core *c, struct db_tx *t, const struct protect_new *n, c
 					       {"provider", p->provider},
 					       {"scheduled_operation", n->scheduled}};
 	AUTO_FREE char *name = xasprintf("protect plan %s", p->name);
-	json_t *detail = json_pack("{s:O?}", "retention", (json_t *)n->retention);
 	const struct flow_operation_new o = {.kind = "protect",
 					     .project = p->project,
 					     .subject = id,
 					     .name = name,
-					     .created_by = n->created_by,
-					     .detail = detail};
-	int done = operation_start(c, t, &o, links, 4, ret_operation, e);
+					     .created_by = n->created_by};
 
-	json_decref(detail);
-	return done < 0 ? -1 : add_prepare(c, t, ret_operation, p, e);
+	if (operation_start(c, t, &o, links, 4, ret_operation, e) < 0)
+		return -1;
+	return add_prepare(c, t, ret_operation, p, e);
 }
 
 int checkpoint_protect(struct core *c, struct db_tx *t, const struct protect_new *n,

@@ -187,6 +187,21 @@ def test_roles(server, plan):
     assert len(server.get("plans")["plans"]) == 1
 
 
+def test_what_touches_hosts(server, plan):
+    """Directories and URIs are the mover's host's: only an administrator names them."""
+    operator = user(server, "operator", "operator")
+    nothing = "00000000-0000-0000-0000-000000000000"
+    for path, body in [("targets", {"target": {"name": "t", "url": "dir:/etc"}}),
+                       ("targets", {"target": {"name": "t", "url": "s3:b", "credentials": {"from_host": True}}}),
+                       ("targets", {"target": {"name": "t", "url": "s3:b/x", "shared": True}}),
+                       ("platforms", {"platform": {"name": "p", "kind": "libvirt",
+                                                   "uri": "qemu+ext:///system?command=/bin/true"}}),
+                       ("restores", {"restore": {"provider_id": nothing, "checkpoint_id": nothing,
+                                                 "parameters": {SERVER: {"directory": "/etc"}}}})]:
+        status, message = refused(server, "POST", path, body, **operator)
+        assert status == 400 and "Only an administrator" in message, (path, body, message)
+
+
 def test_other_projects_things(server, folder, plan):
     """Ids of another project's things are as good as none."""
     made = server.post("plans", plan)["plan"]
