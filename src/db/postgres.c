@@ -38,7 +38,8 @@ struct pg_tx {
 	struct db_tx base;
 	struct pg_conn *conn;
 	enum pg_fate fate;
-	char number[24]; /* of the transaction; "" in a reading one */
+	char number[24];    /* of the transaction; "" in a reading one */
+	char life[PG_LIFE]; /* of the server, when it began */
 };
 
 static const char *const begin[] = {
@@ -130,6 +131,7 @@ static int begin_it(struct pg_tx *t, enum db_mode mode, struct err *e)
 
 	if (!r)
 		return -1;
+	snprintf(t->life, sizeof(t->life), "%s", pg_life(t->conn));
 	if (mode != DB_READ)
 		snprintf(t->number, sizeof(t->number), "%s", PQgetvalue(r, 0, 0));
 	PQclear(r);
@@ -167,18 +169,28 @@ static enum end try_it(struct pg_tx *t, enum db_mode mode, db_fn *fn, void *arg,
 /* ---- what became of a commit ---- */
 
 /*
- * "committed", "aborted", "in progress"; "": so long ago that it is not known any more; NULL: could
- * not be asked. A number that comes after the one that this question gets was never given here:
- * another server has taken over without it.
+ * "committed", "aborted", "in progress"; "" or "not known": it may have been done; NULL: could not
+ * be asked. A number that comes after the one that this question gets was never given here: another
+ * server has taken over without it.
+ *
+ * A server that crashed gives numbers again of which nothing had reached its disk. So in another
+ * life of it only numbers before the first one of that life are what they were; that one is in the
+ * checkpoint at the end of the recovery (it is that one if nothing happened beside it), as long as
+ * there was no further checkpoint.
  */
-static PGresult *ask(struct pg_conn *c, const char *number, struct err *e)
+static PGresult *ask(struct pg_conn *c, const struct pg_tx *t, struct err *e)
 {
-	const struct db_value v[] = {db_t(number)};
+	const struct db_value v[] = {db_t(t->number), db_t(t->life)};
 	enum pg_fate fate;
-	PGresult *r = pg_statement(c,
-				   "SELECT CASE WHEN $1::xid8 < pg_current_xact_id()"
-				   " THEN pg_xact_status($1::xid8) ELSE 'aborted' END",
-				   v, 1, &fate, e);
+	PGresult *r = pg_statement(
+		c,
+		"SELECT CASE WHEN $1::text::xid8 >= pg_current_xact_id() THEN 'aborted'"
+		" WHEN $2::text = " PG_LIFE_SQL " THEN pg_xact_status($1::text::xid8)"
+		" WHEN redo_lsn <> checkpoint_lsn THEN 'not known'"
+		" WHEN $1::text::numeric >= split_part(next_xid, ':', 1)::numeric * 4294967296 +"
+		" split_part(next_xid, ':', 2)::numeric THEN 'aborted'"
+		" ELSE pg_xact_status($1::text::xid8) END FROM pg_control_checkpoint()",
+		v, 2, &fate, e);
 
 	if (r && strcmp(PQgetvalue(r, 0, 0), "in progress") == 0)
 		PQclear(pg_statement(c,
@@ -190,14 +202,14 @@ static PGresult *ask(struct pg_conn *c, const char *number, struct err *e)
 }
 
 /* 1: it was committed, 0: it was not, -1: not known in time. */
-static int outcome(struct pg *p, const char *number, uint64_t until_us)
+static int outcome(struct pg *p, const struct pg_tx *t, uint64_t until_us)
 {
 	int known = -1;
 
 	pg_pool_flush(p->pool);
 	while (known < 0) {
 		struct pg_conn *c = pg_pool_take(p->pool, until_us, NULL);
-		PGresult *r = c ? ask(c, number, NULL) : NULL;
+		PGresult *r = c ? ask(c, t, NULL) : NULL;
 		const char *what = r ? PQgetvalue(r, 0, 0) : "";
 
 		if (strcmp(what, "committed") == 0)
@@ -237,7 +249,7 @@ static void tell_others(struct pg *p, uint64_t channels)
 
 static enum end find_out(struct pg *p, const struct pg_tx *t, struct err *e)
 {
-	int done = outcome(p, t->number, clock_mono_us() + (uint64_t)p->url.patience_ms * 1000);
+	int done = outcome(p, t, clock_mono_us() + (uint64_t)p->url.patience_ms * 1000);
 
 	if (done >= 0)
 		return done ? END_DONE : END_LOST;

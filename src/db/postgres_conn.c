@@ -16,6 +16,7 @@
 
 struct pg_conn {
 	PGconn *c;
+	char life[PG_LIFE];
 	struct statements *prepared; /* the values are not used, only whether there is one */
 	unsigned number;	     /* of the last prepared statement */
 	bool used;		     /* for a transaction before */
@@ -25,6 +26,11 @@ struct pg_conn {
 PGconn *pg_handle(struct pg_conn *c)
 {
 	return c->c;
+}
+
+const char *pg_life(const struct pg_conn *c)
+{
+	return c->life;
 }
 
 /* ---- errors ---- */
@@ -179,7 +185,7 @@ static const char set_session[] =
 	" WHERE current_setting('synchronous_commit') = 'off';"
 	"SET idle_in_transaction_session_timeout = '60s'; SET statement_timeout = '60s';"
 	"SET lock_timeout = '20s'; SET jit = off; SET standard_conforming_strings = on;"
-	"SELECT current_setting('server_encoding'), pg_is_in_recovery()";
+	"SELECT current_setting('server_encoding'), pg_is_in_recovery(), " PG_LIFE_SQL;
 
 static int check_settings(const struct pg_conn *c, const char *encoding, bool standby,
 			  struct err *e)
@@ -212,6 +218,7 @@ static int check_server(struct pg_conn *c, struct err *e)
 	if (!r)
 		return -1;
 	ok = check_settings(c, PQgetvalue(r, 0, 0), *PQgetvalue(r, 0, 1) == 't', e);
+	snprintf(c->life, sizeof(c->life), "%s", PQgetvalue(r, 0, 2));
 	PQclear(r);
 	return ok;
 }

@@ -33,11 +33,18 @@ enum pg_fate {
 
 struct pg_conn;
 
+enum { PG_LIFE = 32 };
+
+/* Since when the server counts: it forgets its counts when it recovers from a crash. Text. */
+#define PG_LIFE_SQL "(SELECT extract(epoch FROM stats_reset)::text FROM pg_stat_bgwriter)"
+
 /* ERR_UNREACHABLE may be better later, anything else is not. */
 struct pg_conn *pg_connect(const struct postgres_url *u, uint64_t until_us, struct err *e);
 void pg_disconnect(struct pg_conn *c);
 DEFINE_AUTO(pg_conn, pg_disconnect);
 PGconn *pg_handle(struct pg_conn *c);
+/* Which life of the server this is: another one after it has crashed. */
+const char *pg_life(const struct pg_conn *c);
 
 /* A statement without parameters, or several; PQexec. NULL on failure. The caller clears. */
 PGresult *pg_do(struct pg_conn *c, const char *sql, enum pg_fate *ret_fate, struct err *e);

@@ -16,7 +16,7 @@
 #include "flow_check.h"
 
 #define MOST 2 /* of "host:h": the steps of kind "once" */
-#define OPERATIONS 80
+#define OPERATIONS 60
 #define CHILDREN 3
 #define THREADS 4
 
