@@ -166,7 +166,8 @@ static int ended_delete(struct db_tx *t, const char *operation, const char *subj
 	struct core *c = core_current();
 	char repository[UUID_TEXT], collect[UUID_TEXT];
 
-	(void)operation;
+	if (operation_ended(t, operation, state, e) < 0)
+		return -1;
 	if (strcmp(state, FLOW_SUCCEEDED) != 0)
 		return set_status(t, subject, "error-deleting", reason, e);
 	if (repository_with(t, subject, repository, e) < 0 ||

@@ -192,7 +192,8 @@ static int undone(struct db_tx *t, const struct flow_step *s, struct err *e)
 static int ended(struct db_tx *t, const char *operation, const char *subject, const char *state,
 		 const char *reason, struct err *e)
 {
-	(void)operation;
+	if (operation_ended(t, operation, state, e) < 0)
+		return -1;
 	if (strcmp(state, FLOW_SUCCEEDED) == 0)
 		return checkpoint_available(t, subject, e);
 	return db_exec(t, NULL, e,

@@ -3,6 +3,9 @@
 
 #include <stdio.h>
 
+#include "base/clock.h"
+#include "core/trigger.h"
+
 int operation_start(struct core *c, struct db_tx *t, const struct flow_operation_new *o,
 		    const struct operation_link *links, size_t n, char ret_id[UUID_TEXT],
 		    struct err *e)
@@ -35,6 +38,37 @@ int operation_live(struct db_tx *t, const char *link, const char *id, const char
 	if (have > 0)
 		snprintf(ret_id, UUID_TEXT, "%s", db_text(r, 0));
 	return have;
+}
+
+/* The trigger whose scheduled operation started it, so that it does not fire itself; "" if none
+ * did. */
+#define STARTED_BY                                                                                 \
+	"(SELECT s.trigger_id FROM operation_links l JOIN scheduled_operations s ON s.id = l.id "  \
+	"WHERE l.operation_id = o.id AND l.kind = 'scheduled_operation')"
+#define PLAN "(SELECT l.id FROM operation_links l WHERE l.operation_id = o.id AND l.kind = 'plan')"
+
+int operation_ended(struct db_tx *t, const char *operation, const char *state, struct err *e)
+{
+	AUTO(db_rows)
+	r = db_query(t, e,
+		     "SELECT project_id, kind, " PLAN ", " STARTED_BY
+		     ", revision FROM operations o WHERE id = $1",
+		     db_t(operation));
+	AUTO_FREE char *event = NULL;
+	struct trigger_event ev = {.state = state};
+	unsigned fired;
+	int have = r ? db_next(r, e) : -1;
+
+	if (have <= 0)
+		return have;
+	/* One that is run again may end again. */
+	event = xasprintf("%s/%lld", operation, (long long)db_int(r, 4));
+	ev.id = event;
+	ev.project = db_text(r, 0);
+	ev.kind = db_text(r, 1);
+	ev.plan = db_text_or_null(r, 2);
+	ev.trigger = db_text_or_null(r, 3);
+	return trigger_tell(t, &ev, clock_wall_us(), &fired, e);
 }
 
 struct core *core_current(void)

@@ -23,6 +23,10 @@ int operation_start(struct core *c, struct db_tx *t, const struct flow_operation
 int operation_live(struct db_tx *t, const char *link, const char *id, const char *kind,
 		   char ret_id[UUID_TEXT], struct err *e);
 
+/* It ends, in this transaction: triggers that wait for such an end fire. For the `ended` of kinds.
+ */
+int operation_ended(struct db_tx *t, const char *operation, const char *state, struct err *e);
+
 /* In the functions of step and operation kinds: the core that is at work. */
 struct core *core_current(void);
 

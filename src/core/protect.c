@@ -326,7 +326,7 @@ static int ended_protect(struct db_tx *t, const char *operation, const char *sub
 	AUTO(checkpoint) k = checkpoint_load(t, NULL, subject, e);
 	char delete[UUID_TEXT];
 
-	if (!k)
+	if (!k || operation_ended(t, operation, state, e) < 0)
 		return -1;
 	/* Deleted while it was being made: what was made in time, or could not be undone, goes now.
 	 */

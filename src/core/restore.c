@@ -337,8 +337,9 @@ static int ended_restore(struct db_tx *t, const char *operation, const char *sub
 {
 	bool good = strcmp(state, FLOW_SUCCEEDED) == 0;
 
-	(void)operation;
-	return end(t, &restoring, subject, good, good ? NULL : reason, e);
+	if (end(t, &restoring, subject, good, good ? NULL : reason, e) < 0)
+		return -1;
+	return operation_ended(t, operation, state, e);
 }
 
 static int ended_verify(struct db_tx *t, const char *operation, const char *subject,
@@ -348,7 +349,6 @@ static int ended_verify(struct db_tx *t, const char *operation, const char *subj
 	bool ran = strcmp(state, FLOW_SUCCEEDED) == 0, whole;
 	int have;
 
-	(void)operation;
 	r = db_query(t, e,
 		     "SELECT resources_status, checkpoint_id FROM verifications WHERE id = $1",
 		     db_t(subject));
@@ -361,6 +361,8 @@ static int ended_verify(struct db_tx *t, const char *operation, const char *subj
 		: ran ? "It is damaged."
 		      : reason,
 		e) < 0)
+		return -1;
+	if (operation_ended(t, operation, state, e) < 0)
 		return -1;
 	if (!ran)
 		return 0;

@@ -302,6 +302,25 @@ def test_webhook(server, plan):
     assert len(server.get("operations?kind=protect")["operations"]) == 1
 
 
+def test_after_an_operation(server, plan):
+    """The end of one operation starts another: once, and not itself."""
+    made = server.post("plans", plan)["plan"]
+    other = server.post("plans", {"plan": {**plan["plan"], "name": "other"}})["plan"]
+    trigger = server.post("triggers", {"trigger_info": {"name": "after", "type": "event", "properties": {
+        "event": "operation", "kind": "protect", "state": "failed", "plan_id": made["id"]}}})["trigger_info"]
+    server.post("scheduled_operations", {"scheduled_operation": {
+        "name": "then", "operation_type": "protect", "trigger_id": trigger["id"],
+        "operation_definition": {"plan_id": other["id"], "provider_id": other["provider_id"]}}})
+    path = f"providers/{made['provider_id']}/checkpoints"
+    first = server.post(path, {"checkpoint": {"plan_id": made["id"]}})["checkpoint"]
+    server.wait_operation(first["operation_id"], state="failed")  # its machine is nowhere
+    wait_until(lambda: len(server.get("operations?kind=protect")["operations"]) == 2, 30, "the other is started", every=0.2)
+    second = server.get("operations?kind=protect")["operations"][0]
+    server.wait_operation(second["id"], state="failed")
+    assert server.operation(second["id"])["about"]["plan"] == other["id"]
+    assert len(server.get("operations?kind=protect")["operations"]) == 2
+
+
 def test_events(server, folder):
     """What changes is told as it changes."""
     login = server.post("/v1/login", {"login": {"name": "admin", "password": server.password}}, user=None)["session"]
