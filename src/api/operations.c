@@ -9,6 +9,7 @@
 
 #include "api/api_priv.h"
 #include "base/clock.h"
+#include "core/retry.h"
 #include "flow/flow_query.h"
 
 /* ---- operations ---- */
@@ -119,28 +120,26 @@ static int show(struct api_call *c, struct err *e)
 	return api_uuid(c, "operation_id", id, e) < 0 ? -1 : show_one(c, id, e);
 }
 
-/* It has to be the caller's: then do this to it, and show what it is now. */
-static int act(struct api_call *c,
-	       int (*fn)(struct flow *f, struct db_tx *t, const char *operation, struct err *e),
-	       struct err *e)
+static int cancel(struct api_call *c, struct err *e)
 {
 	char id[UUID_TEXT];
 
 	if (api_own(c, &operations, "operation_id", id, e) < 0 ||
-	    fn(c->core->flow, c->t, id, e) < 0 || show_one(c, id, e) < 0)
+	    flow_cancel(c->core->flow, c->t, id, e) < 0 || show_one(c, id, e) < 0)
 		return -1;
 	c->status = 202;
 	return 0;
 }
 
-static int cancel(struct api_call *c, struct err *e)
-{
-	return act(c, flow_cancel, e);
-}
-
 static int retry(struct api_call *c, struct err *e)
 {
-	return act(c, flow_retry, e);
+	char id[UUID_TEXT];
+
+	if (api_own(c, &operations, "operation_id", id, e) < 0 ||
+	    operation_retry(c->core, c->t, id, e) < 0 || show_one(c, id, e) < 0)
+		return -1;
+	c->status = 202;
+	return 0;
 }
 
 #define LOG_PAGE 1000

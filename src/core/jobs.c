@@ -121,13 +121,34 @@ static int points_of_copy(struct db_tx *t, const char *id, json_t **ret, struct 
 	return have < 0 ? -1 : 0;
 }
 
+/* The last look before points are removed: whatever led here, what is available stays. */
+static int check_may_go(struct db_tx *t, const char *id, struct err *e)
+{
+	AUTO(db_rows)
+	r = db_query(t, e, "SELECT status FROM checkpoints WHERE id = $1", db_t(id));
+	int have = r ? db_next(r, e) : -1;
+
+	if (have < 0)
+		return -1;
+	if (have &&
+	    (strcmp(db_text(r, 0), "available") == 0 || strcmp(db_text(r, 0), "protecting") == 0 ||
+	     strcmp(db_text(r, 0), "copying") == 0))
+		return err_set(e, ERR_CONFLICT, "checkpoint '%s' is %s: its points stay", id,
+			       db_text(r, 0));
+	return 0;
+}
+
 /* By its tag, and so also points that no result told of. */
 static int fill_delete(struct core *c, struct db_tx *t, const struct flow_step *s, json_t *o,
 		       struct err *e)
 {
 	const char *id = text_in(s->input, "checkpoint_id");
 	json_t *points;
-	int done = points_of_copy(t, id, &points, e);
+	int done;
+
+	if (check_may_go(t, id, e) < 0)
+		return -1;
+	done = points_of_copy(t, id, &points, e);
 
 	if (json_array_size(points))
 		json_object_set(o, "points", points);

@@ -302,6 +302,23 @@ def test_webhook(server, plan):
     assert len(server.get("operations?kind=protect")["operations"]) == 1
 
 
+def test_retry(server, plan):
+    """What failed is run again, as long as it is still about the same thing."""
+    made = server.post("plans", plan)["plan"]
+    path = f"providers/{made['provider_id']}/checkpoints"
+    first = server.post(path, {"checkpoint": {"plan_id": made["id"]}})["checkpoint"]
+    operation = server.wait_operation(first["operation_id"], state="failed")
+    server.post(f"operations/{operation['id']}/retry")
+    again = server.wait_operation(operation["id"], state="failed")
+    assert again["steps"][0]["attempt"] >= 1 and again["revision"] > operation["revision"]
+    assert server.get(f"{path}/{first['id']}")["checkpoint"]["status"] == "error"
+    server.do("DELETE", f"{path}/{first['id']}")
+    assert server.get(f"{path}/{first['id']}")["checkpoint"]["status"] == "deleted"
+    status, message = refused(server, "POST", f"operations/{operation['id']}/retry")
+    assert status == 409 and "not error any more" in message
+    assert refused(server, "POST", f"operations/{operation['id']}/cancel")[0] == 409
+
+
 def test_after_an_operation(server, plan):
     """The end of one operation starts another: once, and not itself."""
     made = server.post("plans", plan)["plan"]
