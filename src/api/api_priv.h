@@ -44,8 +44,8 @@ struct api_events *api_events_of(struct api *a);
 /* ERR_INVALID: there is no such platform of the caller's project. */
 int api_sees_platform(struct api_call *c, const char *id, struct err *e);
 
-extern const struct api_resource api_documents, api_events, api_access, api_movers, api_plans,
-	api_checkpoints, api_providers, api_targets, api_platforms, api_policies, api_protectables,
-	api_restores, api_triggers, api_operations, api_quotas, api_services;
+extern const struct api_resource api_documents, api_events, api_access, api_metrics, api_movers,
+	api_plans, api_checkpoints, api_providers, api_targets, api_platforms, api_policies,
+	api_protectables, api_restores, api_triggers, api_operations, api_quotas, api_services;
 
 #endif

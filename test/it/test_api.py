@@ -378,6 +378,18 @@ def test_audit_is_whole(server, plan):
     assert "plan:create" in {line["action"] for line in server.get("audit")["audit"]}
 
 
+def test_metrics(server, plan):
+    """For Prometheus: names and labels as its format wants them; only for who may watch everything."""
+    server.post("plans", {"plan": {**plan["plan"], "name": 'odd "name\\'}})
+    text = server.ask("GET", "/metrics").text
+    line = re.compile(r'[a-z_]+\{([a-z]+="([^"\\\n]|\\[\\"n])*",?)+\} -?\d+$')
+    for row in text.splitlines():
+        assert row.startswith("# ") or line.match(row), row
+    assert 'holdfast_plan_without_checkpoint{' in text and 'name="odd \\"name\\\\"' in text
+    assert server.ask("GET", "/metrics", user=None).status == 401
+    assert server.ask("GET", "/metrics", **user(server, "viewer", "viewer")).status == 403
+
+
 def test_documents(server):
     assert server.ask("GET", "/openapi.yaml", user=None).text == contract.FILE.read_text()
     page = server.ask("GET", "/docs", user=None)
