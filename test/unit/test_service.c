@@ -87,8 +87,8 @@ static void test_nobody_asked(void **state)
 	static const char *const rows[] = {
 		"", "@", "relative",
 		/* Longer than the name of a socket can be. */
-		"/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+		("/12345678901234567890123456789012345678"
+		 "90123456789012345678901234567890123456789012345678901234567890123456789")};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
