@@ -384,6 +384,15 @@ static struct httpd *new_httpd(const struct httpd_options *o, const struct httpd
 	return h;
 }
 
+static enum MHD_Result let_in(void *arg, const struct sockaddr *address, socklen_t length)
+{
+	const struct httpd *h = arg;
+
+	(void)address;
+	(void)length;
+	return atomic_load(&h->stopping) ? MHD_NO : MHD_YES;
+}
+
 static int start_daemon(struct httpd *h, int fd, struct err *e)
 {
 	unsigned readers = MIN(crew_cores(), READERS_MAX);
@@ -407,7 +416,7 @@ static int start_daemon(struct httpd *h, int fd, struct err *e)
 			 MHD_USE_ERROR_LOG | (h->tls ? MHD_USE_TLS : 0);
 
 	tls_options(h, tls);
-	h->daemon = MHD_start_daemon(flags, h->port, NULL, NULL, handle, h, MHD_OPTION_ARRAY, items,
+	h->daemon = MHD_start_daemon(flags, h->port, let_in, h, handle, h, MHD_OPTION_ARRAY, items,
 				     MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 	if (!h->daemon)
 		return err_set(e, ERR_INTERNAL, "libmicrohttpd does not start: %s", h->said);
@@ -515,12 +524,12 @@ static bool abandon(struct httpd *h)
 
 void httpd_stop(struct httpd *h, unsigned timeout_ms)
 {
-	int fd;
-
 	if (!h)
 		return;
+	/* From now on nobody is let in. MHD_quiesce_daemon() would do it by taking the socket out
+	 * of what the library's threads wait for, and ends the process where one of them does so
+	 * too. */
 	atomic_store(&h->stopping, true);
-	fd = MHD_quiesce_daemon(h->daemon);
 	stream_end_all(h);
 	wait_quiet(h, timeout_ms);
 	if (abandon(h))
@@ -528,8 +537,6 @@ void httpd_stop(struct httpd *h, unsigned timeout_ms)
 	/* What is in the queue still was abandoned; nothing more is put there. */
 	conn_stop_watch(h);
 	MHD_stop_daemon(h->daemon);
-	if (fd >= 0)
-		close(fd);
 	queue_close(h->waiting);
 	crew_join(h->pool, NULL);
 	free_httpd(h);
