@@ -41,7 +41,7 @@ static void echo(struct httpd_call *c, void *arg)
 		buf_fmt(&b, " ?%s=%s", name, value);
 	body = httpd_body(c, &len);
 	if (len)
-		buf_fmt(&b, " body %zu %.20s", len, (const char *)body);
+		buf_fmt(&b, " body %zu %.*s", len, (int)MIN(len, 20u), (const char *)body);
 	httpd_answer(c, 200, "text/plain", b.data, b.len);
 }
 
