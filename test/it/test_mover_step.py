@@ -199,7 +199,7 @@ def test_platform(lab, guests, mover, folder):
 
 # ---- protect
 
-def test_protect_and_back(lab, mover, off, folder):
+def test_protect_and_back(lab, mover, off, folder, guests):
     checkpoint = new_id()
     done = mover.run("checkpoint.protect", mover.protect_input(off, checkpoint, tags={"tier": "gold"}))
     point = done.result
@@ -218,6 +218,7 @@ def test_protect_and_back(lab, mover, off, folder):
         found = mover.on_target("checkpoint.verify", checkpoint=checkpoint, depth=depth).result
         assert (found["checkpoints"], found["damaged_checkpoints"], found["missing"]) == (1, 0, [])
     (folder / "to").mkdir()
+    guests.restored("back")  # is removed after the test
     made = mover.run("checkpoint.restore", mover.restore_input(point, name="back", directory=str(folder / "to"))).result
     assert made["name"] == "back" and made["id"] == lab.virsh("domuuid", "back")
     assert images.same(folder / "to" / "back-vda.raw", off.path())
