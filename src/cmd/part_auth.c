@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,46 +20,25 @@
 #include "base/clock.h"
 #include "base/fio.h"
 #include "base/log.h"
+#include "base/ticker.h"
 
 #define LOOK_AFTER_MS 1000
 
-/* Links the audit log and forgets what has expired, every second. */
-struct keeper {
+static struct {
 	struct auth *auth;
 	struct keystone *keystone; /* NULL: none is configured */
 	struct oidc *oidc;
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	bool stop;
-};
-static struct keeper keeper;
+	struct ticker *ticker;
+} keeper;
 
-static bool rest(struct keeper *k)
+/* Links the audit log and forgets what has expired. */
+static void look_after(void *arg)
 {
-	struct timespec until;
-	bool stop;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += LOOK_AFTER_MS / 1000;
-	pthread_mutex_lock(&k->lock);
-	while (!k->stop && pthread_cond_timedwait(&k->wake, &k->lock, &until) == 0)
-		;
-	stop = k->stop;
-	pthread_mutex_unlock(&k->lock);
-	return stop;
-}
-
-static void *look_after(void *arg)
-{
-	struct keeper *k = arg;
 	struct err e = {0};
 
-	do {
-		if (auth_look_after(k->auth, clock_wall_us(), &e) < 0)
-			log_warn("access: %s", e.msg);
-	} while (!rest(k));
-	return NULL;
+	(void)arg;
+	if (auth_look_after(keeper.auth, clock_wall_us(), &e) < 0)
+		log_warn("access: %s", e.msg);
 }
 
 static int keep_password(struct daemon *d, const char *password, struct err *e)
@@ -159,8 +137,6 @@ static int start(struct daemon *d, struct err *e)
 	char password[FIRST_PASSWORD];
 	int first;
 
-	keeper = (struct keeper){.lock = PTHREAD_MUTEX_INITIALIZER,
-				 .wake = PTHREAD_COND_INITIALIZER};
 	if (open_keystone(d, e) < 0 || open_oidc(d, e) < 0) {
 		close_all(d);
 		return -1;
@@ -177,10 +153,10 @@ static int start(struct daemon *d, struct err *e)
 	if (first > 0 && keep_password(d, password, e) < 0)
 		first = -1;
 	secret_wipe(password, sizeof(password));
-	if (first >= 0 && pthread_create(&keeper.thread, NULL, look_after, &keeper) == 0)
-		return 0;
 	if (first >= 0)
-		err_set(e, ERR_BUSY, "there are no more threads");
+		keeper.ticker = ticker_start(look_after, NULL, LOOK_AFTER_MS, e);
+	if (keeper.ticker)
+		return 0;
 	close_all(d);
 	return -1;
 }
@@ -193,11 +169,7 @@ static int reload(struct daemon *d, struct err *e)
 static void stop(struct daemon *d, unsigned timeout_ms)
 {
 	(void)timeout_ms;
-	pthread_mutex_lock(&keeper.lock);
-	keeper.stop = true;
-	pthread_cond_signal(&keeper.wake);
-	pthread_mutex_unlock(&keeper.lock);
-	pthread_join(keeper.thread, NULL);
+	ticker_stop(steal(&keeper.ticker));
 	close_all(d);
 }
 
