@@ -12,13 +12,6 @@
 
 #define PAGE 1000
 
-static json_t *time_json(uint64_t us)
-{
-	char text[CLOCK_TEXT];
-
-	return us ? json_string(clock_rfc3339(us, text)) : json_null();
-}
-
 static json_t *roles_json(unsigned roles)
 {
 	json_t *a = json_array();
@@ -91,7 +84,7 @@ static int login(struct api_call *c, struct err *e)
 	httpd_set_header(c->http, "Set-Cookie", cookie);
 	httpd_set_header(c->http, "Cache-Control", "no-store");
 	api_reply(c, 201, "session",
-		  json_pack("{s:s, s:o}", "token", token, "expires_at", time_json(expires)));
+		  json_pack("{s:s, s:o}", "token", token, "expires_at", json_time(expires)));
 	secret_wipe(token, sizeof(token));
 	return 0;
 }
@@ -119,7 +112,7 @@ static int show_identity(struct api_call *c, struct err *e)
 			    "user_name", w->user_name, "project_id", w->project_id, "admin",
 			    w->admin, "roles", roles_json(w->roles), "everywhere",
 			    roles_json(w->everywhere), "how", auth_how_name(w->how), "expires_at",
-			    time_json(w->expires_us), "projects", projects));
+			    json_time(w->expires_us), "projects", projects));
 	return p ? 0 : -1;
 }
 
@@ -147,9 +140,9 @@ static json_t *token_json(const struct token *k)
 {
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "id", k->id, "user_id",
 			 k->user_id, "project_id", k->project_id, "name", k->name, "kind", k->kind,
-			 "roles", roles_json(k->roles), "created_at", time_json(k->created_us),
-			 "expires_at", time_json(k->expires_us), "last_used_at",
-			 time_json(k->last_used_us));
+			 "roles", roles_json(k->roles), "created_at", json_time(k->created_us),
+			 "expires_at", json_time(k->expires_us), "last_used_at",
+			 json_time(k->last_used_us));
 }
 
 static int list_tokens(struct api_call *c, struct err *e)
@@ -188,7 +181,7 @@ static int create_token(struct api_call *c, struct err *e)
 	if (input_done(&in, e) < 0 || tokens_add(c->t, &k, id, text, e) < 0)
 		return -1;
 	v = json_pack("{s:s, s:s, s:s, s:o}", "id", id, "name", k.name, "token", text, "expires_at",
-		      time_json(k.expires_us));
+		      json_time(k.expires_us));
 	secret_wipe(text, sizeof(text));
 	httpd_set_header(c->http, "Cache-Control", "no-store");
 	api_reply(c, 201, "token", v);
@@ -213,8 +206,8 @@ static json_t *user_json(const struct user *u)
 	return json_pack("{s:s, s:s, s:s?, s:s, s:b, s:b, s:o, s:o, s:o}", "id", u->id, "name",
 			 u->name, "email", u->email, "source", u->source, "enabled", u->enabled,
 			 "has_password", u->has_password, "everywhere", roles_json(u->everywhere),
-			 "created_at", time_json(u->created_us), "last_login_at",
-			 time_json(u->last_login_us));
+			 "created_at", json_time(u->created_us), "last_login_at",
+			 json_time(u->last_login_us));
 }
 
 static int list_users(struct api_call *c, struct err *e)
@@ -312,7 +305,7 @@ static json_t *project_json(const struct project *p)
 {
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:o}", "id", p->id, "name", p->name,
 			 "description", p->description, "quota_class", p->quota_class, "source",
-			 p->source, "enabled", p->enabled, "created_at", time_json(p->created_us));
+			 p->source, "enabled", p->enabled, "created_at", json_time(p->created_us));
 }
 
 static int list_projects(struct api_call *c, struct err *e)
@@ -457,7 +450,7 @@ static int remove_grant(struct api_call *c, struct err *e)
 
 static int list_audit(struct api_call *c, struct err *e)
 {
-	struct audit_filter f = {.project = c->who->admin ? NULL : c->project,
+	struct audit_filter f = {.project = api_visible(c),
 				 .user_id = httpd_query(c->http, "user_id"),
 				 .outcome = httpd_query(c->http, "outcome"),
 				 .action = httpd_query(c->http, "action"),
@@ -474,7 +467,7 @@ static int list_audit(struct api_call *c, struct err *e)
 			a,
 			json_pack("{s:s, s:I, s:o, s:s?, s:s?, s:s?, s:s?, s:s, s:s?, s:s, s:s?, "
 				  "s:s}",
-				  "id", v->id, "seq", (json_int_t)v->seq, "at", time_json(v->at_us),
+				  "id", v->id, "seq", (json_int_t)v->seq, "at", json_time(v->at_us),
 				  "project_id", v->project_id, "user_id", v->user_id, "user_name",
 				  v->user_name, "address", v->address, "action", v->action,
 				  "subject", v->subject, "outcome", v->outcome, "detail", v->detail,

@@ -13,13 +13,12 @@
 
 #define KEY_MAX 255
 
-void api_etag(const json_t *reply, char out[API_ETAG])
+void api_etag(const char *text, char out[API_ETAG])
 {
-	AUTO_FREE char *text = json_dumps(reply, JSON_COMPACT | JSON_SORT_KEYS);
 	uint8_t hash[HASH_BYTES];
 	char hex[33];
 
-	sha256(text, text ? strlen(text) : 0, hash);
+	sha256(text, strlen(text), hash);
 	hex_encode(hash, 16, hex);
 	snprintf(out, API_ETAG, "\"%s\"", hex);
 }

@@ -70,17 +70,24 @@ static const char *fault_name(int status)
 	}
 }
 
-static void send_json(struct httpd_call *http, int status, const json_t *v)
+/* The caller frees. */
+static char *text_of(const json_t *v)
 {
-	AUTO_FREE char *text = json_dumps(v, JSON_COMPACT);
+	char *text = json_dumps(v, JSON_COMPACT);
 
-	httpd_answer(http, status, "application/json", text, text ? strlen(text) : 0);
+	return text ? text : xstrdup("");
+}
+
+static void send_text(struct httpd_call *http, int status, const char *text)
+{
+	httpd_answer(http, status, "application/json", text, strlen(text));
 }
 
 void api_fault(struct httpd_call *http, int status, const char *message, unsigned retry_after_s)
 {
 	json_t *v =
 		json_pack("{s:{s:i, s:s}}", fault_name(status), "code", status, "message", message);
+	AUTO_FREE char *text = NULL;
 	char seconds[16];
 
 	if (!v) /* a message that is no UTF-8: something of the client's is in it */
@@ -90,7 +97,8 @@ void api_fault(struct httpd_call *http, int status, const char *message, unsigne
 		snprintf(seconds, sizeof(seconds), "%u", retry_after_s);
 		httpd_set_header(http, "Retry-After", seconds);
 	}
-	send_json(http, status, v);
+	text = text_of(v);
+	send_text(http, status, text);
 	json_decref(v);
 }
 
@@ -213,13 +221,17 @@ static int check_match(struct work *w, struct err *e)
 {
 	struct api_call *c = w->call;
 	const char *want = httpd_header(c->http, "If-Match");
+	AUTO_FREE char *text = NULL;
 	char tag[API_ETAG];
 
 	if (!want || !w->bound->shows || strcmp(want, "*") == 0)
 		return 0;
-	if (w->bound->shows->fn(c, e) < 0)
+	c->route = w->bound->shows;
+	if (c->route->fn(c, e) < 0)
 		return -1;
-	api_etag(c->reply, tag);
+	c->route = w->bound->route;
+	text = text_of(c->reply);
+	api_etag(text, tag);
 	forget_answer(c);
 	if (strcmp(want, tag) == 0)
 		return 0;
@@ -265,6 +277,7 @@ static int run(struct work *w, struct err *e)
 static void send_reply(struct api_call *c, const struct api_route *r)
 {
 	const char *known = httpd_header(c->http, "If-None-Match");
+	AUTO_FREE char *text = NULL;
 	char tag[API_ETAG];
 
 	if (httpd_answered(c->http))
@@ -273,21 +286,23 @@ static void send_reply(struct api_call *c, const struct api_route *r)
 		httpd_answer(c->http, c->status ? c->status : 204, NULL, NULL, 0);
 		return;
 	}
+	text = text_of(c->reply);
 	if (strcmp(r->method, "GET") == 0) {
-		api_etag(c->reply, tag);
+		api_etag(text, tag);
 		httpd_set_header(c->http, "ETag", tag);
 		if (known && strcmp(known, tag) == 0) {
 			httpd_answer(c->http, 304, NULL, NULL, 0);
 			return;
 		}
 	}
-	send_json(c->http, c->status ? c->status : 200, c->reply);
+	send_text(c->http, c->status ? c->status : 200, text);
 }
 
 static void handle(struct httpd_call *http, void *arg)
 {
 	const struct bound *b = arg;
 	struct api_call c = {.api = b->api,
+			     .route = b->route,
 			     .core = b->api->core,
 			     .http = http,
 			     .project = httpd_part(http, "project_id")};

@@ -26,8 +26,11 @@
 
 struct api;
 
+struct api_route;
+
 struct api_call {
 	struct api *api;
+	const struct api_route *route;
 	struct core *core;
 	struct httpd_call *http;
 	struct db_tx *t;      /* NULL in routes with API_OUTSIDE */
@@ -49,6 +52,7 @@ struct api_route {
 	const char *action; /* that the caller has to be allowed: "plan:create" */
 	api_fn *fn;
 	unsigned flags;
+	const struct table *table; /* of api_list_rows and api_show_row */
 };
 
 struct api_resource {
@@ -91,6 +95,12 @@ int api_show(struct api_call *c, const struct table *t, const char *id, struct e
  */
 int api_own(struct api_call *c, const struct table *t, const char *part, char ret_id[UUID_TEXT],
 	    struct err *e);
+/* For routes that do no more than that, with the route's table; the id is the last part of the
+ * path. */
+int api_list_rows(struct api_call *c, struct err *e);
+int api_show_row(struct api_call *c, struct err *e);
+/* Whose things the caller may name by id: its project's; NULL: an administrator, all. */
+const char *api_visible(const struct api_call *c);
 /* Answer with {key: value}; takes over `value`. */
 void api_reply(struct api_call *c, int status, const char *key, json_t *value);
 

@@ -10,8 +10,8 @@
 #define API_ETAG 36
 #define API_SELF "" /* an action that everybody who is known may do: to himself */
 
-/* A tag of what is shown: "\"32 hexadecimal digits\"". */
-void api_etag(const json_t *reply, char out[API_ETAG]);
+/* A tag of an answer's text: "\"32 hexadecimal digits\"". */
+void api_etag(const char *text, char out[API_ETAG]);
 
 /* What makes two requests the same: method, path, body. ERR_INVALID: the key is empty or too long.
  */

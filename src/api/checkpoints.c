@@ -114,7 +114,7 @@ static struct checkpoint *named(struct api_call *c, struct err *e)
 
 	if (api_uuid(c, "provider_id", provider, e) < 0 || api_uuid(c, "checkpoint_id", id, e) < 0)
 		return NULL;
-	k = checkpoint_load(c->t, c->who->admin ? NULL : c->project, id, e);
+	k = checkpoint_load(c->t, api_visible(c), id, e);
 	if (k && strcmp(k->provider, provider) != 0) {
 		err_set(e, ERR_NOENT, "There is no checkpoint '%s' of provider '%s'.", id,
 			provider);

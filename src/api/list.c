@@ -267,12 +267,16 @@ int api_list(struct api_call *c, const struct table *t, const struct list_filter
 	return 0;
 }
 
+const char *api_visible(const struct api_call *c)
+{
+	return c->who->admin ? NULL : c->project;
+}
+
 int api_show(struct api_call *c, const struct table *t, const char *id, struct err *e)
 {
-	const char *project = c->who->admin ? NULL : c->project;
 	json_t *row;
 
-	if (table_get(c->t, t, project, id, &row, e) < 0)
+	if (table_get(c->t, t, api_visible(c), id, &row, e) < 0)
 		return -1;
 	api_reply(c, 200, t->item, row);
 	return 0;
@@ -286,8 +290,22 @@ int api_own(struct api_call *c, const struct table *t, const char *part, char re
 
 	own.shared = false;
 	if (api_uuid(c, part, ret_id, e) < 0 ||
-	    table_get(c->t, &own, c->who->admin ? NULL : c->project, ret_id, &row, e) < 0)
+	    table_get(c->t, &own, api_visible(c), ret_id, &row, e) < 0)
 		return -1;
 	json_decref(row);
 	return 0;
+}
+
+int api_list_rows(struct api_call *c, struct err *e)
+{
+	return api_list(c, c->route->table, NULL, 0, e);
+}
+
+int api_show_row(struct api_call *c, struct err *e)
+{
+	const char *part = strrchr(c->route->path, '{') + 1;
+	char name[64], id[UUID_TEXT];
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(part, "}"), part);
+	return api_uuid(c, name, id, e) < 0 ? -1 : api_show(c, c->route->table, id, e);
 }

@@ -11,21 +11,14 @@
 #define INVITATION_HOURS 24
 #define HOUR_US UINT64_C(3600000000)
 
-static json_t *time_json(uint64_t us)
-{
-	char text[CLOCK_TEXT];
-
-	return us ? json_string(clock_rfc3339(us, text)) : json_null();
-}
-
 static json_t *mover_json(const struct mover_row *m)
 {
 	return json_pack("{s:s, s:s, s:s?, s:s?, s:s, s:O?, s:I, s:b, s:o, s:o, s:o, s:s?}", "id",
 			 m->id, "name", m->name, "host", m->host, "version", m->version, "state",
 			 mover_state(m, clock_wall_us()), "kinds", m->kinds, "capacity",
 			 (json_int_t)m->capacity, "drain", m->drain, "created_at",
-			 time_json(m->created_at), "last_seen_at", time_json(m->last_seen_at),
-			 "revoked_at", time_json(m->revoked_at), "created_by", m->created_by);
+			 json_time(m->created_at), "last_seen_at", json_time(m->last_seen_at),
+			 "revoked_at", json_time(m->revoked_at), "created_by", m->created_by);
 }
 
 static int add(void *arg, const struct mover_row *m, struct err *e)
@@ -90,7 +83,7 @@ static int invite(struct api_call *c, struct err *e)
 	httpd_set_header(c->http, "Cache-Control", "no-store");
 	api_reply(c, 201, "invitation",
 		  json_pack("{s:s, s:s, s:o}", "name", name, "word", word, "expires_at",
-			    time_json(clock_wall_us() + (uint64_t)hours * HOUR_US)));
+			    json_time(clock_wall_us() + (uint64_t)hours * HOUR_US)));
 	return 0;
 }
 

@@ -45,11 +45,6 @@ static const struct table operations = {.sql = "operations",
 					.filters = filters,
 					.n_filters = ARRAY_LEN(filters)};
 
-static int list(struct api_call *c, struct err *e)
-{
-	return api_list(c, &operations, NULL, 0, e);
-}
-
 /* flow_query's times are numbers; the API's are texts, as everywhere. */
 static void show_times(json_t *o)
 {
@@ -89,17 +84,12 @@ static int add_links(struct api_call *c, const char *id, json_t *o, struct err *
 	return have < 0 ? -1 : 0;
 }
 
-static const char *project_of(const struct api_call *c)
-{
-	return c->who->admin ? NULL : c->project;
-}
-
 static int show_one(struct api_call *c, const char *id, struct err *e)
 {
 	json_t *o, *step;
 	size_t i;
 
-	if (flow_get(c->t, project_of(c), id, &o, e) < 0)
+	if (flow_get(c->t, api_visible(c), id, &o, e) < 0)
 		return -1;
 	api_operation_json(o);
 	json_array_foreach(json_object_get(o, "steps"), i, step)
@@ -206,28 +196,16 @@ static const struct table logs = {
 	.n_filters = ARRAY_LEN(log_filters),
 	.where = "kind IN ('protect', 'restore', 'verify', 'copy', 'delete')"};
 
-static int list_logs(struct api_call *c, struct err *e)
-{
-	return api_list(c, &logs, NULL, 0, e);
-}
-
-static int show_log(struct api_call *c, struct err *e)
-{
-	char id[UUID_TEXT];
-
-	return api_uuid(c, "operation_log_id", id, e) < 0 ? -1 : api_show(c, &logs, id, e);
-}
-
 #define ONE "/v1/{project_id}/operations/{operation_id}"
 
 static const struct api_route routes[] = {
-	{"GET", "/v1/{project_id}/operations", "operation:get", list, 0},
+	{"GET", "/v1/{project_id}/operations", "operation:get", api_list_rows, 0, &operations},
 	{"GET", ONE, "operation:get", show, 0},
 	{"GET", ONE "/log", "operation:get", log_lines, 0},
 	{"POST", ONE "/cancel", "operation:cancel", cancel, API_WRITES},
 	{"POST", ONE "/retry", "operation:retry", retry, API_WRITES},
-	{"GET", "/v1/{project_id}/operation_logs", "operation_log:list", list_logs, 0},
-	{"GET", "/v1/{project_id}/operation_logs/{operation_log_id}", "operation_log:get", show_log,
-	 0},
+	{"GET", "/v1/{project_id}/operation_logs", "operation_log:list", api_list_rows, 0, &logs},
+	{"GET", "/v1/{project_id}/operation_logs/{operation_log_id}", "operation_log:get",
+	 api_show_row, 0, &logs},
 };
 const struct api_resource api_operations = {routes, ARRAY_LEN(routes)};

@@ -34,18 +34,6 @@ static const struct table plans = {.sql = "plans",
 				   .filters = filters,
 				   .n_filters = ARRAY_LEN(filters)};
 
-static int list(struct api_call *c, struct err *e)
-{
-	return api_list(c, &plans, NULL, 0, e);
-}
-
-static int show(struct api_call *c, struct err *e)
-{
-	char id[UUID_TEXT];
-
-	return api_uuid(c, "plan_id", id, e) < 0 ? -1 : api_show(c, &plans, id, e);
-}
-
 /* The fields that can be changed at any time; what is not sent stays. */
 static void take_changes(struct input *in, struct plan *p)
 {
@@ -137,9 +125,9 @@ static int delete (struct api_call *c, struct err *e)
 }
 
 static const struct api_route routes[] = {
-	{"GET", "/v1/{project_id}/plans", "plan:get_all", list, 0},
+	{"GET", "/v1/{project_id}/plans", "plan:get_all", api_list_rows, 0, &plans},
 	{"POST", "/v1/{project_id}/plans", "plan:create", create, API_WRITES},
-	{"GET", "/v1/{project_id}/plans/{plan_id}", "plan:get", show, 0},
+	{"GET", "/v1/{project_id}/plans/{plan_id}", "plan:get", api_show_row, 0, &plans},
 	{"PUT", "/v1/{project_id}/plans/{plan_id}", "plan:update", update, API_WRITES},
 	{"DELETE", "/v1/{project_id}/plans/{plan_id}", "plan:delete", delete, API_WRITES},
 };

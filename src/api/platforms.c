@@ -35,18 +35,6 @@ static const struct table platforms = {.sql = "platforms",
 				       .filters = filters,
 				       .n_filters = ARRAY_LEN(filters)};
 
-static int list(struct api_call *c, struct err *e)
-{
-	return api_list(c, &platforms, NULL, 0, e);
-}
-
-static int show(struct api_call *c, struct err *e)
-{
-	char id[UUID_TEXT];
-
-	return api_uuid(c, "platform_id", id, e) < 0 ? -1 : api_show(c, &platforms, id, e);
-}
-
 /* libvirt runs commands that stand in a URI, on the mover's host. */
 static void check_rights(struct api_call *c, struct input *in, const char *uri)
 {
@@ -59,7 +47,7 @@ int api_sees_platform(struct api_call *c, const char *id, struct err *e)
 {
 	json_t *v;
 
-	if (table_get(c->t, &platforms, c->who->admin ? NULL : c->project, id, &v, e) < 0)
+	if (table_get(c->t, &platforms, api_visible(c), id, &v, e) < 0)
 		return -1;
 	json_decref(v);
 	return 0;
@@ -157,9 +145,9 @@ static int assign(struct api_call *c, struct err *e)
 #define ONE "/v1/{project_id}/platforms/{platform_id}"
 
 static const struct api_route routes[] = {
-	{"GET", "/v1/{project_id}/platforms", "platform:get", list, 0},
+	{"GET", "/v1/{project_id}/platforms", "platform:get", api_list_rows, 0, &platforms},
 	{"POST", "/v1/{project_id}/platforms", "platform:create", create, API_WRITES},
-	{"GET", ONE, "platform:get", show, 0},
+	{"GET", ONE, "platform:get", api_show_row, 0, &platforms},
 	{"PUT", ONE, "platform:update", update, API_WRITES},
 	{"DELETE", ONE, "platform:delete", delete, API_WRITES},
 	{"POST", ONE "/discover", "platform:test", discover, API_WRITES},

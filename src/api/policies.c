@@ -42,18 +42,6 @@ static const struct table policies = {.sql = "policies",
 				      .n_filters = ARRAY_LEN(filters),
 				      .shared = true};
 
-static int list(struct api_call *c, struct err *e)
-{
-	return api_list(c, &policies, NULL, 0, e);
-}
-
-static int show(struct api_call *c, struct err *e)
-{
-	char id[UUID_TEXT];
-
-	return api_uuid(c, "policy_id", id, e) < 0 ? -1 : api_show(c, &policies, id, e);
-}
-
 /* Errors of a document name the field as it stands in the request. */
 static int in_spec(struct err *e)
 {
@@ -267,8 +255,8 @@ static int explain(struct api_call *c, struct err *e)
 	if (checkpoint && !uuid_like(checkpoint, id))
 		return err_set(e, ERR_INVALID, "checkpoint_id: '%.60s' is no id of a checkpoint.",
 			       checkpoint);
-	v = keeper_explain(c->t, c->core->zones, c->who->admin ? NULL : c->project, plan,
-			   checkpoint ? id : NULL, TABLE_LIMIT, clock_wall_us(), e);
+	v = keeper_explain(c->t, c->core->zones, api_visible(c), plan, checkpoint ? id : NULL,
+			   TABLE_LIMIT, clock_wall_us(), e);
 	if (!v)
 		return -1;
 	api_reply(c, 200, "retention", v);
@@ -278,9 +266,9 @@ static int explain(struct api_call *c, struct err *e)
 #define ONE "/v1/{project_id}/policies/{policy_id}"
 
 static const struct api_route routes[] = {
-	{"GET", "/v1/{project_id}/policies", "policy:get", list, 0},
+	{"GET", "/v1/{project_id}/policies", "policy:get", api_list_rows, 0, &policies},
 	{"POST", "/v1/{project_id}/policies", "policy:create", create, API_WRITES},
-	{"GET", ONE, "policy:get", show, 0},
+	{"GET", ONE, "policy:get", api_show_row, 0, &policies},
 	{"PUT", ONE, "policy:update", update, API_WRITES},
 	{"DELETE", ONE, "policy:delete", delete, API_WRITES},
 	{"POST", "/v1/{project_id}/policy_simulations", "policy:simulate", simulate, API_WRITES},

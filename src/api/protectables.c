@@ -167,7 +167,7 @@ static int show(struct api_call *c, struct err *e)
 		/* The type is one of ours: nothing of the client's is in it. */
 		snprintf(where, sizeof(where), "gone_at IS NULL AND type = '%s'", p->type);
 		of_type.where = where;
-		if (table_get(c->t, &of_type, c->who->admin ? NULL : c->project, id, &v, e) < 0)
+		if (table_get(c->t, &of_type, api_visible(c), id, &v, e) < 0)
 			return -1;
 		json_object_set_new(v, "dependent_resources", disks_of(v));
 	}

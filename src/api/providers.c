@@ -32,15 +32,17 @@ static const struct table providers = {.sql = "providers",
 
 static int list(struct api_call *c, struct err *e)
 {
-	json_t *v;
+	json_t *schemas, *v;
 	size_t i;
 
 	if (api_list(c, &providers, NULL, 0, e) < 0)
 		return -1;
+	schemas = protectable_schemas(); /* the same for all */
 	json_array_foreach(json_object_get(c->reply, "providers"), i, v)
 	{
-		json_object_set_new(v, "extended_info_schema", protectable_schemas());
+		json_object_set(v, "extended_info_schema", schemas);
 	}
+	json_decref(schemas);
 	return 0;
 }
 

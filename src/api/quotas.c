@@ -22,16 +22,19 @@ static int subject(struct api_call *c, char ret[AUTH_ID], struct err *e)
 	return err_set(e, ERR_DENIED, "The quota of project '%s' is not yours.", id);
 }
 
+static int reply(struct api_call *c, const char *id, json_t *v)
+{
+	json_object_set_new(v, "id", json_string(id));
+	api_reply(c, 200, "quota", v);
+	return 0;
+}
+
 static int show(struct api_call *c, struct err *e)
 {
 	char id[AUTH_ID];
 	json_t *v;
 
-	if (subject(c, id, e) < 0 || quota_get(c->t, id, &v, e) < 0)
-		return -1;
-	json_object_set_new(v, "id", json_string(id));
-	api_reply(c, 200, "quota", v);
-	return 0;
+	return subject(c, id, e) < 0 || quota_get(c->t, id, &v, e) < 0 ? -1 : reply(c, id, v);
 }
 
 static int detail(struct api_call *c, struct err *e)
@@ -39,24 +42,14 @@ static int detail(struct api_call *c, struct err *e)
 	char id[AUTH_ID];
 	json_t *v;
 
-	if (subject(c, id, e) < 0 || quota_detail(c->t, id, &v, e) < 0)
-		return -1;
-	json_object_set_new(v, "id", json_string(id));
-	api_reply(c, 200, "quota", v);
-	return 0;
+	return subject(c, id, e) < 0 || quota_detail(c->t, id, &v, e) < 0 ? -1 : reply(c, id, v);
 }
 
 static int defaults(struct api_call *c, struct err *e)
 {
 	char id[AUTH_ID];
-	json_t *v;
 
-	if (subject(c, id, e) < 0)
-		return -1;
-	v = quota_defaults();
-	json_object_set_new(v, "id", json_string(id));
-	api_reply(c, 200, "quota", v);
-	return 0;
+	return subject(c, id, e) < 0 ? -1 : reply(c, id, quota_defaults());
 }
 
 /* The numbers that were sent, for `of`. */

@@ -42,33 +42,6 @@ static const struct table verifications = {.sql = "verifications",
 					   .filters = filters,
 					   .n_filters = ARRAY_LEN(filters)};
 
-static int list_restores(struct api_call *c, struct err *e)
-{
-	return api_list(c, &restores, NULL, 0, e);
-}
-
-static int list_verifications(struct api_call *c, struct err *e)
-{
-	return api_list(c, &verifications, NULL, 0, e);
-}
-
-static int show(struct api_call *c, const struct table *t, const char *part, struct err *e)
-{
-	char id[UUID_TEXT];
-
-	return api_uuid(c, part, id, e) < 0 ? -1 : api_show(c, t, id, e);
-}
-
-static int show_restore(struct api_call *c, struct err *e)
-{
-	return show(c, &restores, "restore_id", e);
-}
-
-static int show_verification(struct api_call *c, struct err *e)
-{
-	return show(c, &verifications, "verification_id", e);
-}
-
 /* What both take; ids are put into the two texts. */
 static void take(struct input *in, struct restore_new *n, char provider[UUID_TEXT],
 		 char checkpoint[UUID_TEXT])
@@ -153,13 +126,15 @@ static int create_verification(struct api_call *c, struct err *e)
 }
 
 static const struct api_route routes[] = {
-	{"GET", "/v1/{project_id}/restores", "restore:get_all", list_restores, 0},
+	{"GET", "/v1/{project_id}/restores", "restore:get_all", api_list_rows, 0, &restores},
 	{"POST", "/v1/{project_id}/restores", "restore:create", create_restore, API_WRITES},
-	{"GET", "/v1/{project_id}/restores/{restore_id}", "restore:get", show_restore, 0},
-	{"GET", "/v1/{project_id}/verifications", "verification:get_all", list_verifications, 0},
+	{"GET", "/v1/{project_id}/restores/{restore_id}", "restore:get", api_show_row, 0,
+	 &restores},
+	{"GET", "/v1/{project_id}/verifications", "verification:get_all", api_list_rows, 0,
+	 &verifications},
 	{"POST", "/v1/{project_id}/verifications", "verification:create", create_verification,
 	 API_WRITES},
 	{"GET", "/v1/{project_id}/verifications/{verification_id}", "verification:get",
-	 show_verification, 0},
+	 api_show_row, 0, &verifications},
 };
 const struct api_resource api_restores = {routes, ARRAY_LEN(routes)};

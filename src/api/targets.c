@@ -36,18 +36,6 @@ static const struct table targets = {.sql = "targets",
 				     .n_filters = ARRAY_LEN(filters),
 				     .shared = true};
 
-static int list(struct api_call *c, struct err *e)
-{
-	return api_list(c, &targets, NULL, 0, e);
-}
-
-static int show(struct api_call *c, struct err *e)
-{
-	char id[UUID_TEXT];
-
-	return api_uuid(c, "target_id", id, e) < 0 ? -1 : api_show(c, &targets, id, e);
-}
-
 /* Checks; the object itself is sealed as it is. */
 static json_t *take_credentials(struct input *in)
 {
@@ -137,8 +125,7 @@ static int delete (struct api_call *c, struct err *e)
 {
 	char id[UUID_TEXT];
 
-	return api_own(c, &targets, "target_id", id, e) < 0 ? -1
-							    : target_remove(c->core, c->t, id, e);
+	return api_own(c, &targets, "target_id", id, e) < 0 ? -1 : target_remove(c->t, id, e);
 }
 
 static int check(struct api_call *c, struct err *e)
@@ -156,9 +143,9 @@ static int check(struct api_call *c, struct err *e)
 #define ONE "/v1/{project_id}/targets/{target_id}"
 
 static const struct api_route routes[] = {
-	{"GET", "/v1/{project_id}/targets", "target:get", list, 0},
+	{"GET", "/v1/{project_id}/targets", "target:get", api_list_rows, 0, &targets},
 	{"POST", "/v1/{project_id}/targets", "target:create", create, API_WRITES},
-	{"GET", ONE, "target:get", show, 0},
+	{"GET", ONE, "target:get", api_show_row, 0, &targets},
 	{"PUT", ONE, "target:update", update, API_WRITES},
 	{"DELETE", ONE, "target:delete", delete, API_WRITES},
 	{"POST", ONE "/check", "target:test", check, API_WRITES},

@@ -9,18 +9,6 @@
 
 /* ---- triggers ---- */
 
-static int list(struct api_call *c, struct err *e)
-{
-	return api_list(c, &trigger_table, NULL, 0, e);
-}
-
-static int show(struct api_call *c, struct err *e)
-{
-	char id[UUID_TEXT];
-
-	return api_uuid(c, "trigger_id", id, e) < 0 ? -1 : api_show(c, &trigger_table, id, e);
-}
-
 static int create(struct api_call *c, struct err *e)
 {
 	AUTO(trigger) t = xcalloc(1, sizeof(*t));
@@ -61,7 +49,7 @@ static int update(struct api_call *c, struct err *e)
 
 	if (api_uuid(c, "trigger_id", id, e) < 0)
 		return -1;
-	t = trigger_load(c->t, c->who->admin ? NULL : c->project, id, e);
+	t = trigger_load(c->t, api_visible(c), id, e);
 	if (!t)
 		return -1;
 	api_input(c, "trigger_info", &in);
@@ -88,9 +76,8 @@ static int delete (struct api_call *c, struct err *e)
 {
 	char id[UUID_TEXT];
 
-	return api_uuid(c, "trigger_id", id, e) < 0
-		       ? -1
-		       : trigger_remove(c->t, c->who->admin ? NULL : c->project, id, e);
+	return api_uuid(c, "trigger_id", id, e) < 0 ? -1
+						    : trigger_remove(c->t, api_visible(c), id, e);
 }
 
 static int firings(struct api_call *c, struct err *e)
@@ -108,7 +95,7 @@ static int new_token(struct api_call *c, struct err *e)
 	char id[UUID_TEXT], token[TRIGGER_TOKEN];
 
 	if (api_uuid(c, "trigger_id", id, e) < 0 ||
-	    trigger_new_token(c->t, c->who->admin ? NULL : c->project, id, token, e) < 0)
+	    trigger_new_token(c->t, api_visible(c), id, token, e) < 0)
 		return -1;
 	httpd_set_header(c->http, "Cache-Control", "no-store");
 	api_reply(c, 200, "token", json_string(token));
@@ -142,20 +129,6 @@ static int call_hook(struct api_call *c, struct err *e)
 }
 
 /* ---- scheduled operations ---- */
-
-static int list_scheduled(struct api_call *c, struct err *e)
-{
-	return api_list(c, &scheduled_table, NULL, 0, e);
-}
-
-static int show_scheduled(struct api_call *c, struct err *e)
-{
-	char id[UUID_TEXT];
-
-	return api_uuid(c, "scheduled_operation_id", id, e) < 0
-		       ? -1
-		       : api_show(c, &scheduled_table, id, e);
-}
 
 static int create_scheduled(struct api_call *c, struct err *e)
 {
@@ -211,26 +184,26 @@ static int delete_scheduled(struct api_call *c, struct err *e)
 
 	return api_uuid(c, "scheduled_operation_id", id, e) < 0
 		       ? -1
-		       : scheduled_remove(c->t, c->who->admin ? NULL : c->project, id, e);
+		       : scheduled_remove(c->t, api_visible(c), id, e);
 }
 
 #define ONE "/v1/{project_id}/triggers/{trigger_id}"
 #define SCHEDULED "/v1/{project_id}/scheduled_operations/{scheduled_operation_id}"
 
 static const struct api_route routes[] = {
-	{"GET", "/v1/{project_id}/triggers", "trigger:list", list, 0},
+	{"GET", "/v1/{project_id}/triggers", "trigger:list", api_list_rows, 0, &trigger_table},
 	{"POST", "/v1/{project_id}/triggers", "trigger:create", create, API_WRITES},
-	{"GET", ONE, "trigger:get", show, 0},
+	{"GET", ONE, "trigger:get", api_show_row, 0, &trigger_table},
 	{"PUT", ONE, "trigger:update", update, API_WRITES},
 	{"DELETE", ONE, "trigger:delete", delete, API_WRITES},
 	{"GET", ONE "/firings", "trigger:get", firings, 0},
 	{"POST", ONE "/token", "trigger:update", new_token, API_WRITES},
 	{"POST", "/v1/hooks/{trigger_id}", NULL, call_hook, API_WRITES | API_OPEN},
-	{"GET", "/v1/{project_id}/scheduled_operations", "scheduled_operation:list", list_scheduled,
-	 0},
+	{"GET", "/v1/{project_id}/scheduled_operations", "scheduled_operation:list", api_list_rows,
+	 0, &scheduled_table},
 	{"POST", "/v1/{project_id}/scheduled_operations", "scheduled_operation:create",
 	 create_scheduled, API_WRITES},
-	{"GET", SCHEDULED, "scheduled_operation:get", show_scheduled, 0},
+	{"GET", SCHEDULED, "scheduled_operation:get", api_show_row, 0, &scheduled_table},
 	{"PUT", SCHEDULED, "scheduled_operation:update", update_scheduled, API_WRITES},
 	{"DELETE", SCHEDULED, "scheduled_operation:delete", delete_scheduled, API_WRITES},
 };

@@ -53,13 +53,23 @@ struct checkpoint *checkpoint_load(struct db_tx *t, const char *project, const c
 
 /* ---- deleting ---- */
 
-static int set_status(struct db_tx *t, const char *id, const char *status, const char *reason,
-		      struct err *e)
+int checkpoint_set_status(struct db_tx *t, const char *id, const char *status, const char *reason,
+			  struct err *e)
 {
 	return db_exec(t, NULL, e,
 		       "UPDATE checkpoints SET status = $2, reason = $3, ended_at = $4 WHERE id = "
 		       "$1",
 		       db_t(id), db_t(status), db_t(reason), db_i(clock_wall_us()));
+}
+
+int checkpoint_set_resource(struct db_tx *t, const struct flow_step *s, const char *status,
+			    const char *reason, struct err *e)
+{
+	return db_exec(t, NULL, e,
+		       "UPDATE checkpoint_resources SET status = $4, reason = $5, point_id = NULL "
+		       "WHERE checkpoint_id = $1 AND type = $2 AND id = $3",
+		       db_t(s->subject), db_t(json_text_in(s->input, "type")),
+		       db_t(json_text_in(s->input, "id")), db_t(status), db_t(reason));
 }
 
 static int check_unused(struct db_tx *t, const struct checkpoint *k, struct err *e)
@@ -98,16 +108,15 @@ static int start_delete(struct core *c, struct db_tx *t, const char *kind,
 				       .subject = k->id,
 				       .name = name,
 				       .created_by = created_by};
-	char place[80], step[UUID_TEXT];
+	char place[OPERATION_PLACE];
 	struct flow_step_new s = {
 		.kind = "checkpoint.delete", .place = place, .name = "delete its points"};
 	int done;
 
-	if (repository_place(t, repository, place, e) < 0 ||
-	    operation_start(c, t, &o, links, 4, ret_operation, e) < 0)
+	if (repository_place(t, repository, place, e) < 0)
 		return -1;
 	s.input = json_pack("{s:s, s:s}", "repository_id", repository, "checkpoint_id", k->id);
-	done = flow_add(c->flow, t, ret_operation, &s, step, e);
+	done = operation_start_one(c, t, &o, links, 4, &s, ret_operation, e);
 	json_decref(s.input);
 	return done;
 }
@@ -150,12 +159,12 @@ int checkpoint_delete(struct core *c, struct db_tx *t, const char *project, cons
 	if (live) /* the end of that operation sees that it is to go */
 		return flow_cancel(c->flow, t, ret_operation, e) < 0 && e->kind != ERR_CONFLICT
 			       ? -1
-			       : set_status(t, id, "deleting", NULL, e);
+			       : checkpoint_set_status(t, id, "deleting", NULL, e);
 	if (repository_with(t, id, repository, e) < 0)
 		return -1;
 	if (!*repository)
-		return set_status(t, id, "deleted", NULL, e);
-	if (set_status(t, id, "deleting", NULL, e) < 0)
+		return checkpoint_set_status(t, id, "deleted", NULL, e);
+	if (checkpoint_set_status(t, id, "deleting", NULL, e) < 0)
 		return -1;
 	return start_delete(c, t, "delete", k, repository, created_by, ret_operation, e);
 }
@@ -169,11 +178,11 @@ static int ended_delete(struct db_tx *t, const char *operation, const char *subj
 	if (operation_ended(t, operation, state, e) < 0)
 		return -1;
 	if (strcmp(state, FLOW_SUCCEEDED) != 0)
-		return set_status(t, subject, "error-deleting", reason, e);
+		return checkpoint_set_status(t, subject, "error-deleting", reason, e);
 	if (repository_with(t, subject, repository, e) < 0 ||
 	    db_exec(t, NULL, e, "DELETE FROM checkpoint_resources WHERE checkpoint_id = $1",
 		    db_t(subject)) < 0 ||
-	    set_status(t, subject, "deleted", NULL, e) < 0)
+	    checkpoint_set_status(t, subject, "deleted", NULL, e) < 0)
 		return -1;
 	return *repository ? repository_collect(c, t, repository, "retention", collect, e) : 0;
 }
@@ -218,7 +227,7 @@ int checkpoint_reset(struct db_tx *t, const char *id, const char *state, struct 
 			       "work on it; cancel it first.",
 			       id, operation);
 	if (strcmp(state, "available") != 0)
-		return set_status(t, id, state, "Its state was reset by hand.", e);
+		return checkpoint_set_status(t, id, state, "Its state was reset by hand.", e);
 	r = db_query(t, e,
 		     "SELECT count(*), count(point_id) FROM checkpoint_resources WHERE "
 		     "checkpoint_id = $1",
@@ -226,7 +235,7 @@ int checkpoint_reset(struct db_tx *t, const char *id, const char *state, struct 
 	if (!r || db_next(r, e) < 0)
 		return -1;
 	if (db_int(r, 0) > 0 && db_int(r, 0) == db_int(r, 1))
-		return set_status(t, id, state, NULL, e);
+		return checkpoint_set_status(t, id, state, NULL, e);
 	return err_set(
 		e, ERR_INVALID,
 		"Checkpoint '%s' cannot be made available: %lld of its %lld resources have a "

@@ -49,6 +49,12 @@ struct checkpoint *checkpoint_load(struct db_tx *t, const char *project, const c
 /* Its graph as Karbor shows it: a JSON text of nodes and edges. The caller frees it. */
 char *checkpoint_graph(const json_t *resources);
 
+/* It has ended so, now. */
+int checkpoint_set_status(struct db_tx *t, const char *id, const char *status, const char *reason,
+			  struct err *e);
+/* The resource that a step is about has no point in the step's checkpoint. */
+int checkpoint_set_resource(struct db_tx *t, const struct flow_step *s, const char *status,
+			    const char *reason, struct err *e);
 /* All its points are there: it is available, with the sums of its resources. */
 int checkpoint_available(struct db_tx *t, const char *id, struct err *e);
 

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "core/checkpoint.h"
 #include "core/ids.h"
+#include "core/json.h"
 #include "core/operation.h"
 #include "core/plan.h"
 #include "core/quota.h"
@@ -42,17 +43,13 @@ static int add_steps(struct core *c, struct db_tx *t, const char *operation, con
 		     "SELECT type, id, name, point_id, repository_id FROM checkpoint_resources "
 		     "WHERE checkpoint_id = $1 ORDER BY type, name",
 		     db_t(from));
-	struct flow_step_new open = {.kind = "target.init", .name = "open the repository"};
-	char place[80], init[UUID_TEXT], step[UUID_TEXT];
+	char place[OPERATION_PLACE], init[UUID_TEXT], step[UUID_TEXT];
 	const char *needs[] = {init};
 	int have;
 
 	if (!r || repository_place(t, repository, place, e) < 0)
 		return -1;
-	open.place = place;
-	open.input = json_pack("{s:s}", "repository_id", repository);
-	have = flow_add(c->flow, t, operation, &open, init, e);
-	json_decref(open.input);
+	have = repository_add_init(c, t, operation, repository, init, e);
 	while (have >= 0 && (have = db_next(r, e)) > 0) {
 		AUTO_FREE char *name = xasprintf("copy %s", db_text(r, 2));
 		struct flow_step_new s = {.kind = "checkpoint.copy",
@@ -143,13 +140,6 @@ int copy_start(struct core *c, struct db_tx *t, const struct copy_new *n, json_t
 
 /* ---- what came of it ---- */
 
-static const char *text_in(const json_t *o, const char *name)
-{
-	const char *s = json_string_value(json_object_get(o, name));
-
-	return s ? s : "";
-}
-
 static int settle(struct db_tx *t, const struct flow_step *s, struct err *e)
 {
 	const json_t *point =
@@ -158,14 +148,14 @@ static int settle(struct db_tx *t, const struct flow_step *s, struct err *e)
 
 	if (!point)
 		return err_set(e, ERR_NOENT, "The recovery point %s is not in its target any more.",
-			       text_in(s->input, "point"));
+			       json_text_in(s->input, "point"));
 	return db_exec(
 		t, NULL, e,
 		"UPDATE checkpoint_resources SET status = 'available', point_id = $4, bytes_read = "
 		"$5, bytes_new = $6, bytes_stored = $7 WHERE checkpoint_id = $1 AND type = $2 AND "
 		"id = $3",
-		db_t(s->subject), db_t(text_in(s->input, "type")), db_t(text_in(s->input, "id")),
-		db_t(text_in(point, "id")),
+		db_t(s->subject), db_t(json_text_in(s->input, "type")),
+		db_t(json_text_in(s->input, "id")), db_t(json_text_in(point, "id")),
 		db_i(json_integer_value(json_object_get(stats, "read_bytes"))),
 		db_i(json_integer_value(json_object_get(stats, "new_bytes"))),
 		db_i(json_integer_value(json_object_get(stats, "stored_bytes"))));
@@ -173,20 +163,12 @@ static int settle(struct db_tx *t, const struct flow_step *s, struct err *e)
 
 static int failed(struct db_tx *t, const struct flow_step *s, const struct err *why, struct err *e)
 {
-	return db_exec(t, NULL, e,
-		       "UPDATE checkpoint_resources SET status = 'error', reason = $4 WHERE "
-		       "checkpoint_id = $1 AND type = $2 AND id = $3",
-		       db_t(s->subject), db_t(text_in(s->input, "type")),
-		       db_t(text_in(s->input, "id")), db_t(why->msg));
+	return checkpoint_set_resource(t, s, "error", why->msg, e);
 }
 
 static int undone(struct db_tx *t, const struct flow_step *s, struct err *e)
 {
-	return db_exec(t, NULL, e,
-		       "UPDATE checkpoint_resources SET status = 'deleted', point_id = NULL WHERE "
-		       "checkpoint_id = $1 AND type = $2 AND id = $3",
-		       db_t(s->subject), db_t(text_in(s->input, "type")),
-		       db_t(text_in(s->input, "id")));
+	return checkpoint_set_resource(t, s, "deleted", NULL, e);
 }
 
 static int ended(struct db_tx *t, const char *operation, const char *subject, const char *state,
@@ -196,10 +178,7 @@ static int ended(struct db_tx *t, const char *operation, const char *subject, co
 		return -1;
 	if (strcmp(state, FLOW_SUCCEEDED) == 0)
 		return checkpoint_available(t, subject, e);
-	return db_exec(t, NULL, e,
-		       "UPDATE checkpoints SET status = 'error', reason = $2, ended_at = $3 WHERE "
-		       "id = $1",
-		       db_t(subject), db_t(reason), db_i(clock_wall_us()));
+	return checkpoint_set_status(t, subject, "error", reason, e);
 }
 
 const struct flow_kind checkpoint_copy_kind = {.name = "checkpoint.copy",

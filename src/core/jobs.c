@@ -31,16 +31,11 @@ const struct flow_operation_kind *const core_operations[] = {
 	&operation_copy,	 NULL,
 };
 
-static const char *text_in(const json_t *o, const char *name)
-{
-	return json_string_value(json_object_get(o, name));
-}
-
 static int add_platform(struct db_tx *t, const struct flow_step *s, json_t *o, struct err *e)
 {
 	json_t *v;
 
-	if (platform_access(t, text_in(s->input, "platform_id"), &v, e) < 0)
+	if (platform_access(t, json_text_in(s->input, "platform_id"), &v, e) < 0)
 		return -1;
 	json_object_set_new(o, "platform", v);
 	return 0;
@@ -51,7 +46,7 @@ static int add_target(struct core *c, struct db_tx *t, const struct flow_step *s
 {
 	json_t *v;
 
-	if (repository_access(c, t, text_in(s->input, "repository_id"), &v, e) < 0)
+	if (repository_access(c, t, json_text_in(s->input, "repository_id"), &v, e) < 0)
 		return -1;
 	json_object_set_new(o, "target", v);
 	return 0;
@@ -73,7 +68,7 @@ static int fill_init(struct core *c, struct db_tx *t, const struct flow_step *s,
 	r = db_query(t, e,
 		     "SELECT t.options FROM repositories r JOIN targets t ON t.id = r.target_id "
 		     "WHERE r.id = $1",
-		     db_t(text_in(s->input, "repository_id")));
+		     db_t(json_text_in(s->input, "repository_id")));
 	json_t *options, *parity;
 	int have = r ? db_next(r, e) : -1;
 
@@ -98,7 +93,7 @@ static int fill_check(struct core *c, struct db_tx *t, const struct flow_step *s
 {
 	json_t *v;
 
-	if (target_access(c, t, text_in(s->input, "target_id"), &v, e) < 0)
+	if (target_access(c, t, json_text_in(s->input, "target_id"), &v, e) < 0)
 		return -1;
 	json_object_set_new(o, "target", v);
 	return 0;
@@ -142,7 +137,7 @@ static int check_may_go(struct db_tx *t, const char *id, struct err *e)
 static int fill_delete(struct core *c, struct db_tx *t, const struct flow_step *s, json_t *o,
 		       struct err *e)
 {
-	const char *id = text_in(s->input, "checkpoint_id");
+	const char *id = json_text_in(s->input, "checkpoint_id");
 	json_t *points;
 	int done;
 
@@ -173,8 +168,9 @@ static json_t *resource_json(const json_t *input, bool with_name)
 static void add_options(const json_t *parameters, const json_t *input, json_t *o)
 {
 	static const char *const names[] = {"consistency", "full"};
-	AUTO_FREE char *own = xasprintf("%s#%s", text_in(input, "type"), text_in(input, "id"));
-	const json_t *sets[] = {json_object_get(parameters, text_in(input, "type")),
+	AUTO_FREE char *own =
+		xasprintf("%s#%s", json_text_in(input, "type"), json_text_in(input, "id"));
+	const json_t *sets[] = {json_object_get(parameters, json_text_in(input, "type")),
 				json_object_get(parameters, own)};
 
 	for (size_t i = 0; i < 2; i++)
@@ -213,10 +209,10 @@ static int fill_restore(struct core *c, struct db_tx *t, const struct flow_step 
 	static const char *const same[] = {"mode",  "directory", "pool", "networks",
 					   "disks", "start",	 "stop", "keep_identity"};
 	const json_t *options = json_object_get(s->input, "options");
-	const char *state = text_in(s->input, "state");
+	const char *state = json_text_in(s->input, "state");
 
 	json_object_set_new(o, "mode", json_string("new"));
-	json_object_set_new(o, "start", json_boolean(state && strcmp(state, "running") == 0));
+	json_object_set_new(o, "start", json_boolean(strcmp(state, "running") == 0));
 	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
 		if (json_object_get(options, same[i]))
 			json_object_set(o, same[i], json_object_get(options, same[i]));
@@ -232,7 +228,7 @@ static int fill_copy(struct core *c, struct db_tx *t, const struct flow_step *s,
 {
 	json_t *to;
 
-	if (repository_access(c, t, text_in(s->input, "to_repository_id"), &to, e) < 0)
+	if (repository_access(c, t, json_text_in(s->input, "to_repository_id"), &to, e) < 0)
 		return -1;
 	json_object_set_new(o, "to", to);
 	json_object_set_new(o, "points", json_pack("[O]", json_object_get(s->input, "point")));

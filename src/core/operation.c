@@ -24,6 +24,26 @@ int operation_start(struct core *c, struct db_tx *t, const struct flow_operation
 	return 0;
 }
 
+int operation_start_one(struct core *c, struct db_tx *t, const struct flow_operation_new *o,
+			const struct operation_link *links, size_t n, const struct flow_step_new *s,
+			char ret_id[UUID_TEXT], struct err *e)
+{
+	char step[UUID_TEXT];
+
+	if (operation_start(c, t, o, links, n, ret_id, e) < 0)
+		return -1;
+	return flow_add(c->flow, t, ret_id, s, step, e);
+}
+
+char *operation_place(const char *mover, char out[OPERATION_PLACE])
+{
+	if (*mover)
+		snprintf(out, OPERATION_PLACE, "mover:%s", mover);
+	else
+		snprintf(out, OPERATION_PLACE, "%s", FLOW_ANY_MOVER);
+	return out;
+}
+
 int operation_live(struct db_tx *t, const char *link, const char *id, const char *kind,
 		   char ret_id[UUID_TEXT], struct err *e)
 {

@@ -27,6 +27,14 @@ int operation_live(struct db_tx *t, const char *link, const char *id, const char
  */
 int operation_ended(struct db_tx *t, const char *operation, const char *state, struct err *e);
 
+#define OPERATION_PLACE 80
+/* Who runs a step for which this mover is needed: "mover:ID", or FLOW_ANY_MOVER for "". */
+char *operation_place(const char *mover, char out[OPERATION_PLACE]);
+/* An operation of this one step. */
+int operation_start_one(struct core *c, struct db_tx *t, const struct flow_operation_new *o,
+			const struct operation_link *links, size_t n, const struct flow_step_new *s,
+			char ret_id[UUID_TEXT], struct err *e);
+
 /* In the functions of step and operation kinds: the core that is at work. */
 struct core *core_current(void);
 

@@ -75,20 +75,13 @@ int plan_check_exists(struct db_tx *t, const char *table, const char *id, const 
 	return have < 0 ? -1 : 0;
 }
 
-static const char *text_in(const json_t *o, const char *name)
-{
-	const char *s = json_string_value(json_object_get(o, name));
-
-	return s && *s ? s : NULL;
-}
-
 static int check_resource(const json_t *r, size_t i, struct err *e)
 {
-	const char *type = text_in(r, "type");
+	const char *type = json_text_in(r, "type");
 	const json_t *extra = json_object_get(r, "extra_info"), *v;
 	const char *key;
 
-	if (!text_in(r, "id") || !type || !text_in(r, "name"))
+	if (!*json_text_in(r, "id") || !*type || !*json_text_in(r, "name"))
 		return err_set(e, ERR_INVALID,
 			       "Invalid input for field/attribute plan.resources[%zu]. It needs "
 			       "id, type and name.",
@@ -122,7 +115,7 @@ static int check_selector(const json_t *s, size_t i, struct err *e)
 	const char *key;
 	json_t *v;
 
-	if (!text_in(s, "type") || !protectable_get(text_in(s, "type")))
+	if (!protectable_get(json_text_in(s, "type")))
 		return err_set(e, ERR_INVALID,
 			       "Invalid input for field/attribute plan.selectors[%zu].type. It has "
 			       "to be a protectable type.",
@@ -201,11 +194,6 @@ static int check(struct db_tx *t, const struct plan *p, struct err *e)
 
 /* ---- storing ---- */
 
-static struct db_value or_null(const char *s)
-{
-	return s && *s ? db_t(s) : db_null();
-}
-
 int plan_insert(struct db_tx *t, struct plan *p, const char *created_by, struct err *e)
 {
 	AUTO_FREE char *resources = json_text(p->resources);
@@ -220,7 +208,7 @@ int plan_insert(struct db_tx *t, struct plan *p, const char *created_by, struct 
 		       "description, status, resources, selectors, parameters, created_by, "
 		       "created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, "
 		       "$11, $12, $12)",
-		       db_t(p->id), db_t(p->project), db_t(p->provider), or_null(p->policy),
+		       db_t(p->id), db_t(p->project), db_t(p->provider), db_t0(p->policy),
 		       db_t(p->name), db_t(p->description), db_t(p->status), db_t(resources),
 		       db_t(selectors), db_t(parameters), db_t(created_by), db_i(clock_wall_us()));
 }
@@ -238,7 +226,7 @@ int plan_store(struct db_tx *t, const struct plan *p, struct err *e)
 		       "resources = $6, selectors = $7, parameters = $8, updated_at = $9 "
 		       "WHERE id = $1",
 		       db_t(p->id), db_t(p->name), db_t(p->description), db_t(p->status),
-		       or_null(p->policy), db_t(resources), db_t(selectors), db_t(parameters),
+		       db_t0(p->policy), db_t(resources), db_t(selectors), db_t(parameters),
 		       db_i(clock_wall_us()));
 }
 
@@ -258,12 +246,13 @@ int plan_remove(struct db_tx *t, const char *project, const char *id, struct err
 
 static bool matches(const json_t *selector, const struct db_rows *r)
 {
-	const char *name = text_in(selector, "name"), *platform = text_in(selector, "platform_id");
-	const char *state = text_in(selector, "state");
+	const char *name = json_text_in(selector, "name"),
+		   *platform = json_text_in(selector, "platform_id");
+	const char *state = json_text_in(selector, "state");
 
-	return (!name || fnmatch(name, db_text(r, 3), 0) == 0) &&
-	       (!platform || strcmp(platform, db_text(r, 0)) == 0) &&
-	       (!state || strcmp(state, db_text(r, 4)) == 0);
+	return (!*name || fnmatch(name, db_text(r, 3), 0) == 0) &&
+	       (!*platform || strcmp(platform, db_text(r, 0)) == 0) &&
+	       (!*state || strcmp(state, db_text(r, 4)) == 0);
 }
 
 static bool named(const json_t *list, const char *type, const char *id)
@@ -288,10 +277,11 @@ static bool meant(const struct plan *p, const struct db_rows *r)
 
 	if (named(p->resources, db_text(r, 1), db_text(r, 2)))
 		return true;
-	json_array_foreach(p->resources, i,
-			   v) if (strcmp(text_in(v, "type"), PROTECTABLE_PROJECT) == 0) return true;
-	json_array_foreach(p->selectors, i, v) if (strcmp(text_in(v, "type"), db_text(r, 1)) == 0 &&
-						   matches(v, r)) return true;
+	json_array_foreach(p->resources, i, v) if (strcmp(json_text_in(v, "type"),
+							  PROTECTABLE_PROJECT) == 0) return true;
+	json_array_foreach(p->selectors, i,
+			   v) if (strcmp(json_text_in(v, "type"), db_text(r, 1)) == 0 &&
+				  matches(v, r)) return true;
 	return false;
 }
 
@@ -304,7 +294,7 @@ static int check_all_found(const struct plan *p, const json_t *found, struct err
 
 	json_array_foreach(p->resources, i, v)
 	{
-		const char *type = text_in(v, "type"), *id = text_in(v, "id");
+		const char *type = json_text_in(v, "type"), *id = json_text_in(v, "id");
 
 		if (strcmp(type, PROTECTABLE_PROJECT) == 0 || named(found, type, id))
 			continue;
@@ -312,7 +302,7 @@ static int check_all_found(const struct plan *p, const json_t *found, struct err
 			       "%s '%s' (%s) of plan '%s' is not on any platform of its project: "
 			       "take it out of the plan, or find out why its platform does not "
 			       "show it.",
-			       type, text_in(v, "name"), id, p->name);
+			       type, json_text_in(v, "name"), id, p->name);
 	}
 	if (json_array_size(found) > 0)
 		return 0;

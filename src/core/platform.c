@@ -10,11 +10,6 @@
 #include "core/protectable.h"
 #include "core/table.h"
 
-static struct db_value or_null(const char *s)
-{
-	return s && *s ? db_t(s) : db_null();
-}
-
 int platform_insert(struct db_tx *t, const struct platform_new *n, char ret_id[UUID_TEXT],
 		    struct err *e)
 {
@@ -28,8 +23,8 @@ int platform_insert(struct db_tx *t, const struct platform_new *n, char ret_id[U
 		       "INSERT INTO platforms (id, project_id, name, description, kind, uri, "
 		       "mover_id, status, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, "
 		       "$7, 'unknown', $8, $8)",
-		       db_t(ret_id), or_null(n->project), db_t(n->name), db_t(n->description),
-		       db_t(n->kind), db_t(n->uri), or_null(n->mover), db_i(clock_wall_us()));
+		       db_t(ret_id), db_t0(n->project), db_t(n->name), db_t(n->description),
+		       db_t(n->kind), db_t(n->uri), db_t0(n->mover), db_i(clock_wall_us()));
 }
 
 int platform_remove(struct db_tx *t, const char *id, struct err *e)
@@ -83,16 +78,13 @@ static int load(struct db_tx *t, const char *id, struct row *ret, struct err *e)
 	return 0;
 }
 
-int platform_place(struct db_tx *t, const char *id, char ret[80], struct err *e)
+int platform_place(struct db_tx *t, const char *id, char ret[OPERATION_PLACE], struct err *e)
 {
 	CLEANUP(row_done) struct row r = {NULL};
 
 	if (load(t, id, &r, e) < 0)
 		return -1;
-	if (*r.mover)
-		snprintf(ret, 80, "mover:%s", r.mover);
-	else
-		snprintf(ret, 80, "%s", FLOW_ANY_MOVER);
+	operation_place(r.mover, ret);
 	return 0;
 }
 
@@ -114,7 +106,7 @@ int resource_assign(struct db_tx *t, const char *platform, const char *type, con
 	if (db_exec(t, &n, e,
 		    "UPDATE resources SET project_id = $4 WHERE platform_id = $1 AND type = $2 AND "
 		    "id = $3",
-		    db_t(platform), db_t(type), db_t(id), or_null(project)) < 0)
+		    db_t(platform), db_t(type), db_t(id), db_t0(project)) < 0)
 		return -1;
 	return n ? 0
 		 : err_set(e, ERR_NOENT, "There is no %s '%s' on platform '%s'.", type, id,
@@ -123,23 +115,27 @@ int resource_assign(struct db_tx *t, const char *platform, const char *type, con
 
 /* ---- discovery ---- */
 
-int platform_add_list(struct core *c, struct db_tx *t, const char *operation, const char *id,
-		      char ret_step[UUID_TEXT], struct err *e)
+static int add_list(struct core *c, struct db_tx *t, const char *operation, const char *id,
+		    const struct row *r, char ret_step[UUID_TEXT], struct err *e)
 {
-	CLEANUP(row_done) struct row r = {NULL};
-	AUTO_FREE char *name = NULL;
-	char place[80];
-	struct flow_step_new s = {.kind = "platform.list", .place = place};
+	AUTO_FREE char *name = xasprintf("list what is on %s", r->name);
+	char place[OPERATION_PLACE];
+	struct flow_step_new s = {
+		.kind = "platform.list", .place = operation_place(r->mover, place), .name = name};
 	int done;
 
-	if (load(t, id, &r, e) < 0 || platform_place(t, id, place, e) < 0)
-		return -1;
-	name = xasprintf("list what is on %s", r.name);
-	s.name = name;
 	s.input = json_pack("{s:s}", "platform_id", id);
 	done = flow_add(c->flow, t, operation, &s, ret_step, e);
 	json_decref(s.input);
 	return done;
+}
+
+int platform_add_list(struct core *c, struct db_tx *t, const char *operation, const char *id,
+		      char ret_step[UUID_TEXT], struct err *e)
+{
+	CLEANUP(row_done) struct row r = {NULL};
+
+	return load(t, id, &r, e) < 0 ? -1 : add_list(c, t, operation, id, &r, ret_step, e);
 }
 
 int platform_discover(struct core *c, struct db_tx *t, const char *id, const char *created_by,
@@ -163,7 +159,7 @@ int platform_discover(struct core *c, struct db_tx *t, const char *id, const cha
 	o.project = r.project;
 	if (operation_start(c, t, &o, &link, 1, ret_operation, e) < 0)
 		return -1;
-	return platform_add_list(c, t, ret_operation, id, step, e);
+	return add_list(c, t, ret_operation, id, &r, step, e);
 }
 
 static const char *type_of(const char *driver_type)
@@ -171,20 +167,13 @@ static const char *type_of(const char *driver_type)
 	return strcmp(driver_type, "domain") == 0 ? PROTECTABLE_SERVER : NULL;
 }
 
-static const char *text_in(const json_t *o, const char *name)
-{
-	const char *s = json_string_value(json_object_get(o, name));
-
-	return s ? s : "";
-}
-
 static int store_resource(struct db_tx *t, const char *platform, const struct row *p,
 			  const json_t *v, uint64_t now, struct err *e)
 {
-	const char *type = type_of(text_in(v, "type"));
+	const char *type = type_of(json_text_in(v, "type"));
 	json_t *extra =
 		json_pack("{s:s, s:s, s:s, s:O?}", "platform_id", platform, "platform", p->name,
-			  "state", text_in(v, "state"), "disks", json_object_get(v, "disks"));
+			  "state", json_text_in(v, "state"), "disks", json_object_get(v, "disks"));
 	AUTO_FREE char *text = json_text(extra);
 	int done = 0;
 
@@ -197,8 +186,9 @@ static int store_resource(struct db_tx *t, const char *platform, const struct ro
 			"$8, $8) ON CONFLICT (platform_id, type, id) DO UPDATE SET name = "
 			"excluded.name, state = excluded.state, extra_info = excluded.extra_info, "
 			"seen_at = excluded.seen_at, gone_at = NULL",
-			db_t(platform), db_t(type), db_t(text_in(v, "id")), or_null(p->project),
-			db_t(text_in(v, "name")), db_t(text_in(v, "state")), db_t(text), db_i(now));
+			db_t(platform), db_t(type), db_t(json_text_in(v, "id")), db_t0(p->project),
+			db_t(json_text_in(v, "name")), db_t(json_text_in(v, "state")), db_t(text),
+			db_i(now));
 	return done;
 }
 
@@ -206,7 +196,7 @@ static int store_resource(struct db_tx *t, const char *platform, const struct ro
 
 static int settle_list(struct db_tx *t, const struct flow_step *s, struct err *e)
 {
-	const char *id = text_in(s->input, "platform_id");
+	const char *id = json_text_in(s->input, "platform_id");
 	CLEANUP(row_done) struct row p = {NULL};
 	const json_t *v;
 	uint64_t now = clock_wall_us();
@@ -238,7 +228,7 @@ static int failed_list(struct db_tx *t, const struct flow_step *s, const struct 
 	return db_exec(t, NULL, e,
 		       "UPDATE platforms SET status = 'error', reason = $2, checked_at = $3, "
 		       "discover_at = $4 WHERE id = $1",
-		       db_t(text_in(s->input, "platform_id")), db_t(why->msg), db_i(now),
+		       db_t(json_text_in(s->input, "platform_id")), db_t(why->msg), db_i(now),
 		       db_i(now + DISCOVER_EVERY_US));
 }
 

@@ -10,7 +10,7 @@
 
 #include <jansson.h>
 
-#include "core/core.h"
+#include "core/operation.h"
 
 struct platform_new {
 	const char *project; /* NULL: an administrator gives its resources to projects */
@@ -28,8 +28,8 @@ int platform_discover(struct core *c, struct db_tx *t, const char *id, const cha
 /* The step alone, within another operation. */
 int platform_add_list(struct core *c, struct db_tx *t, const char *operation, const char *id,
 		      char ret_step[UUID_TEXT], struct err *e);
-/* Who reaches it: FLOW_ANY_MOVER or "mover:ID" (80 bytes). ERR_NOENT. */
-int platform_place(struct db_tx *t, const char *id, char ret[80], struct err *e);
+/* Who reaches it: operation_place(). ERR_NOENT. */
+int platform_place(struct db_tx *t, const char *id, char ret[OPERATION_PLACE], struct err *e);
 /* {kind, uri}, as a mover takes it. */
 int platform_access(struct db_tx *t, const char *id, json_t **ret, struct err *e);
 

@@ -26,13 +26,6 @@
 #include "core/storage.h"
 #include "core/table.h"
 
-static const char *text_in(const json_t *o, const char *name)
-{
-	const char *s = json_string_value(json_object_get(o, name));
-
-	return s ? s : "";
-}
-
 /* ---- starting ---- */
 
 static json_t *plan_json(const struct plan *p)
@@ -72,7 +65,7 @@ static bool needs_discovery(const struct plan *p)
 
 	json_array_foreach(p->resources, i, v)
 	{
-		if (strcmp(text_in(v, "type"), PROTECTABLE_PROJECT) == 0)
+		if (strcmp(json_text_in(v, "type"), PROTECTABLE_PROJECT) == 0)
 			return true;
 	}
 	return json_array_size(p->selectors) > 0;
@@ -201,8 +194,9 @@ static int insert_resource(struct db_tx *t, const char *checkpoint, const char *
 		"INSERT INTO checkpoint_resources (checkpoint_id, platform_id, type, id, "
 		"name, extra_info, repository_id, status, bytes_total, bytes_read, bytes_new, "
 		"bytes_stored) VALUES ($1, $2, $3, $4, $5, $6, $7, 'protecting', 0, 0, 0, 0)",
-		db_t(checkpoint), db_t(text_in(v, "platform_id")), db_t(text_in(v, "type")),
-		db_t(text_in(v, "id")), db_t(text_in(v, "name")), db_t(extra), db_t(repository));
+		db_t(checkpoint), db_t(json_text_in(v, "platform_id")),
+		db_t(json_text_in(v, "type")), db_t(json_text_in(v, "id")),
+		db_t(json_text_in(v, "name")), db_t(extra), db_t(repository));
 }
 
 /* One backup at a time of one machine; what more is asked for waits. */
@@ -210,13 +204,13 @@ static int add_protect(const struct flow_step *s, struct db_tx *t, const char *r
 		       const char *init, const json_t *v, struct err *e)
 {
 	struct core *c = core_current();
-	const char *platform = text_in(v, "platform_id");
-	AUTO_FREE char *resource = xasprintf("resource:%s/%s", platform, text_in(v, "id"));
+	const char *platform = json_text_in(v, "platform_id");
+	AUTO_FREE char *resource = xasprintf("resource:%s/%s", platform, json_text_in(v, "id"));
 	AUTO_FREE char *on = xasprintf("platform:%s", platform);
-	AUTO_FREE char *name = xasprintf("protect %s", text_in(v, "name"));
+	AUTO_FREE char *name = xasprintf("protect %s", json_text_in(v, "name"));
 	const char *limits[] = {resource, on};
 	const char *needs[] = {init};
-	char place[80], step[UUID_TEXT];
+	char place[OPERATION_PLACE], step[UUID_TEXT];
 	struct flow_step_new n = {.kind = "checkpoint.protect",
 				  .place = place,
 				  .name = name,
@@ -231,24 +225,9 @@ static int add_protect(const struct flow_step *s, struct db_tx *t, const char *r
 		return -1;
 	n.input = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "checkpoint_id", s->subject,
 			    "platform_id", platform, "repository_id", repository, "type",
-			    text_in(v, "type"), "id", text_in(v, "id"), "name", text_in(v, "name"));
+			    json_text_in(v, "type"), "id", json_text_in(v, "id"), "name",
+			    json_text_in(v, "name"));
 	done = flow_add(c->flow, t, s->operation, &n, step, e);
-	json_decref(n.input);
-	return done;
-}
-
-static int add_init(const struct flow_step *s, struct db_tx *t, const char *repository,
-		    char ret_step[UUID_TEXT], struct err *e)
-{
-	char place[80];
-	struct flow_step_new n = {
-		.kind = "target.init", .place = place, .name = "open the repository"};
-	int done;
-
-	if (repository_place(t, repository, place, e) < 0)
-		return -1;
-	n.input = json_pack("{s:s}", "repository_id", repository);
-	done = flow_add(core_current()->flow, t, s->operation, &n, ret_step, e);
 	json_decref(n.input);
 	return done;
 }
@@ -261,7 +240,7 @@ static int settle_prepare(struct db_tx *t, const struct flow_step *s, struct err
 	size_t i;
 
 	if (!k || repository_of(core_current(), t, k->provider, k->project, repository, e) < 0 ||
-	    add_init(s, t, repository, init, e) < 0)
+	    repository_add_init(core_current(), t, s->operation, repository, init, e) < 0)
 		return -1;
 	json_array_foreach(json_object_get(s->result, "resources"), i, v)
 	{
@@ -290,32 +269,23 @@ static int settle_protect(struct db_tx *t, const struct flow_step *s, struct err
 		       "point_id = $4, consistency = $5, instant_at = $6, bytes_total = $7, "
 		       "bytes_read = $8, bytes_new = $9, bytes_stored = $10 WHERE checkpoint_id = "
 		       "$1 AND type = $2 AND id = $3",
-		       db_t(s->subject), db_t(text_in(s->input, "type")),
-		       db_t(text_in(s->input, "id")), db_t(text_in(p, "id")), db_t(consistency),
+		       db_t(s->subject), db_t(json_text_in(s->input, "type")),
+		       db_t(json_text_in(s->input, "id")), db_t(json_text_in(p, "id")),
+		       db_t(consistency),
 		       db_i(json_integer_value(json_object_get(p, "instant_us"))),
 		       db_i(stat_of(p, "content_bytes")), db_i(stat_of(p, "read_bytes")),
 		       db_i(stat_of(p, "new_bytes")), db_i(stat_of(p, "stored_bytes")));
 }
 
-static int set_resource(struct db_tx *t, const struct flow_step *s, const char *status,
-			const char *reason, struct err *e)
-{
-	return db_exec(t, NULL, e,
-		       "UPDATE checkpoint_resources SET status = $4, reason = $5, point_id = NULL "
-		       "WHERE checkpoint_id = $1 AND type = $2 AND id = $3",
-		       db_t(s->subject), db_t(text_in(s->input, "type")),
-		       db_t(text_in(s->input, "id")), db_t(status), db_t(reason));
-}
-
 static int failed_protect(struct db_tx *t, const struct flow_step *s, const struct err *why,
 			  struct err *e)
 {
-	return set_resource(t, s, "error", why->msg, e);
+	return checkpoint_set_resource(t, s, "error", why->msg, e);
 }
 
 static int undone_protect(struct db_tx *t, const struct flow_step *s, struct err *e)
 {
-	return set_resource(t, s, "deleted", NULL, e);
+	return checkpoint_set_resource(t, s, "deleted", NULL, e);
 }
 
 /* ---- the end ---- */
@@ -340,11 +310,7 @@ static int ended_protect(struct db_tx *t, const char *operation, const char *sub
 		return checkpoint_available(t, subject, e) < 0
 			       ? -1
 			       : keep_after(core_current(), t, operation, k->plan, e);
-	if (db_exec(t, NULL, e,
-		    "UPDATE checkpoints SET status = 'error', reason = $2, ended_at = $3 WHERE id "
-		    "= "
-		    "$1",
-		    db_t(subject), db_t(reason), db_i(clock_wall_us())) < 0)
+	if (checkpoint_set_status(t, subject, "error", reason, e) < 0)
 		return -1;
 	/* An attempt whose word was lost may have left a point that no undo knows of. */
 	return checkpoint_clean(core_current(), t, k, e);

@@ -26,13 +26,6 @@ static const struct work restoring = {"restores", "restore", "checkpoint.restore
 static const struct work verifying = {"verifications", "verify", "checkpoint.verify", "verify",
 				      true};
 
-static const char *text_in(const json_t *o, const char *name)
-{
-	const char *s = json_string_value(json_object_get(o, name));
-
-	return s ? s : "";
-}
-
 /* ---- parameters ---- */
 
 static int check_parameters(const struct work *w, const json_t *parameters, struct err *e)
@@ -130,7 +123,7 @@ static int add_step(struct core *c, struct db_tx *t, const struct work *w,
 	AUTO_FREE char *on = xasprintf("platform:%s", platform);
 	AUTO_FREE char *name = xasprintf("%s %s", w->verb, i->name);
 	const char *limits[] = {on};
-	char place[80], step[UUID_TEXT];
+	char place[OPERATION_PLACE], step[UUID_TEXT];
 	struct flow_step_new s = {.kind = w->step, .place = place, .name = name, .limits = limits};
 	json_t *extra = json_of(i->extra, "{}");
 	int done = w->verifies ? repository_place(t, i->repository, place, e)
@@ -141,7 +134,7 @@ static int add_step(struct core *c, struct db_tx *t, const struct work *w,
 			    n->checkpoint, "platform_id", platform, "repository_id", i->repository,
 			    "point", i->point, "type", i->type, "id", i->id, "name", i->name,
 			    "options", options_of(n->parameters, i->type, i->id), "state",
-			    text_in(extra, "state"));
+			    json_text_in(extra, "state"));
 	if (done == 0)
 		done = flow_add(c->flow, t, operation, &s, step, e);
 	json_decref(s.input);
@@ -254,7 +247,7 @@ static int note(struct db_tx *t, const struct work *w, const struct flow_step *s
 	AUTO_FREE char *write = xasprintf(
 		"UPDATE %s SET resources_status = $2, resources_reason = $3 WHERE id = $1",
 		w->table);
-	AUTO_FREE char *key = xasprintf("%s#%s", text_in(s->input, "type"), id);
+	AUTO_FREE char *key = xasprintf("%s#%s", json_text_in(s->input, "type"), id);
 	AUTO_FREE char *a = NULL;
 	AUTO_FREE char *b = NULL;
 	AUTO(db_rows) r = db_query(t, e, read, db_t(s->subject));
@@ -277,23 +270,23 @@ static int note(struct db_tx *t, const struct work *w, const struct flow_step *s
 
 static int settle_restore(struct db_tx *t, const struct flow_step *s, struct err *e)
 {
-	const char *id = text_in(s->result, "id");
+	const char *id = json_text_in(s->result, "id");
 
-	return note(t, &restoring, s, *id ? id : text_in(s->input, "id"), "success", NULL, e);
+	return note(t, &restoring, s, *id ? id : json_text_in(s->input, "id"), "success", NULL, e);
 }
 
 static int failed_restore(struct db_tx *t, const struct flow_step *s, const struct err *why,
 			  struct err *e)
 {
-	return note(t, &restoring, s, text_in(s->input, "id"), "fail", why->msg, e);
+	return note(t, &restoring, s, json_text_in(s->input, "id"), "fail", why->msg, e);
 }
 
 /* What was restored is gone again because something else failed. */
 static int undone_restore(struct db_tx *t, const struct flow_step *s, struct err *e)
 {
-	const char *id = text_in(s->result, "id");
+	const char *id = json_text_in(s->result, "id");
 
-	return note(t, &restoring, s, *id ? id : text_in(s->input, "id"), "fail",
+	return note(t, &restoring, s, *id ? id : json_text_in(s->input, "id"), "fail",
 		    "It was restored, and removed again because the restore failed.", e);
 }
 
@@ -312,14 +305,14 @@ static int settle_verify(struct db_tx *t, const struct flow_step *s, struct err 
 	snprintf(why, sizeof(why), "%s: %lld damaged ranges; repair the target from a copy",
 		 json_array_size(missing) ? "its recovery point is gone" : "it is damaged",
 		 (long long)json_integer_value(json_object_get(s->result, "damaged_ranges")));
-	return note(t, &verifying, s, text_in(s->input, "id"), whole ? "success" : "fail",
+	return note(t, &verifying, s, json_text_in(s->input, "id"), whole ? "success" : "fail",
 		    whole ? NULL : why, e);
 }
 
 static int failed_verify(struct db_tx *t, const struct flow_step *s, const struct err *why,
 			 struct err *e)
 {
-	return note(t, &verifying, s, text_in(s->input, "id"), "fail", why->msg, e);
+	return note(t, &verifying, s, json_text_in(s->input, "id"), "fail", why->msg, e);
 }
 
 static int end(struct db_tx *t, const struct work *w, const char *id, bool good, const char *reason,

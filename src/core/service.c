@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/service.h"
 
-#include <string.h>
-
 #include "base/clock.h"
 #include "core/ids.h"
 
@@ -15,18 +13,6 @@ int service_seen(struct db_tx *t, const char *host, const char *role, struct err
 		       "$3, 'enabled', $4) ON CONFLICT (host, role) DO UPDATE SET updated_at = "
 		       "excluded.updated_at",
 		       db_t(new_id(id)), db_t(host), db_t(role), db_i(clock_wall_us()));
-}
-
-int service_enabled(struct db_tx *t, const char *host, const char *role, struct err *e)
-{
-	AUTO(db_rows)
-	r = db_query(t, e, "SELECT status FROM services WHERE host = $1 AND role = $2", db_t(host),
-		     db_t(role));
-	int have = r ? db_next(r, e) : -1;
-
-	if (have < 0)
-		return -1;
-	return !have || strcmp(db_text(r, 0), "enabled") == 0;
 }
 
 int service_set(struct db_tx *t, const char *id, bool enabled, const char *reason, struct err *e)

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * service.h: which processes of holdfastd there are, and whether each is to be used. A scheduler
- * that an administrator has disabled fires nothing, a worker takes nothing; what they do already
- * goes on. Threads: as transactions.
+ * service.h: which processes of holdfastd there are. Threads: as transactions.
  */
 #ifndef HF_CORE_SERVICE_H
 #define HF_CORE_SERVICE_H
@@ -13,8 +11,6 @@
 
 /* This host has `role` ("api", "scheduler", "worker", "conductor"), and it is alive now. */
 int service_seen(struct db_tx *t, const char *host, const char *role, struct err *e);
-/* 1: to be used, 0: disabled. */
-int service_enabled(struct db_tx *t, const char *host, const char *role, struct err *e);
 /* `reason` NULL: enable. ERR_NOENT. */
 int service_set(struct db_tx *t, const char *id, bool enabled, const char *reason, struct err *e);
 

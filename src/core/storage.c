@@ -13,11 +13,6 @@
 
 #define KEY_BYTES 32
 
-static struct db_value or_null(const char *s)
-{
-	return s && *s ? db_t(s) : db_null();
-}
-
 /* ---- targets ---- */
 
 static int check_url(const char *url, struct err *e)
@@ -52,8 +47,8 @@ int target_insert(struct core *c, struct db_tx *t, const struct target_new *n,
 		    "INSERT INTO targets (id, project_id, name, description, url, options, "
 		    "mover_id, status, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, "
 		    "'unknown', $8, $8)",
-		    db_t(ret_id), or_null(n->project), db_t(n->name), db_t(n->description),
-		    db_t(n->url), db_t(options), or_null(n->mover), db_i(clock_wall_us())) < 0) {
+		    db_t(ret_id), db_t0(n->project), db_t(n->name), db_t(n->description),
+		    db_t(n->url), db_t(options), db_t0(n->mover), db_i(clock_wall_us())) < 0) {
 		if (e && e->kind == ERR_EXISTS)
 			err_set(e, ERR_EXISTS, "There is a target with the url '%.200s' already.",
 				n->url);
@@ -70,7 +65,7 @@ static int any(struct db_tx *t, const char *sql, const char *id, struct err *e)
 	return r ? db_next(r, e) : -1;
 }
 
-int target_remove(struct core *c, struct db_tx *t, const char *id, struct err *e)
+int target_remove(struct db_tx *t, const char *id, struct err *e)
 {
 	int used = any(t, "SELECT 1 FROM providers WHERE target_id = $1", id, e);
 	uint64_t n;
@@ -85,7 +80,6 @@ int target_remove(struct core *c, struct db_tx *t, const char *id, struct err *e
 			       "Target '%s' is in use: remove the providers and checkpoints that "
 			       "are in it first.",
 			       id);
-	(void)c;
 	if (used < 0 ||
 	    db_exec(t, NULL, e, "DELETE FROM repositories WHERE target_id = $1", db_t(id)) < 0 ||
 	    sealed_remove(t, "targets", id, NULL, e) < 0 ||
@@ -209,15 +203,7 @@ int target_access(struct core *c, struct db_tx *t, const char *id, json_t **ret,
 	return 0;
 }
 
-static void place_of(const char *mover, char ret[80])
-{
-	if (*mover)
-		snprintf(ret, 80, "mover:%s", mover);
-	else
-		snprintf(ret, 80, "%s", FLOW_ANY_MOVER);
-}
-
-int repository_place(struct db_tx *t, const char *id, char ret[80], struct err *e)
+int repository_place(struct db_tx *t, const char *id, char ret[OPERATION_PLACE], struct err *e)
 {
 	AUTO(db_rows)
 	r = db_query(t, e,
@@ -229,8 +215,24 @@ int repository_place(struct db_tx *t, const char *id, char ret[80], struct err *
 	if (have == 0)
 		return err_set(e, ERR_NOENT, "There is no repository '%s'.", id);
 	if (have > 0)
-		place_of(db_text(r, 0), ret);
+		operation_place(db_text(r, 0), ret);
 	return have < 0 ? -1 : 0;
+}
+
+int repository_add_init(struct core *c, struct db_tx *t, const char *operation, const char *id,
+			char ret_step[UUID_TEXT], struct err *e)
+{
+	char place[OPERATION_PLACE];
+	struct flow_step_new s = {
+		.kind = "target.init", .place = place, .name = "open the repository"};
+	int done;
+
+	if (repository_place(t, id, place, e) < 0)
+		return -1;
+	s.input = json_pack("{s:s}", "repository_id", id);
+	done = flow_add(c->flow, t, operation, &s, ret_step, e);
+	json_decref(s.input);
+	return done;
 }
 
 /* ---- looking after them ---- */
@@ -263,8 +265,7 @@ static int settle_init(struct db_tx *t, const struct flow_step *s, struct err *e
 {
 	return db_exec(t, NULL, e,
 		       "UPDATE repositories SET made_at = $2 WHERE id = $1 AND made_at IS NULL",
-		       db_t(json_string_value(json_object_get(s->input, "repository_id"))),
-		       db_i(clock_wall_us()));
+		       db_t(json_text_in(s->input, "repository_id")), db_i(clock_wall_us()));
 }
 
 const struct flow_kind storage_init = {.name = "target.init", .settle = settle_init};
@@ -284,7 +285,7 @@ int target_check(struct core *c, struct db_tx *t, const char *project, const cha
 	AUTO(db_rows)
 	r = db_query(t, e, "SELECT name, mover_id FROM targets WHERE id = $1", db_t(id));
 	AUTO_FREE char *name = NULL;
-	char place[80], step[UUID_TEXT];
+	char place[OPERATION_PLACE];
 	int have = r ? db_next(r, e) : -1;
 
 	if (have == 0)
@@ -292,14 +293,11 @@ int target_check(struct core *c, struct db_tx *t, const char *project, const cha
 	if (have < 0)
 		return -1;
 	name = xasprintf("check target %s", db_text(r, 0));
-	place_of(db_text(r, 1), place);
 	o.name = name;
 	o.project = project;
-	s.place = place;
+	s.place = operation_place(db_text(r, 1), place);
 	s.input = json_pack("{s:s}", "target_id", id);
-	have = operation_start(c, t, &o, &link, 1, ret_operation, e);
-	if (have == 0)
-		have = flow_add(c->flow, t, ret_operation, &s, step, e);
+	have = operation_start_one(c, t, &o, &link, 1, &s, ret_operation, e);
 	json_decref(s.input);
 	return have;
 }
@@ -318,7 +316,7 @@ int repository_collect(struct core *c, struct db_tx *t, const char *id, const ch
 	r = db_query(t, e, "SELECT project_id FROM repositories WHERE id = $1", db_t(id));
 	AUTO_FREE char *limit = xasprintf("collect:%s", id);
 	const char *limits[] = {limit};
-	char place[80], step[UUID_TEXT];
+	char place[OPERATION_PLACE];
 	int have = r ? db_next(r, e) : -1;
 
 	if (have <= 0)
@@ -333,9 +331,7 @@ int repository_collect(struct core *c, struct db_tx *t, const char *id, const ch
 	s.input = json_pack("{s:s}", "repository_id", id);
 	have = flow_set_limit(t, limit, 1, e);
 	if (have == 0)
-		have = operation_start(c, t, &o, &link, 1, ret_operation, e);
-	if (have == 0)
-		have = flow_add(c->flow, t, ret_operation, &s, step, e);
+		have = operation_start_one(c, t, &o, &link, 1, &s, ret_operation, e);
 	json_decref(s.input);
 	return have;
 }

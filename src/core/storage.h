@@ -13,7 +13,7 @@
 
 #include <jansson.h>
 
-#include "core/core.h"
+#include "core/operation.h"
 
 struct target_new {
 	const char *project; /* NULL: every project's */
@@ -27,7 +27,7 @@ int target_insert(struct core *c, struct db_tx *t, const struct target_new *n,
 int target_set_credentials(struct core *c, struct db_tx *t, const char *id,
 			   const json_t *credentials, struct err *e);
 /* ERR_BUSY: a provider uses it, or checkpoints lie in it. What is stored there stays. */
-int target_remove(struct core *c, struct db_tx *t, const char *id, struct err *e);
+int target_remove(struct db_tx *t, const char *id, struct err *e);
 /* {url, credentials}, without any key: to look at it only. As repository_access. */
 int target_access(struct core *c, struct db_tx *t, const char *id, json_t **ret, struct err *e);
 /* Look whether it can be reached and how full it is: starts an operation. */
@@ -40,8 +40,11 @@ int repository_of(struct core *c, struct db_tx *t, const char *provider, const c
 /* {url, key, credentials}, as a mover takes it. To be handed to one only, and wiped with
  * json_decref. */
 int repository_access(struct core *c, struct db_tx *t, const char *id, json_t **ret, struct err *e);
-/* Who reaches it: FLOW_ANY_MOVER or "mover:ID" (80 bytes). */
-int repository_place(struct db_tx *t, const char *id, char ret[80], struct err *e);
+/* Who reaches it: operation_place(). */
+int repository_place(struct db_tx *t, const char *id, char ret[OPERATION_PLACE], struct err *e);
+/* The step that every step which stores in it needs: makes it, if it was not made yet. */
+int repository_add_init(struct core *c, struct db_tx *t, const char *operation, const char *id,
+			char ret_step[UUID_TEXT], struct err *e);
 /* Give space back. *ret_operation is the one that waits already, if there is one. */
 int repository_collect(struct core *c, struct db_tx *t, const char *id, const char *created_by,
 		       char ret_operation[UUID_TEXT], struct err *e);

@@ -51,20 +51,6 @@ const struct column *table_column(const struct table *t, const char *name)
 	return NULL;
 }
 
-char *json_text(const json_t *v)
-{
-	char *text = json_dumps(v, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
-
-	return text ? text : xstrdup("null");
-}
-
-json_t *json_of(const char *text, const char *otherwise)
-{
-	json_t *v = json_loads(text && *text ? text : otherwise, JSON_DECODE_ANY, NULL);
-
-	return v ? v : json_loads(otherwise, JSON_DECODE_ANY, NULL);
-}
-
 /* ---- a row as JSON ---- */
 
 static json_t *time_json(int64_t us, bool date_only)

@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "core/json.h"
 #include "db/db.h"
 
 enum column_kind {
@@ -95,10 +96,5 @@ int table_list(struct db_tx *x, const struct table *t, const struct list_query *
  */
 int table_get(struct db_tx *x, const struct table *t, const char *project, const char *id,
 	      json_t **ret_item, struct err *e);
-
-/* Text of a JSON value as it is kept: compact, keys sorted; the caller frees it. */
-char *json_text(const json_t *v);
-/* The value of a column that keeps JSON; `otherwise` ("{}") where it is empty. Never NULL. */
-json_t *json_of(const char *text, const char *otherwise);
 
 #endif

@@ -14,6 +14,7 @@ struct round {
 	const char *host;
 	unsigned roles;
 	uint64_t now_us;
+	bool due;
 };
 
 static int say_hello(struct db_tx *t, void *arg, struct err *e)
@@ -27,6 +28,19 @@ static int say_hello(struct db_tx *t, void *arg, struct err *e)
 	/* Answers are kept for a day for requests that come again. */
 	return db_exec(t, NULL, e, "DELETE FROM idempotency WHERE created_at < $1",
 		       db_i((int64_t)r->now_us - DAY_US));
+}
+
+/* 1: some platform is to be listed anew. */
+static int is_due(struct db_tx *t, void *arg, struct err *e)
+{
+	struct round *r = arg;
+	AUTO(db_rows)
+	rows = db_query(t, e, "SELECT 1 FROM platforms WHERE discover_at <= $1 LIMIT 1",
+			db_i(r->now_us));
+	int have = rows ? db_next(rows, e) : -1;
+
+	r->due = have > 0;
+	return have < 0 ? -1 : 0;
 }
 
 static int discover(struct db_tx *t, void *arg, struct err *e)
@@ -49,10 +63,11 @@ static int discover(struct db_tx *t, void *arg, struct err *e)
 int upkeep_run(struct core *c, const char *host, unsigned roles, uint64_t now_us,
 	       uint64_t operations_us, struct err *e)
 {
-	struct round r = {c, host, roles, now_us};
+	struct round r = {c, host, roles, now_us, false};
 	unsigned pruned;
 
-	if (db_write(c->db, say_hello, &r, e) < 0 || db_write(c->db, discover, &r, e) < 0)
+	if (db_write(c->db, say_hello, &r, e) < 0 || db_read(c->db, is_due, &r, e) < 0 ||
+	    (r.due && db_write(c->db, discover, &r, e) < 0))
 		return -1;
 	return flow_prune(c->flow, now_us - operations_us, PRUNE_MOST, &pruned, e);
 }

@@ -85,6 +85,11 @@ struct db_value {
 #define db_b(ptr, n) ((struct db_value){.type = DB_BYTES, .p = (ptr), .len = (n)})
 #define db_null() ((struct db_value){.type = DB_NULL})
 struct db_value db_text_value(const char *s);
+/* As db_t; "" is a NULL, too. */
+static inline struct db_value db_t0(const char *s)
+{
+	return db_text_value(s && *s ? s : NULL);
+}
 
 /*
  * Run one statement, with at most 64 values. `rows_changed` of db_exec may be NULL. A violated
