@@ -218,6 +218,7 @@ int keeping_judge(struct keeping *g, struct db_tx *t, struct zones *zones,
 			add_scheduled(g, group);
 		retention_decide(&group->retention, g->points + group->first, group->n, g->firings,
 				 g->n_firings, now_us, &zone, &group->result);
+		g->n_kept += group->result.n_kept;
 	}
 	return 0;
 }
@@ -252,7 +253,7 @@ int keeper_plan(struct db_tx *t, const struct keeper *k, const char *plan, uint6
 		const struct keeping_group *group = &g->groups[i];
 
 		/* The oldest first. */
-		for (size_t j = 0; j < group->n && !*ret_more; j++) {
+		for (size_t j = 0; j < group->n; j++) {
 			int busy;
 
 			if (group->result.verdicts[j].keep)
@@ -306,6 +307,18 @@ struct turn {
 	bool more;
 };
 
+/* Whether anything is to go: mostly nothing is, and who only reads is in nobody's way. */
+static int look(struct db_tx *t, void *arg, struct err *e)
+{
+	struct turn *x = arg;
+	AUTO(keeping) g = keeping_load(t, NULL, x->plan, e);
+
+	if (!g || keeping_judge(g, t, x->k->zones, NULL, 0, x->now_us, e) < 0)
+		return -1;
+	x->more = g->n_kept < g->n;
+	return 0;
+}
+
 static int look_after(struct db_tx *t, void *arg, struct err *e)
 {
 	struct turn *x = arg;
@@ -316,28 +329,29 @@ static int look_after(struct db_tx *t, void *arg, struct err *e)
 static int look_after_plan(struct db *d, struct turn *x, struct keeper_report *report,
 			   struct err *e)
 {
-	do {
-		struct err why = {0};
+	struct err why = {0};
+	int status = db_read(d, look, x, &why);
 
-		x->started = 0;
-		x->more = false;
-		if (db_write(d, look_after, x, &why) < 0) {
-			/* The plan may have gone since it was listed. */
-			if (why.kind == ERR_NOENT)
-				return 0;
-			if (why.kind == ERR_UNREACHABLE || why.kind == ERR_NOSPACE) {
-				*e = why;
-				return -1;
-			}
-			if (report->failed++ == 0) {
-				report->first = why;
-				snprintf(report->plan, sizeof(report->plan), "%s", x->plan);
-			}
-			return 0;
-		}
+	while (status == 0 && x->more) {
+		status = db_write(d, look_after, x, &why);
+		if (status < 0)
+			break;
 		report->started += x->started;
-	} while (x->more && x->started > 0);
-	report->plans++;
+		x->more = x->more && x->started > 0;
+	}
+	if (status == 0) {
+		report->plans++;
+		return 0;
+	}
+	if (why.kind == ERR_UNREACHABLE || why.kind == ERR_NOSPACE) {
+		*e = why;
+		return -1;
+	}
+	/* It may have gone since it was listed. */
+	if (why.kind != ERR_NOENT && report->failed++ == 0) {
+		report->first = why;
+		snprintf(report->plan, sizeof(report->plan), "%s", x->plan);
+	}
 	return 0;
 }
 

@@ -28,6 +28,7 @@ struct keeping {
 	size_t n;
 	struct keeping_group *groups;
 	size_t n_groups;
+	size_t n_kept; /* once judged */
 	struct plan_policy *rules;
 	struct retention_set *scheduled; /* of operations retention_protect */
 	size_t n_scheduled;

@@ -49,7 +49,7 @@ json_t *keeper_explain(struct db_tx *t, struct zones *zones, const char *project
 {
 	AUTO(keeping) g = keeping_load(t, project, plan, e);
 	json_t *array, *zone;
-	size_t kept = 0, left;
+	size_t left;
 
 	if (!g || keeping_judge(g, t, zones, NULL, KEEPING_FIRINGS, now_us, e) < 0)
 		return NULL;
@@ -58,7 +58,6 @@ json_t *keeper_explain(struct db_tx *t, struct zones *zones, const char *project
 	for (size_t i = 0; i < g->n_groups; i++) {
 		const struct keeping_group *group = &g->groups[i];
 
-		kept += group->result.n_kept;
 		for (size_t j = group->n; j-- > 0;) {
 			if (checkpoint ? strcmp(g->rows[group->first + j].id, checkpoint) != 0
 				       : json_array_size(array) >= most)
@@ -76,7 +75,7 @@ json_t *keeper_explain(struct db_tx *t, struct zones *zones, const char *project
 	zone = g->rules->merged->zone ? json_string(zone_name(g->rules->merged->zone))
 				      : json_string("UTC");
 	return json_pack("{s:s, s:o, s:I, s:I, s:o, s:b}", "plan_id", g->id, "timezone", zone,
-			 "kept", (json_int_t)kept, "going", (json_int_t)(g->n - kept),
+			 "kept", (json_int_t)g->n_kept, "going", (json_int_t)(g->n - g->n_kept),
 			 "checkpoints", array, "more", !checkpoint && left > 0);
 }
 
