@@ -7,16 +7,37 @@
 #include "core/checkpoint.h"
 #include "core/keeper_priv.h"
 #include "core/operation.h"
+#include "core/scheduled.h"
 #include "core/table.h"
 
 #define BATCH 100 /* deletions in one transaction, plans listed at once */
 
 /* ---- what there is ---- */
 
+/* What judging added. */
+static void forget(struct keeping *g)
+{
+	for (size_t i = 0; i < g->n_groups; i++) {
+		struct keeping_group *group = &g->groups[i];
+
+		free(group->sets);
+		retention_result_done(&group->result);
+		*group = (struct keeping_group){.first = group->first, .n = group->n};
+	}
+	plan_policy_free(g->rules);
+	free(g->firings);
+	free(g->scheduled);
+	g->rules = NULL;
+	g->firings = NULL;
+	g->scheduled = NULL;
+	g->n_firings = g->n_scheduled = g->n_kept = 0;
+}
+
 void keeping_free(struct keeping *g)
 {
 	if (!g)
 		return;
+	forget(g);
 	for (size_t i = 0; i < g->n; i++) {
 		struct keeping_row *r = &g->rows[i];
 
@@ -26,19 +47,12 @@ void keeping_free(struct keeping *g)
 		free(r->provider);
 		free(r->copy_of);
 	}
-	for (size_t i = 0; i < g->n_groups; i++) {
-		free(g->groups[i].sets);
-		retention_result_done(&g->groups[i].result);
-	}
-	plan_policy_free(g->rules);
 	free(g->name);
 	free(g->project);
 	free(g->policy);
 	free(g->rows);
 	free(g->points);
 	free(g->groups);
-	free(g->firings);
-	free(g->scheduled);
 	free(g);
 }
 
@@ -142,14 +156,6 @@ struct keeping *keeping_load(struct db_tx *t, const char *project, const char *p
 
 /* ---- judging ---- */
 
-/* A number, which Karbor's clients send as text. */
-static int64_t number_in(const json_t *definition, const char *key)
-{
-	const json_t *v = json_object_get(definition, key);
-
-	return json_is_string(v) ? strtoll(json_string_value(v), NULL, 10) : json_integer_value(v);
-}
-
 static int load_scheduled(struct keeping *g, struct db_tx *t, struct err *e)
 {
 	AUTO(db_rows)
@@ -165,8 +171,8 @@ static int load_scheduled(struct keeping *g, struct db_tx *t, struct err *e)
 		g->scheduled =
 			xreallocarray(g->scheduled, g->n_scheduled + 1, sizeof(*g->scheduled));
 		g->scheduled[g->n_scheduled++] =
-			retention_karbor(number_in(definition, "max_backups"),
-					 number_in(definition, "retention_duration"));
+			retention_karbor(scheduled_number(definition, "max_backups"),
+					 scheduled_number(definition, "retention_duration"));
 		json_decref(definition);
 	}
 	return have;
@@ -199,6 +205,7 @@ int keeping_judge(struct keeping *g, struct db_tx *t, struct zones *zones,
 	struct retention_zone zone;
 	const struct policy *p;
 
+	forget(g);
 	g->rules = plan_policy_load(t, zones, g->project, g->policy, draft, e);
 	if (!g->rules)
 		return err_wrap(e, "plan %s", g->id);
@@ -218,6 +225,7 @@ int keeping_judge(struct keeping *g, struct db_tx *t, struct zones *zones,
 			add_scheduled(g, group);
 		retention_decide(&group->retention, g->points + group->first, group->n, g->firings,
 				 g->n_firings, now_us, &zone, &group->result);
+		g->n_kept += group->result.n_kept;
 	}
 	return 0;
 }
@@ -252,7 +260,7 @@ int keeper_plan(struct db_tx *t, const struct keeper *k, const char *plan, uint6
 		const struct keeping_group *group = &g->groups[i];
 
 		/* The oldest first. */
-		for (size_t j = 0; j < group->n && !*ret_more; j++) {
+		for (size_t j = 0; j < group->n; j++) {
 			int busy;
 
 			if (group->result.verdicts[j].keep)
@@ -306,6 +314,18 @@ struct turn {
 	bool more;
 };
 
+/* Whether anything is to go: mostly nothing is, and who only reads is in nobody's way. */
+static int look(struct db_tx *t, void *arg, struct err *e)
+{
+	struct turn *x = arg;
+	AUTO(keeping) g = keeping_load(t, NULL, x->plan, e);
+
+	if (!g || keeping_judge(g, t, x->k->zones, NULL, 0, x->now_us, e) < 0)
+		return -1;
+	x->more = g->n_kept < g->n;
+	return 0;
+}
+
 static int look_after(struct db_tx *t, void *arg, struct err *e)
 {
 	struct turn *x = arg;
@@ -316,28 +336,29 @@ static int look_after(struct db_tx *t, void *arg, struct err *e)
 static int look_after_plan(struct db *d, struct turn *x, struct keeper_report *report,
 			   struct err *e)
 {
-	do {
-		struct err why = {0};
+	struct err why = {0};
+	int status = db_read(d, look, x, &why);
 
-		x->started = 0;
-		x->more = false;
-		if (db_write(d, look_after, x, &why) < 0) {
-			/* The plan may have gone since it was listed. */
-			if (why.kind == ERR_NOENT)
-				return 0;
-			if (why.kind == ERR_UNREACHABLE || why.kind == ERR_NOSPACE) {
-				*e = why;
-				return -1;
-			}
-			if (report->failed++ == 0) {
-				report->first = why;
-				snprintf(report->plan, sizeof(report->plan), "%s", x->plan);
-			}
-			return 0;
-		}
+	while (status == 0 && x->more) {
+		status = db_write(d, look_after, x, &why);
+		if (status < 0)
+			break;
 		report->started += x->started;
-	} while (x->more && x->started > 0);
-	report->plans++;
+		x->more = x->more && x->started > 0;
+	}
+	if (status == 0) {
+		report->plans++;
+		return 0;
+	}
+	if (why.kind == ERR_UNREACHABLE || why.kind == ERR_NOSPACE) {
+		*e = why;
+		return -1;
+	}
+	/* It may have gone since it was listed. */
+	if (why.kind != ERR_NOENT && report->failed++ == 0) {
+		report->first = why;
+		snprintf(report->plan, sizeof(report->plan), "%s", x->plan);
+	}
 	return 0;
 }
 

@@ -28,6 +28,7 @@ struct keeping {
 	size_t n;
 	struct keeping_group *groups;
 	size_t n_groups;
+	size_t n_kept; /* once judged */
 	struct plan_policy *rules;
 	struct retention_set *scheduled; /* of operations retention_protect */
 	size_t n_scheduled;
@@ -43,7 +44,8 @@ struct keeping {
 struct keeping *keeping_load(struct db_tx *t, const char *project, const char *plan, struct err *e);
 void keeping_free(struct keeping *g);
 DEFINE_AUTO(keeping, keeping_free);
-/* Judge them by what holds for the plan, once. `firings`: foretell so many. */
+/* Judge them by what holds for the plan, in place of what was judged before. `firings`: foretell so
+ * many. */
 int keeping_judge(struct keeping *g, struct db_tx *t, struct zones *zones,
 		  const struct policy_draft *draft, size_t firings, uint64_t now_us, struct err *e);
 

@@ -49,7 +49,7 @@ json_t *keeper_explain(struct db_tx *t, struct zones *zones, const char *project
 {
 	AUTO(keeping) g = keeping_load(t, project, plan, e);
 	json_t *array, *zone;
-	size_t kept = 0, left;
+	size_t left;
 
 	if (!g || keeping_judge(g, t, zones, NULL, KEEPING_FIRINGS, now_us, e) < 0)
 		return NULL;
@@ -58,7 +58,6 @@ json_t *keeper_explain(struct db_tx *t, struct zones *zones, const char *project
 	for (size_t i = 0; i < g->n_groups; i++) {
 		const struct keeping_group *group = &g->groups[i];
 
-		kept += group->result.n_kept;
 		for (size_t j = group->n; j-- > 0;) {
 			if (checkpoint ? strcmp(g->rows[group->first + j].id, checkpoint) != 0
 				       : json_array_size(array) >= most)
@@ -76,7 +75,7 @@ json_t *keeper_explain(struct db_tx *t, struct zones *zones, const char *project
 	zone = g->rules->merged->zone ? json_string(zone_name(g->rules->merged->zone))
 				      : json_string("UTC");
 	return json_pack("{s:s, s:o, s:I, s:I, s:o, s:b}", "plan_id", g->id, "timezone", zone,
-			 "kept", (json_int_t)kept, "going", (json_int_t)(g->n - kept),
+			 "kept", (json_int_t)g->n_kept, "going", (json_int_t)(g->n - g->n_kept),
 			 "checkpoints", array, "more", !checkpoint && left > 0);
 }
 
@@ -108,29 +107,34 @@ json_t *keeper_simulate(struct db_tx *t, struct zones *zones, const char *projec
 			const struct policy_draft *draft, uint64_t now_us, uint64_t until_us,
 			struct err *e)
 {
-	AUTO(keeping) now = keeping_load(t, project, plan, e);
-	AUTO(keeping) then = now ? keeping_load(t, project, plan, e) : NULL;
+	AUTO(keeping) g = keeping_load(t, project, plan, e);
+	AUTO_FREE bool *stays = NULL; /* now, of each row */
 	json_t *going, *staying;
 
-	if (!then || keeping_judge(now, t, zones, NULL, 0, now_us, e) < 0 ||
-	    keeping_judge(then, t, zones, draft, KEEPING_FIRINGS, now_us, e) < 0)
+	if (!g || keeping_judge(g, t, zones, NULL, 0, now_us, e) < 0)
+		return NULL;
+	stays = xcalloc(g->n + 1, sizeof(*stays));
+	for (size_t i = 0; i < g->n_groups; i++)
+		for (size_t j = 0; j < g->groups[i].n; j++)
+			stays[g->groups[i].first + j] = g->groups[i].result.verdicts[j].keep;
+	if (keeping_judge(g, t, zones, draft, KEEPING_FIRINGS, now_us, e) < 0)
 		return NULL;
 	going = json_array();
 	staying = json_array();
-	for (size_t i = 0; i < then->n_groups; i++) {
-		const struct keeping_group *group = &then->groups[i];
+	for (size_t i = 0; i < g->n_groups; i++) {
+		const struct keeping_group *group = &g->groups[i];
 
 		for (size_t j = 0; j < group->n; j++) {
-			bool stays = now->groups[i].result.verdicts[j].keep;
+			size_t row = group->first + j;
+			bool will = group->result.verdicts[j].keep;
 
-			if (stays && !group->result.verdicts[j].keep)
-				json_array_append_new(going, checkpoint_json(then, group, j));
-			else if (!stays && group->result.verdicts[j].keep)
-				json_array_append_new(staying,
-						      json_string(then->rows[group->first + j].id));
+			if (stays[row] && !will)
+				json_array_append_new(going, checkpoint_json(g, group, j));
+			else if (!stays[row] && will)
+				json_array_append_new(staying, json_string(g->rows[row].id));
 		}
 	}
-	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:o}", "plan_id", then->id, "plan_name",
-			 then->name, "checkpoints", (json_int_t)then->n, "going_now", going,
-			 "staying_now", staying, "timeline", timeline_json(then, now_us, until_us));
+	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:o}", "plan_id", g->id, "plan_name", g->name,
+			 "checkpoints", (json_int_t)g->n, "going_now", going, "staying_now",
+			 staying, "timeline", timeline_json(g, now_us, until_us));
 }

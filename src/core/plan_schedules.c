@@ -38,14 +38,13 @@ static int make_trigger(struct core *c, struct db_tx *t, const struct plan *p,
 			const struct policy_schedule *s, char ret_id[UUID_TEXT], struct err *e)
 {
 	AUTO(trigger) g = xcalloc(1, sizeof(*g));
-	char token[TRIGGER_TOKEN];
 
 	snprintf(g->project, sizeof(g->project), "%s", p->project);
 	g->name = xasprintf("%.120s: %.60s", p->name, s->name);
 	g->type = xstrdup(TRIGGER_TIME);
 	g->properties = json_deep_copy(s->trigger);
 	g->enabled = true;
-	if (trigger_insert(t, c->zones, g, "policy", clock_wall_us(), token, e) < 0)
+	if (trigger_insert(t, c->zones, g, "policy", clock_wall_us(), NULL, e) < 0)
 		return -1;
 	memcpy(ret_id, g->id, UUID_TEXT);
 	return 0;
@@ -87,18 +86,19 @@ static int make_one(struct core *c, struct db_tx *t, const struct plan *p,
 
 /* ---- all of a plan ---- */
 
-/* The schedule of that name with these properties, if the policies still have it. */
-static const struct policy_schedule *wanted(const struct policy *p, const char *name,
-					    const char *properties)
+/* Whether the policies still have the schedule of that name, with these properties. */
+static bool is_wanted(const struct policy *p, const char *name, const char *properties)
 {
 	for (size_t i = 0; p && i < p->n_schedules; i++) {
 		const struct policy_schedule *s = &p->schedules[i];
-		AUTO_FREE char *now = s->trigger ? json_text(s->trigger) : NULL;
+		AUTO_FREE char *now = NULL;
 
-		if (now && strcmp(s->name, name) == 0)
-			return !properties || strcmp(now, properties) == 0 ? s : NULL;
+		if (!s->trigger || strcmp(s->name, name) != 0)
+			continue;
+		now = json_text(s->trigger);
+		return strcmp(now, properties) == 0;
 	}
-	return NULL;
+	return false;
 }
 
 static int remove_old(struct db_tx *t, const char *plan, const struct policy *p, struct err *e)
@@ -111,7 +111,7 @@ static int remove_old(struct db_tx *t, const char *plan, const struct policy *p,
 	int have = r ? 1 : -1;
 
 	while (have > 0 && (have = db_next(r, e)) > 0) {
-		if (wanted(p, db_text(r, 0), db_text(r, 1)))
+		if (is_wanted(p, db_text(r, 0), db_text(r, 1)))
 			continue;
 		if (remove_one(t, plan, db_text(r, 0), db_text(r, 2), db_text(r, 3), e) < 0)
 			return -1;
@@ -163,7 +163,7 @@ int plan_schedules_sync(struct core *c, struct db_tx *t, const char *plan, struc
 	all = plan_policy_load(t, c->zones, p->project, p->policy, NULL, e);
 	if (!all || remove_old(t, plan, all->merged, e) < 0)
 		return -1;
-	return all->merged ? add_new(c, t, p, all->merged, e) : 0;
+	return add_new(c, t, p, all->merged, e);
 }
 
 int plan_schedules_sync_policy(struct core *c, struct db_tx *t, const char *policy,

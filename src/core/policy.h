@@ -13,16 +13,19 @@
  *			each a number or "all" (retention.h); without one: until deleted by hand
  *	manual		retention of what people make; without: until deleted by hand
  *	others		retention of what no schedule of the policy made (schedules that it had,
- *other policies); without: until deleted by hand minimum		so many of the newest good
- *checkpoints always stay: 1 to 1000; 1 keep_verified	true: the newest that was proved to restore
- *always stays failed		{"days": N}: failed ones go after so many days, but for the newest;
- *7 timezone	IANA name, of days and of triggers; UTC consistency	required, best-effort, off;
- *best-effort
+ *			other policies); without: until deleted by hand
+ *	minimum		so many of the newest good checkpoints always stay: 1 to 1000; 1
+ *	keep_verified	true: the newest that was proved to restore always stays
+ *	failed		{"days": N}: failed ones go after so many days, but for the newest; 7
+ *	timezone	IANA name, of days and of triggers; UTC
+ *	consistency	required, best-effort, off; best-effort
  *	window		{"start": "22:00", "end": "06:00", "days": ["mon" …]}: work begins only
- *then; the days are those on which it starts; all limits		{"bandwidth": "100MiB" (a
- *second), "concurrent": N} verify		{"every_days": N} copy		{"provider_id",
- *"retention"}, or an array of them: each checkpoint is copied there, and the copies stay as long as
- *their own retention says (for all of them together), or as long as the checkpoints would
+ *			then; the days are those on which it starts; all
+ *	limits		{"bandwidth": "100MiB" (a second), "concurrent": N}
+ *	verify		{"every_days": N}
+ *	copy		{"provider_id", "retention"}, or an array of them: each checkpoint is
+ *			copied there, and the copies stay as long as their own retention says
+ *			(for all of them together), or as long as the checkpoints would
  *
  * Unknown fields are errors.
  *

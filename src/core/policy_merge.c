@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static uint32_t stricter(uint32_t a, uint32_t b)
+/* 0: no limit. */
+static uint64_t stricter(uint64_t a, uint64_t b)
 {
 	return a && b ? MIN(a, b) : MAX(a, b);
 }
@@ -70,10 +71,9 @@ static void add_rest(struct policy *p, const struct policy *part, bool mandatory
 	p->consistency = stricter_consistency(p->consistency, part->consistency);
 	if (part->window.given && (mandatory || !p->window.given))
 		p->window = part->window;
-	p->bandwidth = part->bandwidth && p->bandwidth ? MIN(part->bandwidth, p->bandwidth)
-						       : MAX(part->bandwidth, p->bandwidth);
-	p->concurrent = stricter(p->concurrent, part->concurrent);
-	p->verify_days = stricter(p->verify_days, part->verify_days);
+	p->bandwidth = stricter(p->bandwidth, part->bandwidth);
+	p->concurrent = (uint32_t)stricter(p->concurrent, part->concurrent);
+	p->verify_days = (uint32_t)stricter(p->verify_days, part->verify_days);
 }
 
 static struct policy_copy *find_copy(struct policy *p, const char *provider)

@@ -213,8 +213,10 @@ static int read_days(const struct spec *s, uint8_t *days, struct err *e)
 	size_t i, day;
 
 	*days = 0x7f;
-	if (spec_array(s, "days", 7, &array, e) < 0 || !array)
-		return array ? -1 : 0;
+	if (spec_array(s, "days", 7, &array, e) < 0)
+		return -1;
+	if (!array)
+		return 0;
 	*days = 0;
 	json_array_foreach((json_t *)array, i, v)
 	{

@@ -218,7 +218,7 @@ struct plan_policy *plan_policy_load(struct db_tx *t, struct zones *zones, const
 	for (size_t i = 0; i < p->n; i++)
 		if (strcmp(p->parts[i].id, id) == 0)
 			id = "";
-	if ((*id && !of_draft && !is_draft(draft, id) && load_own(t, zones, id, p, e) < 0))
+	if (*id && !of_draft && !is_draft(draft, id) && load_own(t, zones, id, p, e) < 0)
 		return NULL;
 	p->merged = policy_merge(of_draft ? draft->policy : p->own, p->parts, p->n);
 	return steal(&p);

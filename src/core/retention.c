@@ -152,26 +152,28 @@ static void work_done(struct retention_work *w)
 	free(w->told);
 }
 
+/* About the good points, then about the damaged ones. */
+static void run_both(struct retention_work *w)
+{
+	for (int damaged = 0; damaged <= w->some_damaged; damaged++) {
+		w->damaged = damaged;
+		retention_run(w);
+	}
+}
+
 static void judge(struct retention_work *w)
 {
 	for (size_t i = 0; i < w->n_items; i++)
 		w->some_damaged |= w->items[i].damaged;
 	judge_others(w);
-	retention_run(w);
-	w->damaged = true;
-	if (w->some_damaged)
-		retention_run(w);
-	w->damaged = false;
+	run_both(w);
 }
 
 /* Why those that go do not stay. */
 static void refuse(struct retention_work *w)
 {
 	w->refusals = true;
-	for (int damaged = 0; damaged <= w->some_damaged; damaged++) {
-		w->damaged = damaged;
-		retention_run(w);
-	}
+	run_both(w);
 	for (size_t i = 0; i < w->n_points; i++)
 		if (w->points[i].state == RETENTION_FAILED && w->ends[i] == 0)
 			retention_tell(w, i,

@@ -21,21 +21,16 @@
 #include "core/retention_priv.h"
 
 #include <string.h>
-#include <time.h>
+
+#include "sched/civil.h"
 
 /* ---- periods ---- */
-
-static int64_t floor_div(int64_t a, int64_t b)
-{
-	return a / b - (a % b < 0);
-}
 
 /* The period that an item is in: ascending with time, the same within a period. */
 static int64_t period_key(const struct retention_item *it, enum retention_level level)
 {
-	time_t local = (time_t)it->local_s;
-	int64_t day = floor_div(it->local_s, DAY_S);
-	struct tm tm = {0};
+	int64_t day = civil_div(it->local_s, DAY_S);
+	struct civil date;
 
 	switch (level) {
 	case RETENTION_HOURLY: /* of UTC: the hour that comes twice in autumn is two */
@@ -43,20 +38,19 @@ static int64_t period_key(const struct retention_item *it, enum retention_level 
 	case RETENTION_DAILY:
 		return day;
 	case RETENTION_WEEKLY: /* 1970-01-01 was a Thursday */
-		return floor_div(day + 3, 7);
+		return civil_div(day + 3, 7);
 	default:
-		gmtime_r(&local, &tm);
-		return level == RETENTION_MONTHLY ? (int64_t)tm.tm_year * 12 + tm.tm_mon
-						  : tm.tm_year;
+		date = civil_of_days(day);
+		return level == RETENTION_MONTHLY ? (int64_t)date.year * 12 + date.month
+						  : date.year;
 	}
 }
 
 /* When the item's period began, in local time. */
 static int64_t period_begin(const struct retention_item *it, enum retention_level level)
 {
-	time_t local = (time_t)it->local_s;
-	int64_t day = floor_div(it->local_s, DAY_S);
-	struct tm tm = {0}, first = {.tm_mday = 1};
+	int64_t day = civil_div(it->local_s, DAY_S);
+	struct civil date;
 
 	switch (level) {
 	case RETENTION_HOURLY:
@@ -64,12 +58,11 @@ static int64_t period_begin(const struct retention_item *it, enum retention_leve
 	case RETENTION_DAILY:
 		return day * DAY_S;
 	case RETENTION_WEEKLY:
-		return (floor_div(day + 3, 7) * 7 - 3) * DAY_S;
+		return (civil_div(day + 3, 7) * 7 - 3) * DAY_S;
 	default:
-		gmtime_r(&local, &tm);
-		first.tm_year = tm.tm_year;
-		first.tm_mon = level == RETENTION_MONTHLY ? tm.tm_mon : 0;
-		return timegm(&first);
+		date = civil_of_days(day);
+		return civil_days(date.year, level == RETENTION_MONTHLY ? date.month : 1, 1) *
+		       DAY_S;
 	}
 }
 

@@ -104,15 +104,12 @@ static void rule_text(const struct retention_reason *x, char *out, size_t size)
 		snprintf(out, size, "older than %s %s", of, periods);
 		break;
 	case RETENTION_PERIOD:
+	case RETENTION_NOT_RECENT:
 		snprintf(out, size, "%s %u of %s, the last of %s", level, x->number, of,
 			 period_text(x, label));
 		break;
 	case RETENTION_NOT_LAST:
 		snprintf(out, size, "%s %s: %s has a later point", level, of,
-			 period_text(x, label));
-		break;
-	case RETENTION_NOT_RECENT:
-		snprintf(out, size, "%s %u of %s, the last of %s", level, x->number, of,
 			 period_text(x, label));
 		break;
 	case RETENTION_OLDEST:

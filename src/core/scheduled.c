@@ -127,20 +127,27 @@ int scheduled_of_claim(struct db_tx *x, const char *claim, const char *trigger,
 
 /* ---- checks ---- */
 
-/* A number, or a text with one, which clients of Karbor's send; -1 and null mean none. */
+int64_t scheduled_number(const json_t *definition, const char *key)
+{
+	const json_t *v = json_object_get(definition, key);
+	char *end;
+	int64_t n;
+
+	if (!json_is_string(v))
+		return json_integer_value(v);
+	n = strtoll(json_string_value(v), &end, 10);
+	return *end ? 0 : n;
+}
+
+/* -1 and null mean none. */
 static int check_number(const json_t *definition, const char *key, int64_t most, struct err *e)
 {
 	const json_t *v = json_object_get(definition, key);
-	char *end = NULL;
-	int64_t n = 0;
+	int64_t n = scheduled_number(definition, key);
 
 	if (!v || json_is_null(v))
 		return 0;
-	if (json_is_integer(v))
-		n = json_integer_value(v);
-	else if (json_is_string(v))
-		n = strtoll(json_string_value(v), &end, 10);
-	if ((end && *end) || n < -1 || n == 0 || n > most)
+	if (n < -1 || n == 0 || n > most)
 		return err_set(e, ERR_INVALID,
 			       FIELD
 			       "operation_definition.%s. It has to be a number from 1 to %lld, or "

@@ -20,11 +20,10 @@ struct scheduled_operation {
 	bool enabled;
 };
 void scheduled_free(struct scheduled_operation *s);
-static inline void scheduled_operation_free(struct scheduled_operation *s)
-{
-	scheduled_free(s);
-}
-DEFINE_AUTO(scheduled_operation, scheduled_operation_free);
+DEFINE_AUTO(scheduled_operation, scheduled_free);
+/* max_backups or retention_duration of a definition, which may be a text, as clients of Karbor's
+ * send it; 0: it is no number. */
+int64_t scheduled_number(const json_t *definition, const char *key);
 
 extern const struct table scheduled_table;
 
@@ -46,8 +45,8 @@ int scheduled_uses_plan(struct db_tx *x, const char *plan, struct err *e);
 
 /*
  * Those that are enabled of the triggers that a scheduler has marked with `claim`, or of one of
- * them
- * (`trigger` not NULL): by trigger, the oldest first. The caller's, with scheduled_list_free().
+ * them (`trigger` not NULL): by trigger, the oldest first. The caller's, with
+ * scheduled_list_free().
  */
 int scheduled_of_claim(struct db_tx *x, const char *claim, const char *trigger,
 		       struct scheduled_operation ***ret_list, size_t *ret_n, struct err *e);

@@ -66,7 +66,7 @@ struct batch {
 	char claim[UUID_TEXT];
 	uint64_t marked;
 	struct fire fire;
-	char (*ids)[UUID_TEXT]; /* of what was marked */
+	char ids[BATCH][UUID_TEXT]; /* of what was marked */
 	size_t n;
 	const char *only; /* one trigger of it; NULL: all */
 	struct fire_failure failures[FAILURES_MAX];
@@ -78,14 +78,21 @@ static int mark(struct db_tx *x, void *arg, struct err *e)
 	struct batch *b = arg;
 	AUTO_FREE char *sql = xasprintf(
 		"UPDATE triggers SET claim = $1, claim_until = $2 WHERE id IN (SELECT id FROM "
-		"triggers "
-		"WHERE enabled = 1 AND next_at IS NOT NULL AND next_at <= $3 AND (claim IS NULL OR "
+		"triggers WHERE enabled = 1 AND next_at IS NOT NULL AND next_at <= $3 AND (claim "
+		"IS NULL OR "
 		"claim_until <= $3 OR claim_until > $4) ORDER BY next_at LIMIT %d%s)",
 		BATCH, db_skip_locked(x));
 
 	/* A mark of the far future is of a clock that was wrong. */
 	return db_exec(x, &b->marked, e, sql, db_t(b->claim), db_i(b->now_us + CLAIM_US),
 		       db_i(b->now_us), db_i(b->now_us + 4 * CLAIM_US));
+}
+
+static void free_list(struct trigger **list, size_t n)
+{
+	while (n > 0)
+		trigger_free(list[--n]);
+	free(list);
 }
 
 /* What is still ours, due and enabled. */
@@ -105,13 +112,12 @@ static struct trigger **load(struct db_tx *x, struct batch *b, size_t *ret_n, st
 	have = r ? 1 : -1;
 	while (have > 0 && n < BATCH && (have = db_next(r, e)) > 0)
 		list[n++] = trigger_from_row(r);
+	if (have < 0) {
+		free_list(list, n);
+		return NULL;
+	}
 	*ret_n = n;
-	if (have >= 0)
-		return list;
-	while (n > 0)
-		trigger_free(list[--n]);
-	free(list);
-	return NULL;
+	return list;
 }
 
 /* The things of a trigger stand together; triggers are in no order that would be the same in all
@@ -158,9 +164,7 @@ static int deal(struct db_tx *x, void *arg, struct err *e)
 		status = fire_all(x, b, list, n, things, n_things, e);
 		scheduled_list_free(things, n_things);
 	}
-	for (size_t i = 0; i < n; i++)
-		trigger_free(list[i]);
-	free(list);
+	free_list(list, n);
 	return status;
 }
 
@@ -223,12 +227,10 @@ static int run_batch(struct scheduler *s, uint64_t now_us, struct scheduler_coun
 		     uint64_t *ret_marked, struct err *e)
 {
 	AUTO_FREE struct batch *b = xcalloc(1, sizeof(*b));
-	AUTO_FREE char(*ids)[UUID_TEXT] = xcalloc(BATCH, UUID_TEXT);
 	struct err why = {0};
 
 	b->s = s;
 	b->now_us = now_us;
-	b->ids = ids;
 	new_id(b->claim);
 	if (db_claim(s->db, mark, b, e) < 0)
 		return -1;
@@ -247,13 +249,9 @@ static int run_batch(struct scheduler *s, uint64_t now_us, struct scheduler_coun
 	return -1;
 }
 
-struct peek {
-	uint64_t next_us;
-};
-
 static int peek(struct db_tx *x, void *arg, struct err *e)
 {
-	struct peek *p = arg;
+	uint64_t *next_us = arg;
 	AUTO(db_rows)
 	r = db_query(
 		x, e,
@@ -261,7 +259,7 @@ static int peek(struct db_tx *x, void *arg, struct err *e)
 		"next_at LIMIT 1");
 	int have = r ? db_next(r, e) : -1;
 
-	p->next_us = have > 0 ? (uint64_t)db_int(r, 0) : 0;
+	*next_us = have > 0 ? (uint64_t)db_int(r, 0) : 0;
 	return have < 0 ? -1 : 0;
 }
 
@@ -269,18 +267,17 @@ int scheduler_run(struct scheduler *s, uint64_t now_us, struct scheduler_counts 
 		  uint64_t *ret_next_us, struct err *e)
 {
 	struct err why = {0};
-	struct peek p;
-	uint64_t marked = 1;
+	uint64_t next_us, marked = 1;
 
 	for (;;) {
-		if (db_read(s->db, peek, &p, e) < 0)
+		if (db_read(s->db, peek, &next_us, e) < 0)
 			return -1;
-		if (marked == 0 || p.next_us == 0 || p.next_us > now_us || cancel_asked(&s->stop))
+		if (marked == 0 || next_us == 0 || next_us > now_us || cancel_asked(&s->stop))
 			break;
 		if (run_batch(s, now_us, counts, &marked, &why) < 0)
 			break;
 	}
-	*ret_next_us = p.next_us;
+	*ret_next_us = next_us;
 	if (why.kind == ERR_NONE)
 		return 0;
 	if (e)

@@ -10,7 +10,7 @@
 
 #define WORD 40
 
-/* ---- the nearest word ---- */
+/* ---- words ---- */
 
 /*
  * How many letters have to be put in, left out or changed to make one word of the other, row by row
@@ -35,6 +35,13 @@ static size_t distance(const char *a, const char *b)
 		}
 	}
 	return row[n];
+}
+
+bool spec_is_known(const char *word, const char *const *words)
+{
+	while (*words && strcmp(word, *words) != 0)
+		words++;
+	return *words;
 }
 
 const char *spec_nearest(const char *word, const char *const *words)
@@ -97,13 +104,6 @@ static int wrong(const struct spec *s, const char *field, struct err *e, const c
 		       value_text(spec_get(s, field), &value), what);
 }
 
-static bool is_known(const char *field, const char *const *fields)
-{
-	while (*fields && strcmp(field, *fields) != 0)
-		fields++;
-	return *fields;
-}
-
 /* Names are shown as they are only if they could be fields. */
 static bool is_plain(const char *name)
 {
@@ -141,7 +141,7 @@ int spec_object(const json_t *value, const char *path, const char *const *fields
 		return err_set(e, ERR_INVALID, "%s: give an object", *path ? path : "document");
 	json_object_foreach((json_t *)value, key, v)
 	{
-		if (!is_known(key, fields))
+		if (!spec_is_known(key, fields))
 			return unknown(&s, key, fields, e);
 	}
 	*ret_s = s;

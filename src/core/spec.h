@@ -47,6 +47,8 @@ int spec_word(const struct spec *s, const char *field, const char *const *words,
 int spec_array(const struct spec *s, const char *field, size_t most, const json_t **array,
 	       struct err *e);
 
+/* Whether a list (ended by NULL) has the word. */
+bool spec_is_known(const char *word, const char *const *words);
 /* The word of a list (ended by NULL) that is most like `word`; NULL: none is. */
 const char *spec_nearest(const char *word, const char *const *words);
 

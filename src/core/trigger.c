@@ -8,6 +8,7 @@
 
 #include "base/hex.h"
 #include "core/ids.h"
+#include "core/spec.h"
 #include "core/trigger_priv.h"
 #include "sched/schedule.h"
 
@@ -112,17 +113,15 @@ struct trigger *trigger_load(struct db_tx *x, const char *project, const char *i
 /* All properties are texts; only those of an operation have more than the event. */
 static int check_event_names(const json_t *p, bool operation, struct err *e)
 {
-	static const char *const known[] = {"event", "kind", "state", "plan_id"};
+	static const char *const of_webhook[] = {"event", NULL};
+	static const char *const of_operation[] = {"event", "kind", "state", "plan_id", NULL};
 	const char *key;
 	json_t *v;
 
 	json_object_foreach((json_t *)p, key, v)
 	{
-		size_t i = 0;
-
-		while (i < ARRAY_LEN(known) && strcmp(known[i], key) != 0)
-			i++;
-		if (i == ARRAY_LEN(known) || (i > 0 && !operation) || !json_is_string(v))
+		if (!spec_is_known(key, operation ? of_operation : of_webhook) ||
+		    !json_is_string(v))
 			return err_set(e, ERR_INVALID,
 				       FIELD
 				       "properties.%.60s. There is no such text in the properties "
@@ -132,29 +131,24 @@ static int check_event_names(const json_t *p, bool operation, struct err *e)
 	return 0;
 }
 
-static bool is_one_of(const char *text, const char *const *list)
-{
-	while (*list && strcmp(*list, text) != 0)
-		list++;
-	return *list != NULL;
-}
-
 static int check_event(const json_t *p, struct err *e)
 {
 	static const char *const events[] = {"webhook", "operation", NULL};
 	static const char *const states[] = {"succeeded", "failed", "cancelled", NULL};
 	const char *event = json_string_value(json_object_get(p, "event")), *state;
+	bool operation;
 
-	if (!event || !is_one_of(event, events))
+	if (!event || !spec_is_known(event, events))
 		return err_set(e, ERR_INVALID,
 			       FIELD "properties.event. It has to be webhook or operation.");
-	if (check_event_names(p, strcmp(event, "operation") == 0, e) < 0)
+	operation = strcmp(event, "operation") == 0;
+	if (check_event_names(p, operation, e) < 0)
 		return -1;
-	if (strcmp(event, "operation") == 0 && !json_object_get(p, "kind"))
+	if (operation && !json_object_get(p, "kind"))
 		return err_set(e, ERR_INVALID,
 			       FIELD "properties.kind. It is missing: protect, restore, verify …");
 	state = json_string_value(json_object_get(p, "state"));
-	if (state && !is_one_of(state, states))
+	if (state && !spec_is_known(state, states))
 		return err_set(e, ERR_INVALID,
 			       FIELD
 			       "properties.state. Value: %.60s. It has to be succeeded, failed or "

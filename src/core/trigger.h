@@ -51,8 +51,7 @@ struct trigger *trigger_load(struct db_tx *x, const char *project, const char *i
 /*
  * Check and insert; t->id is made, a missing start_time becomes `now_us`. Of a webhook, its token
  * is written to `ret_token` (may be NULL for others), which is the only time that it can be seen;
- * else
- * "". ERR_INVALID names the field.
+ * else "". ERR_INVALID names the field.
  */
 int trigger_insert(struct db_tx *x, struct zones *zones, struct trigger *t, const char *created_by,
 		   uint64_t now_us, char ret_token[TRIGGER_TOKEN], struct err *e);

@@ -48,10 +48,8 @@ static int mark(struct db_tx *x, const struct trigger *t, const char *event, uin
 	for (int tries = 0; fresh == 0 && tries < TIES_MAX; tries++, at_us++)
 		if (db_exec(x, &fresh, e,
 			    "INSERT INTO firings (trigger_id, at, event_id, state, reason, "
-			    "operations, "
-			    "created_at) VALUES ($1, $2, $3, 'pending', '', '[]', $4) ON CONFLICT "
-			    "DO "
-			    "NOTHING",
+			    "operations, created_at) VALUES ($1, $2, $3, 'pending', '', '[]', $4) "
+			    "ON CONFLICT DO NOTHING",
 			    db_t(t->id), db_i(at_us), db_t(event), db_i(now_us)) < 0)
 			return -1;
 	if (db_exec(x, NULL, e, "UPDATE triggers SET last_at = $2, next_at = $3 WHERE id = $1",
@@ -104,45 +102,41 @@ int trigger_tell(struct db_tx *x, const struct trigger_event *ev, uint64_t now_u
 	return 0;
 }
 
-/* The webhook that this token opens, or NULL: without an error if it opens none. */
+/* The webhook that this token opens; ERR_DENIED. */
 static struct trigger *open_webhook(struct db_tx *x, const char *id, const char *token,
 				    struct err *e)
 {
 	char hash[TRIGGER_TOKEN];
 	AUTO(db_rows)
 	r = db_query(x, e,
-		     "SELECT id, project_id, name, type, properties, enabled, last_at, next_at, "
-		     "token_hash FROM triggers WHERE id = $1 AND enabled = 1 AND token_hash IS NOT "
-		     "NULL",
+		     "SELECT " TRIGGER_COLUMNS ", token_hash FROM triggers WHERE id = $1 AND "
+		     "enabled = 1 AND token_hash IS NOT NULL",
 		     db_t(id));
 	int have = r ? db_next(r, e) : -1;
 
 	trigger_token_hash(token, hash);
-	if (have <= 0 || strlen(db_text(r, 8)) != TRIGGER_TOKEN - 1 ||
-	    CRYPTO_memcmp(hash, db_text(r, 8), TRIGGER_TOKEN - 1) != 0)
+	if (have < 0)
 		return NULL;
+	if (!have || strlen(db_text(r, 8)) != TRIGGER_TOKEN - 1 ||
+	    CRYPTO_memcmp(hash, db_text(r, 8), TRIGGER_TOKEN - 1) != 0) {
+		err_set(e, ERR_DENIED, "There is no such webhook, or its token is another one.");
+		return NULL;
+	}
 	return trigger_from_row(r);
 }
 
 int trigger_call(struct db_tx *x, const char *id, const char *token, const char *event,
 		 uint64_t now_us, bool *ret_new, struct err *e)
 {
-	struct err why = {0};
-	AUTO(trigger) t = open_webhook(x, id, token, &why);
+	AUTO(trigger) t = open_webhook(x, id, token, e);
 	AUTO_FREE char *own = NULL;
 	struct uuid u = uuid_random();
 	char text[UUID_TEXT];
 	bool full;
 	int told;
 
-	if (!t && why.kind != ERR_NONE) {
-		if (e)
-			*e = why;
-		return -1;
-	}
 	if (!t)
-		return err_set(e, ERR_DENIED,
-			       "There is no such webhook, or its token is another one.");
+		return -1;
 	if (event && (!*event || strlen(event) > EVENT_ID_MAX))
 		return err_set(e, ERR_INVALID, "The id of an event has 1 to %d characters.",
 			       EVENT_ID_MAX);

@@ -9,10 +9,10 @@
 #include "core/scheduler.h"
 #include "core/trigger.h"
 
-#define TRIGGER_SELECT                                                                             \
-	"SELECT id, project_id, name, type, properties, enabled, last_at, next_at FROM triggers "  \
-	"WHERE "
+#define TRIGGER_COLUMNS "id, project_id, name, type, properties, enabled, last_at, next_at"
+#define TRIGGER_SELECT "SELECT " TRIGGER_COLUMNS " FROM triggers WHERE "
 
+/* Of a row that begins with TRIGGER_COLUMNS. */
 struct trigger *trigger_from_row(const struct db_rows *r);
 /* 64 digits. */
 char *trigger_token_hash(const char *token, char out[TRIGGER_TOKEN]);

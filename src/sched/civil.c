@@ -12,15 +12,10 @@
 /* Days from 0000-03-01 to 1970-01-01. */
 #define EPOCH_DAYS 719468
 
-static int64_t div_floor(int64_t a, int64_t b)
-{
-	return a / b - (a % b < 0);
-}
-
 int64_t civil_days(int year, int month, int day)
 {
 	int64_t y = month <= 2 ? year - 1 : year;
-	int64_t era = div_floor(y, ERA_YEARS);
+	int64_t era = civil_div(y, ERA_YEARS);
 	int64_t in_era = y - era * ERA_YEARS;
 	/* From March: 0, 31, 61, 92 … */
 	int64_t in_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
@@ -31,7 +26,7 @@ int64_t civil_days(int year, int month, int day)
 struct civil civil_of_days(int64_t days)
 {
 	int64_t from = days + EPOCH_DAYS;
-	int64_t era = div_floor(from, ERA_DAYS);
+	int64_t era = civil_div(from, ERA_DAYS);
 	int64_t in_era = from - era * ERA_DAYS;
 	/* Without the leap days of 4, 100 and 400 years. */
 	int64_t year = (in_era - in_era / 1460 + in_era / 36524 - in_era / (ERA_DAYS - 1)) / 365;
@@ -53,7 +48,7 @@ int64_t civil_seconds(const struct civil *c)
 
 struct civil civil_of_seconds(int64_t local_s)
 {
-	int64_t days = div_floor(local_s, CIVIL_DAY_S);
+	int64_t days = civil_div(local_s, CIVIL_DAY_S);
 	int s = (int)(local_s - days * CIVIL_DAY_S);
 	struct civil c = civil_of_days(days);
 

@@ -23,6 +23,11 @@ struct civil {
 	int hour, minute, second;
 };
 
+/* a / b for b > 0, rounded down also before 1970. */
+static inline int64_t civil_div(int64_t a, int64_t b)
+{
+	return a / b - (a % b < 0);
+}
 /* Days since 1970-01-01 of a date. The day may lie outside of its month: 0 is the day before. */
 int64_t civil_days(int year, int month, int day);
 /* The date of such a day; the time of it is 0. */

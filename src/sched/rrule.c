@@ -29,11 +29,6 @@ struct period {
 	int hour; /* -1: the whole days */
 };
 
-static int64_t div_floor(int64_t a, int64_t b)
-{
-	return a / b - (a % b < 0);
-}
-
 /* ---- which days pass ---- */
 
 static bool has(const struct rrule_ordinals *o, int pos, int neg)
@@ -111,17 +106,17 @@ static bool day_passes(const struct rrule *r, const struct civil *c, int64_t day
 /* The number of the period, counted from 1970 and not yet by INTERVAL, that holds a time. */
 static int64_t period_number(const struct rrule *r, int64_t local_s)
 {
-	int64_t day = div_floor(local_s, CIVIL_DAY_S);
+	int64_t day = civil_div(local_s, CIVIL_DAY_S);
 	struct civil c = civil_of_days(day);
 
 	switch (r->freq) {
 	case RRULE_HOURLY:
-		return div_floor(local_s, HOUR_S);
+		return civil_div(local_s, HOUR_S);
 	case RRULE_DAILY:
 		return day;
 	case RRULE_WEEKLY:
 		/* 1970-01-01 was a Thursday (4); weeks start at week_start. */
-		return div_floor(day + (4 - r->week_start + 7) % 7, 7);
+		return civil_div(day + (4 - r->week_start + 7) % 7, 7);
 	case RRULE_MONTHLY:
 		return (c.year - 1970) * 12 + c.month - 1;
 	default:
@@ -135,14 +130,14 @@ static struct period period_of(const struct rrule *r, int64_t n)
 
 	switch (r->freq) {
 	case RRULE_HOURLY:
-		return (struct period){div_floor(n, 24), 1, (int)(n - div_floor(n, 24) * 24)};
+		return (struct period){civil_div(n, 24), 1, (int)(n - civil_div(n, 24) * 24)};
 	case RRULE_DAILY:
 		return (struct period){n, 1, -1};
 	case RRULE_WEEKLY:
 		return (struct period){n * 7 - (4 - r->week_start + 7) % 7, 7, -1};
 	case RRULE_MONTHLY:
-		year = (int)(1970 + div_floor(n, 12));
-		month = (int)(n - div_floor(n, 12) * 12) + 1;
+		year = (int)(1970 + civil_div(n, 12));
+		month = (int)(n - civil_div(n, 12) * 12) + 1;
 		return (struct period){civil_days(year, month, 1), civil_month_length(year, month),
 				       -1};
 	default:
@@ -270,7 +265,7 @@ bool rrule_next(const struct rrule *r, int64_t local_s, int64_t *ret_s)
 	int looks = 0;
 
 	if (r->until == RRULE_UNTIL_LOCAL)
-		last_day = MIN(last_day, div_floor(r->until_s, CIVIL_DAY_S) + 1);
+		last_day = MIN(last_day, civil_div(r->until_s, CIVIL_DAY_S) + 1);
 	fill_times(r, -1, &s);
 	while (looks < LOOKS_MAX) {
 		struct period p = period_of(r, n);

@@ -11,8 +11,9 @@
  *	jitter		seconds; each firing is moved by something from 0 to this, less than to the
  *			next one; always the same for the same trigger and firing
  *	misfire		what is done with missed firings: "skip", "once": one of them is made up for
- *			if no later one is on time, "all": all, the newest `misfire_limit`. "once"
- *without misfire_limit	10 without
+ *			if no later one is on time, "all": all, the newest `misfire_limit`. Without:
+ *			"once"
+ *	misfire_limit	10 without
  *
  * Times are written as when.h says. Where clocks change, a crontab that fires in every hour follows
  * what clocks show; one with chosen hours fires once for each of its times, as calendars do: at the

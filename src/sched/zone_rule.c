@@ -156,21 +156,17 @@ int zone_add_rule(struct zone *z, const char *rule, struct err *e)
 {
 	int64_t last = z->n > 0 ? z->changes[z->n - 1].at : INT64_MIN;
 	struct rule r;
-	int year = CIVIL_FIRST_YEAR;
 
 	if (!read_rule(rule, &r))
 		return err_set(e, ERR_CORRUPT,
 			       "time zone %s: its file ends with a rule that cannot be "
 			       "read; reinstall tzdata",
 			       z->name);
-	if (!r.changes) {
-		if (z->n == 0)
-			z->first = r.standard;
-		return 0;
-	}
 	if (z->n == 0)
 		z->first = r.standard;
-	for (; year <= CIVIL_LAST_YEAR; year++) {
+	if (!r.changes)
+		return 0;
+	for (int year = CIVIL_FIRST_YEAR; year <= CIVIL_LAST_YEAR; year++) {
 		int64_t start = change_in(&r.start, year) - r.standard;
 		int64_t end = change_in(&r.end, year) - r.summer;
 

@@ -2,7 +2,7 @@
 /*
  * sched_cases: answers questions on its input, a line for each, so that test_sched.py can compare
  * thousands of answers with those of other programs. Words are separated by tabs; times are
- *seconds.
+ * seconds.
  *
  *	cron PATTERN AFTER N		the next N local times
  *	rule RRULE START AFTER N	the same for a recurrence rule that starts at START

@@ -72,7 +72,6 @@ static const struct {
 
 static void test_firings(void **state)
 {
-
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(firings); i++) {
 		AUTO(calendar) c = OK_PTR(parse(firings[i].text, "Europe/Berlin", e));
@@ -144,7 +143,6 @@ static const struct {
 
 static void test_refused(void **state)
 {
-
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
 		struct err e = {0};

@@ -147,6 +147,8 @@ static const struct {
 	{"{\"window\":{\"start\":\"22:00\",\"end\":\"22:00\"}}", "window.end: it is the same"},
 	{"{\"window\":{\"start\":\"22:00\",\"end\":\"23:00\",\"days\":[\"mo\"]}}",
 	 "window.days[0]: give mon"},
+	{"{\"window\":{\"start\":\"22:00\",\"end\":\"23:00\",\"days\":\"mon\"}}",
+	 "window.days: give an array"},
 	{"{\"window\":{\"start\":\"22:00\",\"end\":\"23:00\",\"days\":[]}}",
 	 "window.days: give at least one"},
 	{"{\"limits\":{\"bandwidth\":\"1\"}}", "limits.bandwidth: give bytes a second"},

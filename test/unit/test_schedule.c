@@ -14,17 +14,26 @@
 
 static struct zones *zones;
 
+/* JSON with ' for " */
+static json_t *json_quoted(const char *text)
+{
+	AUTO_FREE char *copy = xstrdup(text);
+	json_t *o;
+
+	for (char *p = copy; *p; p++)
+		if (*p == '\'')
+			*p = '"';
+	o = json_loads(copy, JSON_ALLOW_NUL, NULL);
+	assert_non_null(o);
+	return o;
+}
+
 static struct schedule *parse(const char *rest)
 {
 	AUTO_FREE char *text = xasprintf("{'format': 'crontab', 'pattern': '0 * * * *'%s}", rest);
-	json_t *o;
+	json_t *o = json_quoted(text);
 	struct schedule *s;
 
-	for (char *p = text; *p; p++)
-		if (*p == '\'')
-			*p = '"';
-	o = json_loads(text, 0, NULL);
-	assert_non_null(o);
 	s = OK_PTR(schedule_parse(o, zones, NOW, e));
 	json_decref(o);
 	return s;
@@ -162,15 +171,9 @@ static void test_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		AUTO_FREE char *text = xstrdup(rows[i].text);
+		json_t *o = json_quoted(rows[i].text);
 		struct err e = {0};
-		json_t *o;
 
-		for (char *p = text; *p; p++)
-			if (*p == '\'')
-				*p = '"';
-		o = json_loads(text, JSON_ALLOW_NUL, NULL);
-		assert_non_null(o);
 		if (schedule_parse(o, zones, NOW, &e))
 			fail_msg("%s was taken", rows[i].text);
 		if (!strstr(e.msg, rows[i].named))
