@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/hex.h"
+#include "base/text.h"
 #include "base/uuid.h"
 
 #define CACHE 8192
@@ -24,27 +25,16 @@ char *auth_new_id(char out[AUTH_ID])
 	return hex_encode(b, sizeof(b), out);
 }
 
-static bool is_utf8(const unsigned char *s)
-{
-	while (*s) {
-		unsigned more = *s < 0x80 ? 0 : *s < 0xc2 ? 9 : *s < 0xe0 ? 1 : *s < 0xf0 ? 2 : 3;
-
-		if (more == 9 || *s > 0xf4)
-			return false;
-		for (s++; more; more--, s++)
-			if ((*s & 0xc0) != 0x80)
-				return false;
-	}
-	return true;
-}
-
 int auth_check_text(const char *field, const char *text, size_t max, struct err *e)
 {
 	if (strlen(text) > max)
 		return err_set(e, ERR_INVALID, "%s: it has %zu bytes, at most %zu are allowed",
 			       field, strlen(text), max);
-	if (!is_utf8((const unsigned char *)text))
-		return err_set(e, ERR_INVALID, "%s: it is not UTF-8", field);
+	for (size_t i = 0, n; text[i]; i += n) {
+		n = text_utf8(text + i, SIZE_MAX);
+		if (!n)
+			return err_set(e, ERR_INVALID, "%s: it is not UTF-8", field);
+	}
 	for (const unsigned char *p = (const unsigned char *)text; *p; p++)
 		if (iscntrl(*p) && *p < 0x80)
 			return err_set(e, ERR_INVALID, "%s: control characters are not allowed",

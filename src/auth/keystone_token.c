@@ -5,11 +5,11 @@
  */
 #include "auth/keystone_priv.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
+
+#include "base/text.h"
 
 #define ROLES_MAX 256
 #define MAP_MAX 64
@@ -22,18 +22,6 @@ void role_map_done(struct role_map *m)
 		free(m->v[i].name);
 	free(m->v);
 	*m = (struct role_map){0};
-}
-
-static char *trim(char *s)
-{
-	size_t n;
-
-	while (isspace((unsigned char)*s))
-		s++;
-	n = strlen(s);
-	while (n && isspace((unsigned char)s[n - 1]))
-		s[--n] = 0;
-	return s;
 }
 
 static int add_meaning(struct role_map *m, char *text, struct err *e)
@@ -49,8 +37,8 @@ static int add_meaning(struct role_map *m, char *text, struct err *e)
 		return err_set(e, ERR_INVALID, "roles: write \"name = role\" instead of \"%.40s\"",
 			       text);
 	*equals = 0;
-	name = trim(text);
-	ours = trim(equals + 1);
+	name = text_trim(text);
+	ours = text_trim(equals + 1);
 	n = strlen(ours);
 	everywhere = n > 2 && !strcmp(ours + n - 2, "@*");
 	if (everywhere)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 
 #define S 1000000ull
 #define KEYS_US (3600 * S)
@@ -22,18 +23,6 @@ static bool is_url(const char *url)
 	       strlen(url) < 1000;
 }
 
-static char *trim(char *s)
-{
-	size_t n;
-
-	while (isspace((unsigned char)*s))
-		s++;
-	n = strlen(s);
-	while (n && isspace((unsigned char)s[n - 1]))
-		s[--n] = 0;
-	return s;
-}
-
 /* "group = role@project" */
 static int add_role(struct oidc *o, char *one, struct err *e)
 {
@@ -47,18 +36,18 @@ static int add_role(struct oidc *o, char *one, struct err *e)
 			       "roles: write \"GROUP = role@PROJECT\" instead of \"%.60s\"", one);
 	*equals = 0;
 	*at = 0;
-	role = auth_role_of(trim(equals + 1));
-	if (!(role & AUTH_ROLES_GRANTED) || !*trim(one) || !*trim(at + 1))
+	role = auth_role_of(text_trim(equals + 1));
+	if (!(role & AUTH_ROLES_GRANTED) || !*text_trim(one) || !*text_trim(at + 1))
 		return err_set(e, ERR_INVALID,
 			       "roles: \"%.40s\": the role has to be one of admin, operator, "
 			       "member, viewer, backup-only and restore-only",
-			       trim(equals + 1));
+			       text_trim(equals + 1));
 	if (o->n_roles == ROLES_MAX)
 		return err_set(e, ERR_LIMIT, "roles: more than %d", ROLES_MAX);
 	o->roles = xreallocarray(o->roles, o->n_roles + 1, sizeof(*o->roles));
 	r = &o->roles[o->n_roles++];
-	r->group = xstrdup(trim(one));
-	r->project = xstrdup(trim(at + 1));
+	r->group = xstrdup(text_trim(one));
+	r->project = xstrdup(text_trim(at + 1));
 	r->role = role;
 	return 0;
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "auth/rules.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/fio.h"
+#include "base/text.h"
 
 struct rules {
 	struct rule *v;
@@ -38,26 +38,13 @@ struct line {
 	unsigned number;
 };
 
-/* Cut blanks off both ends. */
-static char *trim(char *s)
-{
-	size_t n;
-
-	while (isspace((unsigned char)*s))
-		s++;
-	n = strlen(s);
-	while (n && isspace((unsigned char)s[n - 1]))
-		s[--n] = 0;
-	return s;
-}
-
 static int read_roles(const struct line *at, char *list, struct rule *ret, struct err *e)
 {
 	char *save = NULL;
 
 	for (char *word = strtok_r(list, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
 		bool everywhere = false;
-		char *name = trim(word);
+		char *name = text_trim(word);
 		size_t n = strlen(name);
 		unsigned role;
 
@@ -121,7 +108,7 @@ static int read_line(struct rules *r, const struct line *at, char *text, struct 
 
 	if (hash)
 		*hash = 0;
-	action = trim(text);
+	action = text_trim(text);
 	if (!*action)
 		return 0;
 	equals = strchr(action, '=');
@@ -131,7 +118,7 @@ static int read_line(struct rules *r, const struct line *at, char *text, struct 
 			       "operator\"",
 			       at->file, at->number);
 	*equals = 0;
-	action = trim(action);
+	action = text_trim(action);
 	if (read_roles(at, equals + 1, &to, e))
 		return -1;
 	return change(r, action, &to) ? 0 : no_such_action(r, at, action, e);

@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 struct reader {
 	const struct ini_handler *h;
@@ -68,44 +69,13 @@ static size_t name_length(const char *s, size_t i, size_t n)
 
 /* ---- characters ---- */
 
-/* How many bytes the UTF-8 character at `p` has, shortest form, no surrogates; 0: it is none. */
-static size_t utf8_length(const uint8_t *p, size_t left)
-{
-	/* The range of the second byte is what excludes longer forms, surrogates, and what is above
-	 * U+10FFFF (Unicode, table 3-7). */
-	static const struct {
-		uint8_t first, last, low, high;
-		size_t n;
-	} rows[] = {
-		{0x00, 0x7f, 0x00, 0x00, 1}, {0xc2, 0xdf, 0x80, 0xbf, 2},
-		{0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
-		{0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
-		{0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4},
-		{0xf4, 0xf4, 0x80, 0x8f, 4},
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		if (p[0] < rows[i].first || p[0] > rows[i].last)
-			continue;
-		if (rows[i].n > left ||
-		    (rows[i].n > 1 && (p[1] < rows[i].low || p[1] > rows[i].high)))
-			return 0;
-		for (size_t k = 2; k < rows[i].n; k++) {
-			if ((p[k] & 0xc0) != 0x80)
-				return 0;
-		}
-		return rows[i].n;
-	}
-	return 0;
-}
-
 /* Nothing in the line that a terminal, a log or another reader could take for something else. */
 static bool check_characters(struct reader *r, const char *s, size_t n)
 {
 	for (size_t i = 0, step; i < n; i += step) {
 		uint8_t c = (uint8_t)s[i];
 
-		step = utf8_length((const uint8_t *)s + i, n - i);
+		step = text_utf8(s + i, n - i);
 		if (step == 0) {
 			problem(r, i, "byte 0x%02x is not UTF-8", c);
 			return false;

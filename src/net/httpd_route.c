@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 /* ---- targets ---- */
 
 static int digit(char c)
@@ -21,36 +23,11 @@ static int digit(char c)
 	return -1;
 }
 
-/* How many bytes the character at `s` has; 0: it is none. */
-static size_t utf8_length(const unsigned char *s)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t n = s[0] < 0x80	 ? 1
-		   : s[0] < 0xc0 ? 0
-		   : s[0] < 0xe0 ? 2
-		   : s[0] < 0xf0 ? 3
-		   : s[0] < 0xf8 ? 4
-				 : 0;
-	uint32_t c = n > 1 ? s[0] & (0x7fU >> n) : s[0];
-
-	for (size_t i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (s[i] & 0x3f);
-	}
-	if (n > 1 && (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000)))
-		return 0;
-	return n;
-}
-
 static bool is_text(const char *s)
 {
-	const unsigned char *p = (const unsigned char *)s;
-	size_t n;
-
-	for (; *p; p += n) {
-		n = utf8_length(p);
-		if (!n || *p < 0x20 || *p == 0x7f)
+	for (size_t n; *s; s += n) {
+		n = text_utf8(s, SIZE_MAX);
+		if (!n || (unsigned char)*s < 0x20 || *s == 0x7f)
 			return false;
 	}
 	return true;

@@ -55,6 +55,8 @@ static void test_projects(void **state)
 	FAILS(ERR_INVALID, in_add_project(f->db, "a\nb", id, e));
 	FAILS(ERR_INVALID, in_add_project(f->db, "\xc3", id, e));
 	FAILS(ERR_INVALID, in_add_project(f->db, "\xff", id, e));
+	FAILS(ERR_INVALID, in_add_project(f->db, "\xe0\x80\x80", id, e));
+	FAILS(ERR_INVALID, in_add_project(f->db, "\xed\xa0\x80", id, e));
 	/* By pages of one, in the order of bytes. */
 	for (size_t i = 0; i < 5; i++) {
 		AUTO(projects)

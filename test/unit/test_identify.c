@@ -107,6 +107,8 @@ static void test_refused(void **state)
 		  who(&w, (struct auth_request){.user = "alice\n", .key = "password"}, e));
 	FAILS_PTR(ERR_DENIED,
 		  who(&w, (struct auth_request){.user = "\xff\xfe", .key = "password"}, e));
+	FAILS_PTR(ERR_DENIED,
+		  who(&w, (struct auth_request){.user = "\xed\xa0\x80", .key = "password"}, e));
 	for (size_t i = 0; i < ARRAY_LEN(headers); i++)
 		FAILS_PTR(ERR_DENIED,
 			  who(&w, (struct auth_request){.authorization = headers[i]}, e));
