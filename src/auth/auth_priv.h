@@ -74,9 +74,6 @@ int auth_by_password(struct auth *a, const char *name, const char *password, con
 int auth_by_keystone(struct auth *a, const char *token, struct identity **ret_id, struct err *e);
 int auth_by_oidc(struct auth *a, const char *token, const char *project, struct identity **ret_id,
 		 struct err *e);
-/* The project of an identity that `source` vouches for: made here when it is new, left out of the
- * identity when it is disabled here. */
-int auth_settle_project(struct auth *a, struct identity *id, const char *source, struct err *e);
 
 /* The key of the audit log, made when the log is new. */
 int audit_log_open(struct auth *a, struct err *e);

@@ -9,9 +9,10 @@
 
 #include "auth/keystone.h"
 
+#define SOURCE "keystone"
+
 struct seen {
 	struct identity *id;
-	const char *source;
 	bool there, enabled;
 };
 
@@ -31,7 +32,7 @@ static int look(struct db_tx *t, void *arg, struct err *e)
 static int add(struct db_tx *t, void *arg, struct err *e)
 {
 	struct seen *s = arg;
-	struct project_new p = {.id = s->id->project_id, .source = s->source};
+	struct project_new p = {.id = s->id->project_id, .source = SOURCE};
 	AUTO_FREE char *longer = NULL;
 	char id[AUTH_ID];
 
@@ -46,14 +47,16 @@ static int add(struct db_tx *t, void *arg, struct err *e)
 		return -1;
 	p.name = s->id->project_name;
 	if (rc || auth_check_name("name", p.name, NULL))
-		p.name = longer = xasprintf("%.100s %s", rc ? p.name : s->source, p.id);
+		p.name = longer = xasprintf("%.100s %s", rc ? p.name : SOURCE, p.id);
 	s->enabled = true;
 	return projects_add(t, &p, id, e);
 }
 
-int auth_settle_project(struct auth *a, struct identity *id, const char *source, struct err *e)
+/* The project of the identity: made here when it is new, left out of the identity when it is
+ * disabled here. */
+static int settle_project(struct auth *a, struct identity *id, struct err *e)
 {
-	struct seen s = {.id = id, .source = source};
+	struct seen s = {.id = id};
 
 	if (!id->project_id[0])
 		return 0;
@@ -89,7 +92,7 @@ int auth_by_keystone(struct auth *a, const char *token, struct identity **ret_id
 	if (keystone_validate(a->keystone, token, &known, e))
 		return -1;
 	id = copy(known);
-	if (auth_settle_project(a, id, "keystone", e))
+	if (settle_project(a, id, e))
 		return -1;
 	*ret_id = steal(&id);
 	return 0;

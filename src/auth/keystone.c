@@ -23,12 +23,6 @@
 
 /* ---- making one ---- */
 
-static bool is_url(const char *url)
-{
-	return url && (!strncmp(url, "http://", 7) || !strncmp(url, "https://", 8)) &&
-	       strlen(url) < 1000;
-}
-
 static char * or (const char *text, const char *otherwise)
 {
 	return xstrdup(text && *text ? text : otherwise);
@@ -40,7 +34,7 @@ struct keystone *keystone_new(const struct keystone_options *o, struct err *e)
 	size_t n;
 
 	pthread_mutex_init(&k->lock, NULL);
-	if (!is_url(o->url)) {
+	if (!http_is_url(o->url)) {
 		err_set(e, ERR_INVALID, "url: write https://HOST:5000/v3");
 		return NULL;
 	}
@@ -106,8 +100,10 @@ static uint64_t login_ends(const struct buf *b)
 	json_t *o = json_loadb((const char *)b->data, b->len, JSON_REJECT_DUPLICATES, NULL);
 	const char *ends =
 		json_string_value(json_object_get(json_object_get(o, "token"), "expires_at"));
-	uint64_t us = ends ? keystone_time(ends) : 0;
+	uint64_t us = 0;
 
+	if (ends)
+		clock_parse_rfc3339(ends, &us);
 	json_decref(o);
 	return us;
 }

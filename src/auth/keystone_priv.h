@@ -26,8 +26,6 @@ struct role_map {
 void role_map_done(struct role_map *m);
 /* "name = role, name = role@*" */
 int role_map_parse(const char *text, struct role_map *ret, struct err *e);
-/* Add what a role of that name means. */
-void role_map_add(const struct role_map *m, const char *name, unsigned *here, unsigned *everywhere);
 
 struct keystone {
 	struct http *http;
@@ -48,7 +46,5 @@ char *keystone_token(struct keystone *k, const char *old, struct err *e);
 /* As keystone_parse_token, with the roles of `k`. */
 int keystone_read_token(const struct keystone *k, const char *json, size_t n,
 			struct identity **ret_id, struct err *e);
-/* "2026-11-22T10:00:00.000000Z"; 0: it is not one */
-uint64_t keystone_time(const char *text);
 
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 
 #define ROLES_MAX 256
@@ -73,8 +74,9 @@ int role_map_parse(const char *text, struct role_map *ret, struct err *e)
 	return 0;
 }
 
-/* Keystone does not mind case in names. */
-void role_map_add(const struct role_map *m, const char *name, unsigned *here, unsigned *everywhere)
+/* Add what a role of that name means. Keystone does not mind case in names. */
+static void role_map_add(const struct role_map *m, const char *name, unsigned *here,
+			 unsigned *everywhere)
 {
 	for (size_t i = 0; i < m->n; i++)
 		if (!strcasecmp(m->v[i].name, name)) {
@@ -84,20 +86,6 @@ void role_map_add(const struct role_map *m, const char *name, unsigned *here, un
 }
 
 /* ---- the answer ---- */
-
-uint64_t keystone_time(const char *text)
-{
-	struct tm tm = {0};
-	const char *p = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
-	time_t t;
-
-	if (p && *p == '.')
-		p += 1 + strspn(p + 1, "0123456789");
-	if (!p || strcmp(p, "Z") != 0)
-		return 0;
-	t = timegm(&tm);
-	return t > 0 ? (uint64_t)t * 1000000 : 0;
-}
 
 static int bad(struct err *e, const char *what)
 {
@@ -176,8 +164,7 @@ static int take_token(const json_t *root, const struct role_map *m, struct ident
 
 	if (!json_is_object(token) || !json_is_object(user))
 		return bad(e, "there is no token in it, or no user");
-	id->expires_us = ends ? keystone_time(ends) : 0;
-	if (!id->expires_us)
+	if (!ends || !clock_parse_rfc3339(ends, &id->expires_us) || !id->expires_us)
 		return bad(e, "expires_at is not a time");
 	if (take_id(user, id->user_id, e) || take_name(user, &id->user_name, e))
 		return -1;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "auth/oidc_priv.h"
 
-#include <ctype.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "net/sigv4.h"
 
 #define S 1000000ull
 #define KEYS_US (3600 * S)
@@ -16,12 +16,6 @@
 #define ANSWER_MAX ((size_t)1 << 20)
 
 /* ---- making one ---- */
-
-static bool is_url(const char *url)
-{
-	return url && (!strncmp(url, "http://", 7) || !strncmp(url, "https://", 8)) &&
-	       strlen(url) < 1000;
-}
 
 /* "group = role@project" */
 static int add_role(struct oidc *o, char *one, struct err *e)
@@ -68,7 +62,7 @@ struct oidc *oidc_new(const struct oidc_options *p, struct err *e)
 	AUTO(oidc) o = xcalloc(1, sizeof(*o));
 
 	pthread_mutex_init(&o->lock, NULL);
-	if (!is_url(p->issuer) || !p->client_id || !*p->client_id) {
+	if (!http_is_url(p->issuer) || !p->client_id || !*p->client_id) {
 		err_set(e, ERR_INVALID,
 			"issuer: write the provider's URL, and client_id: our name there");
 		return NULL;
@@ -88,7 +82,7 @@ struct oidc *oidc_new(const struct oidc_options *p, struct err *e)
 	return steal(&o);
 }
 
-void oidc_places_done(struct oidc_places *p)
+static void places_done(struct oidc_places *p)
 {
 	free(p->authorize);
 	free(p->token);
@@ -105,7 +99,7 @@ void oidc_free(struct oidc *o)
 		free(o->roles[i].project);
 	}
 	free(o->roles);
-	oidc_places_done(&o->places);
+	places_done(&o->places);
 	json_decref(o->keys);
 	http_free(o->http);
 	secret_free(o->client_secret);
@@ -160,7 +154,8 @@ static char *place(const struct oidc *o, const json_t *d, const char *name)
 {
 	const char *url = json_string_value(json_object_get(d, name));
 
-	if (!is_url(url) || (!strncmp(o->issuer, "https:", 6) && strncmp(url, "https:", 6) != 0))
+	if (!http_is_url(url) ||
+	    (!strncmp(o->issuer, "https:", 6) && strncmp(url, "https:", 6) != 0))
 		return NULL;
 	return xstrdup(url);
 }
@@ -187,7 +182,7 @@ static int fetch_places(struct oidc *o, struct oidc_places *ret, struct err *e)
 		rc = err_set(e, ERR_UNREACHABLE, "%s does not say where the keys are", url);
 	json_decref(d);
 	if (rc)
-		oidc_places_done(ret);
+		places_done(ret);
 	return rc;
 }
 
@@ -196,7 +191,8 @@ static struct oidc_places copy(const struct oidc_places *p)
 	return (struct oidc_places){xstrdup0(p->authorize), xstrdup0(p->token), xstrdup0(p->keys)};
 }
 
-int oidc_find_places(struct oidc *o, struct oidc_places *ret, struct err *e)
+/* Fetched where need be; copies, to be freed by places_done. */
+static int find_places(struct oidc *o, struct oidc_places *ret, struct err *e)
 {
 	struct oidc_places p = {0};
 
@@ -208,7 +204,7 @@ int oidc_find_places(struct oidc *o, struct oidc_places *ret, struct err *e)
 		if (fetch_places(o, &p, e))
 			return -1;
 		pthread_mutex_lock(&o->lock);
-		oidc_places_done(&o->places);
+		places_done(&o->places);
 		o->places = copy(&p);
 		pthread_mutex_unlock(&o->lock);
 	}
@@ -221,10 +217,10 @@ static json_t *fetch_keys(struct oidc *o, struct err *e)
 	struct oidc_places p;
 	json_t *keys;
 
-	if (oidc_find_places(o, &p, e))
+	if (find_places(o, &p, e))
 		return NULL;
 	keys = get(o, p.keys, e);
-	oidc_places_done(&p);
+	places_done(&p);
 	if (!keys)
 		return NULL;
 	pthread_mutex_lock(&o->lock);
@@ -334,20 +330,10 @@ int oidc_read(struct oidc *o, const char *token, const char *nonce, struct oidc_
 
 /* ---- a code for a token ---- */
 
-static void add_escaped(struct buf *b, const char *value)
-{
-	for (const unsigned char *p = (const unsigned char *)value; *p; p++) {
-		if (isalnum(*p) || strchr("-._~", *p))
-			buf_u8(b, *p);
-		else
-			buf_fmt(b, "%%%02X", *p);
-	}
-}
-
 static void add_field(struct buf *b, const char *name, const char *value)
 {
 	buf_fmt(b, "%s%s=", b->len ? "&" : "", name);
-	add_escaped(b, value);
+	sigv4_encode(value, false, b);
 }
 
 /* "Authorization: Basic …" of our name and secret, each encoded as in a form (RFC 6749, 2.3.1). */
@@ -360,9 +346,9 @@ static char *basic(const struct oidc *o)
 	char *header;
 
 	buf_reserve(&plain, 3 * (strlen(o->client_id) + strlen(secret)) + 2);
-	add_escaped(&plain, o->client_id);
+	sigv4_encode(o->client_id, false, &plain);
 	buf_text(&plain, ":");
-	add_escaped(&plain, secret);
+	sigv4_encode(secret, false, &plain);
 	buf_reserve(&coded, plain.len * 2 + 8);
 	coded.len = (size_t)EVP_EncodeBlock(coded.data, plain.data, (int)plain.len);
 	header = xasprintf("Authorization: Basic %.*s", (int)coded.len, (char *)coded.data);
@@ -399,7 +385,7 @@ char *oidc_exchange(struct oidc *o, const char *code, const char *verifier, cons
 	json_t *answer;
 	char *token;
 
-	if (oidc_find_places(o, &p, e))
+	if (find_places(o, &p, e))
 		return NULL;
 	add_field(&form, "grant_type", "authorization_code");
 	add_field(&form, "code", code);
@@ -410,7 +396,7 @@ char *oidc_exchange(struct oidc *o, const char *code, const char *verifier, cons
 	if (!p.token)
 		err_set(e, ERR_UNREACHABLE, "the OpenID provider has no place for codes");
 	answer = p.token ? post_code(o, p.token, &form, e) : NULL;
-	oidc_places_done(&p);
+	places_done(&p);
 	if (!answer)
 		return NULL;
 	token = xstrdup0(json_string_value(json_object_get(answer, "id_token")));
@@ -429,7 +415,7 @@ char *oidc_url(struct oidc *o, const char *redirect, const char *state, const ch
 	struct oidc_places p;
 	char *url = NULL;
 
-	if (oidc_find_places(o, &p, e))
+	if (find_places(o, &p, e))
 		return NULL;
 	add_field(&query, "response_type", "code");
 	add_field(&query, "client_id", o->client_id);
@@ -444,6 +430,6 @@ char *oidc_url(struct oidc *o, const char *redirect, const char *state, const ch
 				buf_str(&query));
 	else
 		err_set(e, ERR_UNREACHABLE, "the OpenID provider has no place for logging in");
-	oidc_places_done(&p);
+	places_done(&p);
 	return url;
 }

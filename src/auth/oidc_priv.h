@@ -54,9 +54,6 @@ int oidc_verify(const json_t *keys, const char *token, const struct oidc *o, con
 /* Verify, with keys that are fetched where need be, and read its claims. */
 int oidc_read(struct oidc *o, const char *token, const char *nonce, struct oidc_person *ret,
 	      struct err *e);
-/* The places, fetched where need be; copies, to be freed by oidc_places_done. */
-int oidc_find_places(struct oidc *o, struct oidc_places *ret, struct err *e);
-void oidc_places_done(struct oidc_places *p);
 /* Exchange a code for the token that says who it is, to be freed. */
 char *oidc_exchange(struct oidc *o, const char *code, const char *verifier, const char *redirect,
 		    struct err *e);

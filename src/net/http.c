@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 
+#define URL_MAX 1000
 #define IDLE_MAX 16
 #define CONNECT_TIMEOUT_S 15L
 /* A transfer that moves nothing for so long is over. */
@@ -48,6 +49,12 @@ static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 static void init_curl(void)
 {
 	curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+bool http_is_url(const char *text)
+{
+	return text && (!strncmp(text, "http://", 7) || !strncmp(text, "https://", 8)) &&
+	       strlen(text) < URL_MAX;
 }
 
 struct http *http_new(const char *ca)

@@ -63,6 +63,9 @@ struct http_reply {
 /* The next bytes of a body; -1 with an error: it has seen enough. */
 typedef int http_chunk_fn(void *arg, const void *data, size_t n, struct err *e);
 
+/* "http://…" or "https://…", and not longer than anybody would write; NULL is none. */
+bool http_is_url(const char *text);
+
 /* `ca` names a file of certificates to trust instead of the system's, or is NULL. Never NULL. */
 struct http *http_new(const char *ca);
 void http_free(struct http *h);
