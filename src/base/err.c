@@ -34,6 +34,15 @@ const struct err_info *err_info(enum err_kind kind)
 	return &infos[kind];
 }
 
+enum err_kind err_kind_named(const char *name, enum err_kind otherwise)
+{
+	for (int k = ERR_INVALID; name && k < ERR_KINDS; k++) {
+		if (strcmp(infos[k].name, name) == 0)
+			return (enum err_kind)k;
+	}
+	return otherwise;
+}
+
 static void set(struct err *e, enum err_kind kind, int sys, const char *file, int line)
 {
 	e->kind = kind;

@@ -56,6 +56,8 @@ struct err_info {
 
 /* The row for `kind`; never NULL. */
 const struct err_info *err_info(enum err_kind kind);
+/* The kind of that name, as another process told it; `otherwise` where there is none (or NULL). */
+enum err_kind err_kind_named(const char *name, enum err_kind otherwise);
 
 /* Set `e` (may be NULL) and return -1. */
 int err_set_at(struct err *e, enum err_kind kind, const char *file, int line, const char *fmt, ...)

@@ -482,15 +482,6 @@ static void on_progress(struct httpd_call *call, void *arg)
 	mover_row_done(&m);
 }
 
-static enum err_kind kind_named(const char *name)
-{
-	for (int k = ERR_INVALID; k < ERR_KINDS; k++) {
-		if (strcmp(err_info((enum err_kind)k)->name, name) == 0)
-			return (enum err_kind)k;
-	}
-	return ERR_INTERNAL;
-}
-
 static int take_error(const json_t *error, struct err *ret, struct err *e)
 {
 	const char *kind = NULL, *message = NULL;
@@ -503,7 +494,7 @@ static int take_error(const json_t *error, struct err *ret, struct err *e)
 	if (fields_take(error, "error", f, ARRAY_LEN(f), e) < 0)
 		return -1;
 	line = one_line(message ? message : "no reason was given");
-	err_set(ret, kind_named(kind), "%s", line);
+	err_set(ret, err_kind_named(kind, ERR_INTERNAL), "%s", line);
 	return 0;
 }
 

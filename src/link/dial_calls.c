@@ -40,21 +40,13 @@ static json_t *parse(struct buf *b)
 	return j;
 }
 
-static enum err_kind kind_named(const char *name)
-{
-	for (int k = ERR_INVALID; name && k < ERR_KINDS; k++) {
-		if (strcmp(err_info((enum err_kind)k)->name, name) == 0)
-			return (enum err_kind)k;
-	}
-	return ERR_IO;
-}
-
 /* What the server said as an error; a proxy's words are passed over. */
 static int refused(int status, const json_t *body, struct err *e)
 {
 	const json_t *error = json_object_get(body, "error");
 	const char *message = json_string_value(json_object_get(error, "message"));
-	enum err_kind kind = kind_named(json_string_value(json_object_get(error, "kind")));
+	enum err_kind kind =
+		err_kind_named(json_string_value(json_object_get(error, "kind")), ERR_IO);
 
 	if (status >= 500 && !message)
 		kind = ERR_UNREACHABLE;
