@@ -11,6 +11,9 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "base/fio.h"
+
+#define PIPE_ROOM ((size_t)64 << 10) /* of a pipe that nobody asked anything of */
 
 /* Which Debian package brings a program that we call. */
 static const char *package_of(const char *program)
@@ -246,6 +249,26 @@ static bool collect(struct spawn *s, int fd, size_t max, struct buf *out)
 		return false;
 	buf_add(out, piece, MIN((size_t)n, max + 1 - MIN(max + 1, out->len)));
 	return true;
+}
+
+int spawn_input(const void *data, size_t n, const char *what, struct err *e)
+{
+	AUTO_CLOSE int w = -1;
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return err_sys(e, errno, "make a pipe for %s", what);
+	w = fds[1];
+	if (n > PIPE_ROOM && fcntl(w, F_SETPIPE_SZ, (int)n) < 0) {
+		err_sys(e, errno, "a pipe for %s of %zu bytes", what, n);
+	} else {
+		/* Nobody reads yet: what does not fit must not be waited for. */
+		fcntl(w, F_SETFL, O_NONBLOCK);
+		if (fio_write(w, data, n, what, e) == 0)
+			return fds[0];
+	}
+	close(fds[0]);
+	return -1;
 }
 
 int spawn_run(const char *const argv[], size_t max, struct buf *ret_out,

@@ -40,6 +40,12 @@ struct spawn {
  * when it is not installed.
  */
 struct spawn *spawn_start(const char *const argv[], int in, int out, struct err *e);
+/*
+ * A pipe with all of `data` in it and nothing behind, for a child's standard input: what is secret
+ * is gone when it was read. `what` names it in messages. The descriptor is the caller's. At most
+ * what /proc/sys/fs/pipe-max-size says.
+ */
+int spawn_input(const void *data, size_t n, const char *what, struct err *e);
 /* Has it ended? 1 yes (with its last words in `e` when it failed), 0 still running. Also hears what
  * it says: a program that nobody listens to waits when it has said some 64 KiB. */
 int spawn_ended(struct spawn *s, struct err *e);

@@ -9,12 +9,10 @@
  */
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/fio.h"
 #include "base/human.h"
 #include "cmd/cli.h"
 #include "mover/nbd_folder.h"
@@ -179,22 +177,14 @@ static void relay(void *arg, const char *line)
 	cli_note(arg, LOG_LEVEL_WARN, text);
 }
 
-/* A pipe with the passphrase that was typed; its end for reading. It holds more than the longest
- * one. */
+/* A pipe with the passphrase that was typed, as a line; its end for reading. */
 static int passphrase_pipe(const struct secret *s, struct err *e)
 {
-	AUTO_CLOSE int in = -1;
-	int fds[2], out;
+	AUTO(secret) line = secret_new(s->len + 1);
 
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return err_sys(e, errno, "make a pipe for nbdkit");
-	in = fds[1];
-	out = fds[0];
-	if (fio_write(in, s->data, s->len, "pipe to nbdkit", e) == 0 &&
-	    fio_write(in, "\n", 1, "pipe to nbdkit", e) == 0)
-		return out;
-	close(out);
-	return -1;
+	memcpy(line->data, s->data, s->len);
+	line->data[s->len] = '\n';
+	return spawn_input(line->data, line->len, "pipe to nbdkit", e);
 }
 
 static struct nbd_server *start_nbdkit(struct serving *s, const char *plugin, int in, struct err *e)

@@ -228,19 +228,6 @@ static int collect_options(struct cli *c, struct collect_options *o, struct err 
 }
 
 /* What the repository held is what the first run found. */
-static void add(struct collect_result *sum, const struct collect_result *r)
-{
-	sum->dropped += r->dropped;
-	sum->dropped_bytes += r->dropped_bytes;
-	sum->copied += r->copied;
-	sum->kept = r->kept;
-	sum->unfinished = r->unfinished;
-	sum->locked = r->locked;
-	sum->locked_bytes = r->locked_bytes;
-	sum->cleared += r->cleared;
-	sum->locks = r->locks;
-}
-
 static const char *packs_text(uint64_t n, char out[HUMAN_TEXT])
 {
 	snprintf(out, HUMAN_TEXT, "%llu pack%s", (unsigned long long)n, n == 1 ? "" : "s");
@@ -281,27 +268,13 @@ static void show_collected(struct cli *c, const struct collect_result *r, bool d
 		       packs_text(r->unfinished, count));
 }
 
-/* As many runs as it takes, for as long as they get anywhere. */
-static int collect_all(struct cli *c, const struct collect_options *o, struct collect_result *sum,
-		       struct err *e)
-{
-	struct collect_result r;
-
-	if (collect_run(c->repo, o, sum, e) < 0)
-		return -1;
-	for (r = *sum; r.more && r.dropped && !o->dry_run; add(sum, &r)) {
-		if (collect_run(c->repo, o, &r, e) < 0)
-			return -1;
-	}
-	return 0;
-}
-
 int cmd_target_collect(struct cli *c, struct err *e)
 {
 	struct collect_options o;
 	struct collect_result sum;
 
-	if (collect_options(c, &o, e) < 0 || cli_open(c, e) < 0 || collect_all(c, &o, &sum, e) < 0)
+	if (collect_options(c, &o, e) < 0 || cli_open(c, e) < 0 ||
+	    collect_all(c->repo, &o, &sum, e) < 0)
 		return -1;
 	show_collected(c, &sum, o.dry_run);
 	if (cli_locks_kept(&sum.locks, e) < 0)

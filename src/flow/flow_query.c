@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "flow/flow_priv.h"
 
 #define LIMIT_MOST 1000
@@ -409,6 +410,49 @@ int flow_changes(struct db_tx *t, uint64_t since, json_t **ret_array, uint64_t *
 	*ret_array = array;
 	*ret_next = next;
 	return 0;
+}
+
+/* ---- for who hands steps out ---- */
+
+void flow_ready_done(struct flow_ready_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		free(l->v[i].place);
+	free(l->v);
+	*l = (struct flow_ready_list){0};
+}
+
+int flow_ready(struct db_tx *t, struct flow_ready_list *l, struct err *e)
+{
+	AUTO(db_rows) r = NULL;
+	int rc = -1;
+
+	flow_ready_done(l);
+	r = db_query(t, e,
+		     "SELECT queue, COUNT(*) FROM steps WHERE state = 'ready' AND not_before <= $1 "
+		     "AND queue <> $2 GROUP BY queue",
+		     db_i(clock_wall_us()), db_t(FLOW_WORKER));
+	while (r && (rc = db_next(r, e)) > 0) {
+		l->v = xreallocarray(l->v, l->n + 1, sizeof(*l->v));
+		l->v[l->n++] = (struct flow_ready){xstrdup(db_text(r, 0)),
+						   (unsigned)MIN(db_int(r, 1), (int64_t)1000000)};
+	}
+	return rc;
+}
+
+int flow_has_lease(struct db_tx *t, const char *step, uint64_t fence, const char *who,
+		   char ret_operation[UUID_TEXT], struct err *e)
+{
+	AUTO(db_rows)
+	r = db_query(t, e,
+		     "SELECT operation_id FROM steps WHERE id = $1 AND fence = $2 "
+		     "AND leased_by = $3",
+		     db_t(step), db_i(fence), db_t(who));
+	int rc = r ? db_next(r, e) : -1;
+
+	if (rc > 0)
+		snprintf(ret_operation, UUID_TEXT, "%s", db_text(r, 0));
+	return rc;
 }
 
 /* ---- what goes ---- */

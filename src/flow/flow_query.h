@@ -54,6 +54,23 @@ int flow_log_lines(struct db_tx *t, const char *operation, uint64_t after, unsig
 int flow_changes(struct db_tx *t, uint64_t since, json_t **ret_array, uint64_t *ret_next,
 		 struct err *e);
 
+/* ---- for who hands steps out ---- */
+
+/* Places but FLOW_WORKER with steps that could be taken now. */
+struct flow_ready_list {
+	struct flow_ready {
+		char *place;
+		unsigned n;
+	} * v;
+	size_t n;
+};
+/* Replaces what is in the list, also when it fails. */
+int flow_ready(struct db_tx *t, struct flow_ready_list *l, struct err *e);
+void flow_ready_done(struct flow_ready_list *l);
+/* 1: `who` has the step with this fence, 0: not any more, -1. */
+int flow_has_lease(struct db_tx *t, const char *step, uint64_t fence, const char *who,
+		   char ret_operation[UUID_TEXT], struct err *e);
+
 /*
  * Remove operations that ended before `before_us`, with their steps and log, at most `most` and in
  * transactions of its own. *ret_n: how many; fewer than `most` means that there are no more.

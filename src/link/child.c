@@ -8,35 +8,12 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/fio.h"
 #include "base/log.h"
 
 #define LINE_MAX_BYTES ((size_t)15 << 20)
-#define PIPE_ROOM ((size_t)64 << 10) /* of a pipe that nobody asked anything of */
 #define PATIENCE_US ((uint64_t)60 * 1000000)
 
 /* ---- starting ---- */
-
-/* All of the job in a pipe, whose memory is gone when it is read. */
-static int job_pipe(const char *job, size_t n, struct err *e)
-{
-	AUTO_CLOSE int r = -1;
-	AUTO_CLOSE int w = -1;
-	int fds[2], ret;
-
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return err_sys(e, errno, "make a pipe");
-	r = fds[0];
-	w = fds[1];
-	if (n > PIPE_ROOM && fcntl(w, F_SETPIPE_SZ, (int)n) < 0)
-		return err_sys(e, errno, "a job of %zu bytes", n);
-	fcntl(w, F_SETFL, O_NONBLOCK);
-	if (fio_write(w, job, n, "the job", e) < 0)
-		return -1;
-	ret = r;
-	r = -1;
-	return ret;
-}
 
 static void on_said(void *arg, const char *line)
 {
@@ -46,7 +23,7 @@ static void on_said(void *arg, const char *line)
 
 struct child *child_start(const char *const argv[], const char *job, size_t n, struct err *e)
 {
-	AUTO_CLOSE int in = job_pipe(job, n, e);
+	AUTO_CLOSE int in = spawn_input(job, n, "the job", e);
 	AUTO_CLOSE int out_w = -1;
 	AUTO(child) c = NULL;
 	int fds[2];

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "flow/flow_query.h"
 
 #define LOOK_MS 5000
 #define PAUSE_MS 50 /* between two looks, so that many wakes are one */
@@ -24,59 +25,28 @@ static bool stopping(const struct conductor *c)
 
 /* ---- steps that are ready ---- */
 
-struct queues {
-	struct conductor *c;
-	char **v; /* places */
-	unsigned *ready;
-	size_t n;
-};
-
-static void queues_done(struct queues *q)
+static int find_ready(struct db_tx *t, void *arg, struct err *e)
 {
-	for (size_t i = 0; i < q->n; i++)
-		free(q->v[i]);
-	free(q->v);
-	free(q->ready);
-	q->v = NULL;
-	q->ready = NULL;
-	q->n = 0;
+	return flow_ready(t, arg, e);
 }
 
-/* Which movers have something to take. */
-static int find_queues(struct db_tx *t, void *arg, struct err *e)
-{
-	struct queues *q = arg;
-	AUTO(db_rows) r = NULL;
-	int rc = -1;
-
-	queues_done(q);
-	r = db_query(t, e,
-		     "SELECT queue, COUNT(*) FROM steps WHERE state = 'ready' AND not_before <= $1 "
-		     "AND queue <> $2 GROUP BY queue",
-		     db_i(clock_wall_us()), db_t(FLOW_WORKER));
-	while (r && (rc = db_next(r, e)) > 0) {
-		q->v = xreallocarray(q->v, q->n + 1, sizeof(char *));
-		q->ready = xreallocarray(q->ready, q->n + 1, sizeof(unsigned));
-		q->v[q->n] = xstrdup(db_text(r, 0));
-		q->ready[q->n++] = (unsigned)MIN(db_int(r, 1), (int64_t)1000000);
-	}
-	return rc;
-}
-
+/* Movers that have something to take. */
 static void tell_of_steps(struct conductor *c)
 {
-	struct queues q = {.c = c};
+	struct flow_ready_list l = {0};
 	struct err e = {0};
 
-	if (db_read(c->o.db, find_queues, &q, &e) < 0)
+	if (db_read(c->o.db, find_ready, &l, &e) < 0)
 		log_debug("look for steps of movers: %s", e.msg);
-	for (size_t i = 0; i < q.n; i++) {
-		if (strncmp(q.v[i], "mover:", 6) == 0)
-			streams_send(c->streams, q.v[i] + 6, "steps");
-		else if (strcmp(q.v[i], FLOW_ANY_MOVER) == 0)
-			streams_send_some(c->streams, "steps", q.ready[i]);
+	for (size_t i = 0; i < l.n; i++) {
+		const char *mover = mover_at(l.v[i].place);
+
+		if (mover)
+			streams_send(c->streams, mover, "steps");
+		else if (strcmp(l.v[i].place, FLOW_ANY_MOVER) == 0)
+			streams_send_some(c->streams, "steps", l.v[i].n);
 	}
-	queues_done(&q);
+	flow_ready_done(&l);
 }
 
 static void *watch_steps(void *arg)

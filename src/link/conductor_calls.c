@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "flow/flow_query.h"
 #include "net/fields.h"
 
 #define ROOM_MAX 16 /* steps that one request may take */
@@ -110,6 +111,34 @@ static bool identify(struct conductor *c, struct httpd_call *call, struct mover_
 	return true;
 }
 
+/* ---- the course of a request ---- */
+
+struct asking {
+	struct conductor *c;
+	struct mover_row m; /* who asks */
+	const char *step;   /* that the path names; or NULL */
+	const json_t *body;
+};
+/* *ret_answer is an object, the caller's. */
+typedef int answer_fn(struct asking *a, json_t **ret_answer, struct err *e);
+
+static void serve(struct httpd_call *call, struct conductor *c, answer_fn *fn)
+{
+	struct asking a = {.c = c, .step = httpd_part(call, "step_id")};
+	json_t *body, *reply = NULL;
+	struct err e = {0};
+
+	if (!identify(c, call, &a.m))
+		return;
+	a.body = body = body_of(call, &e);
+	if (!body || fn(&a, &reply, &e) < 0)
+		refuse(call, &e);
+	else
+		answer(call, 200, reply);
+	json_decref(body);
+	mover_row_done(&a.m);
+}
+
 /* ---- register ---- */
 
 static int check_kinds(const json_t *kinds, struct err *e)
@@ -196,9 +225,9 @@ static bool says_something_new(const struct hearing *h)
 	       h->hello.capacity != h->m->capacity || !json_equal(h->hello.kinds, h->m->kinds);
 }
 
-static int hear(struct conductor *c, const json_t *body, const struct mover_row *m, struct err *e)
+static int hear(struct asking *a, json_t **ret_answer, struct err *e)
 {
-	struct hearing h = {.m = m};
+	struct hearing h = {.m = &a->m};
 	int64_t room = 0, running = 0;
 	const struct field f[] = {
 		{"host", FIELD_TEXT, &h.hello.host, .needed = true, .most = 255},
@@ -210,29 +239,19 @@ static int hear(struct conductor *c, const json_t *body, const struct mover_row 
 		{"running", FIELD_NUMBER, &running, .most = CAPACITY_MAX},
 	};
 
-	if (fields_take(body, "", f, ARRAY_LEN(f), e) < 0 || check_kinds(h.hello.kinds, e) < 0)
+	if (fields_take(a->body, "", f, ARRAY_LEN(f), e) < 0 || check_kinds(h.hello.kinds, e) < 0)
 		return -1;
-	streams_note(c->streams, m->id, m->drain ? 0 : (unsigned)room, (unsigned)running);
-	return says_something_new(&h) ? db_write(c->o.db, store_hello, &h, e) : 0;
+	streams_note(a->c->streams, a->m.id, a->m.drain ? 0 : (unsigned)room, (unsigned)running);
+	if (says_something_new(&h) && db_write(a->c->o.db, store_hello, &h, e) < 0)
+		return -1;
+	*ret_answer =
+		json_pack("{s:b,s:i}", "drain", a->m.drain, "again_s", (int)a->c->o.heartbeat_s);
+	return 0;
 }
 
 static void on_heartbeat(struct httpd_call *call, void *arg)
 {
-	struct conductor *c = arg;
-	struct err e = {0};
-	struct mover_row m;
-	json_t *body;
-
-	if (!identify(c, call, &m))
-		return;
-	body = body_of(call, &e);
-	if (!body || hear(c, body, &m, &e) < 0)
-		refuse(call, &e);
-	else
-		answer(call, 200,
-		       json_pack("{s:b,s:i}", "drain", m.drain, "again_s", (int)c->o.heartbeat_s));
-	json_decref(body);
-	mover_row_done(&m);
+	serve(call, arg, hear);
 }
 
 /* ---- taking steps ---- */
@@ -286,8 +305,8 @@ static void add_step(struct conductor *c, const struct flow_step *s, json_t *lis
 static int take_steps(struct conductor *c, const struct mover_row *m, unsigned room, json_t *list,
 		      struct err *e)
 {
-	AUTO_FREE char *own = xasprintf("mover:%s", m->id);
-	const char *const places[] = {own, FLOW_ANY_MOVER};
+	char own[MOVER_PLACE];
+	const char *const places[] = {mover_place(m->id, own), FLOW_ANY_MOVER};
 
 	for (unsigned i = 0; i < room; i++) {
 		AUTO(flow_step) s = NULL;
@@ -302,79 +321,56 @@ static int take_steps(struct conductor *c, const struct mover_row *m, unsigned r
 	return 0;
 }
 
-static int take(struct conductor *c, const json_t *body, const struct mover_row *m, json_t *list,
-		struct err *e)
+static int take(struct asking *a, json_t **ret_answer, struct err *e)
 {
 	int64_t room = 0, running = 0;
 	unsigned most, n;
+	json_t *list;
 	const struct field f[] = {
 		{"room", FIELD_NUMBER, &room, .needed = true, .most = CAPACITY_MAX},
 		{"running", FIELD_NUMBER, &running, .most = CAPACITY_MAX},
 	};
 
-	if (fields_take(body, "", f, ARRAY_LEN(f), e) < 0)
+	if (fields_take(a->body, "", f, ARRAY_LEN(f), e) < 0)
 		return -1;
-	most = m->drain ? 0 : (unsigned)room;
+	most = a->m.drain ? 0 : (unsigned)room;
 	/* Before it is looked for steps: one that becomes ready from here on wakes this mover. */
-	streams_note(c->streams, m->id, most, (unsigned)running);
-	if (take_steps(c, m, MIN(most, (unsigned)ROOM_MAX), list, e) < 0)
+	streams_note(a->c->streams, a->m.id, most, (unsigned)running);
+	list = json_array();
+	if (take_steps(a->c, &a->m, MIN(most, (unsigned)ROOM_MAX), list, e) < 0) {
+		json_decref(list);
 		return -1;
+	}
 	n = (unsigned)json_array_size(list);
 	if (n)
-		streams_note(c->streams, m->id, most - n, (unsigned)running + n);
+		streams_note(a->c->streams, a->m.id, most - n, (unsigned)running + n);
+	*ret_answer = json_pack("{s:o}", "steps", list);
 	return 0;
 }
 
 static void on_take(struct httpd_call *call, void *arg)
 {
-	struct conductor *c = arg;
-	struct err e = {0};
-	struct mover_row m;
-	json_t *body, *list;
-
-	if (!identify(c, call, &m))
-		return;
-	body = body_of(call, &e);
-	list = json_array();
-	if (!body || take(c, body, &m, list, &e) < 0)
-		refuse(call, &e);
-	else
-		answer(call, 200, json_pack("{s:O}", "steps", list));
-	json_decref(list);
-	json_decref(body);
-	mover_row_done(&m);
+	serve(call, arg, take);
 }
 
 /* ---- reports ---- */
 
 struct report {
-	const char *step, *mover;
+	const char *step;
+	char who[MOVER_PLACE];
 	int64_t fence;
 	const json_t *progress, *notes, *result, *error;
 	char operation[UUID_TEXT];
 };
 
-static int owns(struct db_tx *t, struct report *r, struct err *e)
+static int check_owner(struct db_tx *t, void *arg, struct err *e)
 {
-	AUTO_FREE char *own = xasprintf("mover:%s", r->mover);
-	AUTO(db_rows)
-	rows = db_query(t, e,
-			"SELECT operation_id FROM steps WHERE id = $1 AND fence = $2 "
-			"AND leased_by = $3",
-			db_t(r->step), db_i(r->fence), db_t(own));
-	int rc = rows ? db_next(rows, e) : -1;
+	struct report *r = arg;
+	int rc = flow_has_lease(t, r->step, (uint64_t)r->fence, r->who, r->operation, e);
 
 	if (rc == 0)
 		return err_set(e, ERR_CONFLICT, "this step is not this mover's any more");
-	if (rc < 0)
-		return -1;
-	snprintf(r->operation, sizeof(r->operation), "%s", db_text(rows, 0));
-	return 0;
-}
-
-static int check_owner(struct db_tx *t, void *arg, struct err *e)
-{
-	return owns(t, arg, e);
+	return rc < 0 ? -1 : 0;
 }
 
 /* What a library said may have line ends in it. */
@@ -411,7 +407,7 @@ static int store_notes(struct db_tx *t, void *arg, struct err *e)
 	const json_t *note;
 	size_t i;
 
-	if (owns(t, r, e) < 0)
+	if (check_owner(t, r, e) < 0)
 		return -1;
 	json_array_foreach((json_t *)r->notes, i, note)
 	{
@@ -435,22 +431,15 @@ static int take_report(const json_t *body, bool final, struct report *r, struct 
 }
 
 /* What both kinds of report begin with. */
-static int begin_report(struct conductor *c, const json_t *body, bool final, struct report *r,
-			struct err *e)
+static int begin_report(struct asking *a, bool final, struct report *r, struct err *e)
 {
-	if (take_report(body, final, r, e) < 0)
+	r->step = a->step;
+	mover_place(a->m.id, r->who);
+	if (take_report(a->body, final, r, e) < 0)
 		return -1;
 	if (json_array_size(r->notes))
-		return db_write(c->o.db, store_notes, r, e);
-	return db_read(c->o.db, check_owner, r, e);
-}
-
-static int renew(struct conductor *c, const json_t *body, struct report *r, bool *ret_stop,
-		 struct err *e)
-{
-	if (begin_report(c, body, false, r, e) < 0)
-		return -1;
-	return flow_renew(c->o.flow, r->step, (uint64_t)r->fence, r->progress, ret_stop, e);
+		return db_write(a->c->o.db, store_notes, r, e);
+	return db_read(a->c->o.db, check_owner, r, e);
 }
 
 /* When the next report is due: soon where few run, so that people see it move. */
@@ -461,25 +450,21 @@ static int again_s(struct conductor *c)
 	return (int)MIN(MAX(most, (size_t)REPORT_S), (size_t)REPORT_LEAST_S);
 }
 
+static int renew(struct asking *a, json_t **ret_answer, struct err *e)
+{
+	struct report r = {0};
+	bool stop = false;
+
+	if (begin_report(a, false, &r, e) < 0 ||
+	    flow_renew(a->c->o.flow, r.step, (uint64_t)r.fence, r.progress, &stop, e) < 0)
+		return -1;
+	*ret_answer = json_pack("{s:b,s:i}", "stop", stop, "again_s", again_s(a->c));
+	return 0;
+}
+
 static void on_progress(struct httpd_call *call, void *arg)
 {
-	struct report r = {.step = httpd_part(call, "step_id")};
-	struct conductor *c = arg;
-	struct err e = {0};
-	struct mover_row m;
-	bool stop = false;
-	json_t *body;
-
-	if (!identify(c, call, &m))
-		return;
-	r.mover = m.id;
-	body = body_of(call, &e);
-	if (!body || renew(c, body, &r, &stop, &e) < 0)
-		refuse(call, &e);
-	else
-		answer(call, 200, json_pack("{s:b,s:i}", "stop", stop, "again_s", again_s(c)));
-	json_decref(body);
-	mover_row_done(&m);
+	serve(call, arg, renew);
 }
 
 static int take_error(const json_t *error, struct err *ret, struct err *e)
@@ -498,38 +483,26 @@ static int take_error(const json_t *error, struct err *ret, struct err *e)
 	return 0;
 }
 
-static int finish(struct conductor *c, const json_t *body, struct report *r, struct err *e)
+static int finish(struct asking *a, json_t **ret_answer, struct err *e)
 {
+	struct report r = {0};
 	struct err why = {0};
 
-	if (begin_report(c, body, true, r, e) < 0)
+	if (begin_report(a, true, &r, e) < 0)
 		return -1;
-	if (!r->result == !r->error)
+	if (!r.result == !r.error)
 		return err_set(e, ERR_INVALID, "give either result or error");
-	if (r->error && take_error(r->error, &why, e) < 0)
+	if ((r.error && take_error(r.error, &why, e) < 0) ||
+	    flow_finish(a->c->o.flow, r.step, (uint64_t)r.fence, (json_t *)r.result,
+			r.error ? &why : NULL, e) < 0)
 		return -1;
-	return flow_finish(c->o.flow, r->step, (uint64_t)r->fence, (json_t *)r->result,
-			   r->error ? &why : NULL, e);
+	*ret_answer = json_object();
+	return 0;
 }
 
 static void on_result(struct httpd_call *call, void *arg)
 {
-	struct report r = {.step = httpd_part(call, "step_id")};
-	struct conductor *c = arg;
-	struct err e = {0};
-	struct mover_row m;
-	json_t *body;
-
-	if (!identify(c, call, &m))
-		return;
-	r.mover = m.id;
-	body = body_of(call, &e);
-	if (!body || finish(c, body, &r, &e) < 0)
-		refuse(call, &e);
-	else
-		answer(call, 200, json_object());
-	json_decref(body);
-	mover_row_done(&m);
+	serve(call, arg, finish);
 }
 
 void conductor_make_routes(struct conductor *c)

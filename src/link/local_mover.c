@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "link/local_mover.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
-#include "base/fio.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/spawn.h"
@@ -39,21 +36,6 @@ struct local_mover {
 static int invite(struct db_tx *t, void *arg, struct err *e)
 {
 	return mover_invite(t, NAME, "server", clock_wall_us(), INVITED_US, arg, e);
-}
-
-/* A pipe with the invitation in it. */
-static int invitation_pipe(const char *word, struct err *e)
-{
-	int fds[2], rc;
-
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return err_sys(e, errno, "make a pipe");
-	rc = fio_write(fds[1], word, strlen(word), "the invitation", e);
-	close(fds[1]);
-	if (rc == 0)
-		return fds[0];
-	close(fds[0]);
-	return -1;
 }
 
 /* Its lines are ours: they have its level, but its own time. */
@@ -103,7 +85,7 @@ static struct spawn *start(struct local_mover *m, struct err *e)
 
 	if (db_write(m->db, invite, word, e) < 0)
 		return NULL;
-	in = invitation_pipe(word, e);
+	in = spawn_input(word, strlen(word), "the invitation", e);
 	secret_wipe(word, sizeof(word));
 	if (in < 0)
 		return NULL;

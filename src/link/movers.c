@@ -6,6 +6,7 @@
 
 #include "flow/flow.h"
 
+#define PLACE_PREFIX "mover:"
 #define COLUMNS                                                                                    \
 	"id, name, host, version, kinds, capacity, drain, created_by, created_at, last_seen_at, "  \
 	"revoked_at"
@@ -18,6 +19,19 @@ void mover_row_done(struct mover_row *m)
 	free(m->created_by);
 	json_decref(m->kinds);
 	*m = (struct mover_row){0};
+}
+
+char *mover_place(const char *id, char out[MOVER_PLACE])
+{
+	snprintf(out, MOVER_PLACE, PLACE_PREFIX "%s", id);
+	return out;
+}
+
+const char *mover_at(const char *place)
+{
+	size_t n = strlen(PLACE_PREFIX);
+
+	return strncmp(place, PLACE_PREFIX, n) == 0 ? place + n : NULL;
 }
 
 const char *mover_state(const struct mover_row *m, uint64_t now_us)

@@ -38,6 +38,13 @@ struct mover_row {
 };
 void mover_row_done(struct mover_row *m);
 
+#define MOVER_PLACE (6 + UUID_TEXT)
+/* Where the steps that only it can do wait, and who has its leases (flow.h): "mover:ID"; returns
+ * `out`. */
+char *mover_place(const char *id, char out[MOVER_PLACE]);
+/* Whose place it is: an id in it; NULL: no single mover's. */
+const char *mover_at(const char *place);
+
 /* "online", "offline", "draining", "revoked". */
 const char *mover_state(const struct mover_row *m, uint64_t now_us);
 

@@ -128,16 +128,15 @@ void streams_note(struct streams *s, const char *id, unsigned room, unsigned run
 	pthread_mutex_unlock(&s->lock);
 }
 
-bool streams_send(struct streams *s, const char *id, const char *event)
+void streams_send(struct streams *s, const char *id, const char *event)
 {
 	struct conn *c;
-	bool ok;
 
 	pthread_mutex_lock(&s->lock);
 	c = find(s, id);
-	ok = c && send_event(c, event);
+	if (c)
+		send_event(c, event);
 	pthread_mutex_unlock(&s->lock);
-	return ok;
 }
 
 void streams_end(struct streams *s, const char *id, const char *event)
@@ -166,7 +165,7 @@ void streams_send_running(struct streams *s, const char *event)
 }
 
 /* From a random one on, in the order of the list; who was told has less room until it says so. */
-unsigned streams_send_some(struct streams *s, const char *event, unsigned n)
+void streams_send_some(struct streams *s, const char *event, unsigned n)
 {
 	unsigned told = 0;
 	size_t skip = 0;
@@ -189,7 +188,6 @@ unsigned streams_send_some(struct streams *s, const char *event, unsigned n)
 		}
 	}
 	pthread_mutex_unlock(&s->lock);
-	return told;
 }
 
 void streams_tidy(struct streams *s)

@@ -10,7 +10,6 @@
 #ifndef HF_LINK_STREAMS_H
 #define HF_LINK_STREAMS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "net/httpd.h"
@@ -27,12 +26,12 @@ void streams_open(struct streams *s, struct httpd_call *c, const char *id);
 /* How many steps it could take and how many it runs, as it says. */
 void streams_note(struct streams *s, const char *id, unsigned room, unsigned running);
 
-/* false: it is not connected here. */
-bool streams_send(struct streams *s, const char *id, const char *event);
+/* That it is not connected here is no error. */
+void streams_send(struct streams *s, const char *id, const char *event);
 /* To all that run something. */
 void streams_send_running(struct streams *s, const char *event);
-/* To at most `n` that have room, chosen at random; how many it was. */
-unsigned streams_send_some(struct streams *s, const char *event, unsigned n);
+/* To at most `n` that have room, chosen at random. */
+void streams_send_some(struct streams *s, const char *event, unsigned n);
 /* The stream ends; the mover will not be let in again. */
 void streams_end(struct streams *s, const char *id, const char *event);
 /* Keep connections from looking dead, and notice those that are. Every few seconds. */

@@ -415,3 +415,30 @@ int collect_run(struct repo *r, const struct collect_options *o, struct collect_
 	pack_set_done(&c.old_epochs);
 	return rc;
 }
+
+static void add(struct collect_result *sum, const struct collect_result *r)
+{
+	sum->dropped += r->dropped;
+	sum->dropped_bytes += r->dropped_bytes;
+	sum->copied += r->copied;
+	sum->kept = r->kept;
+	sum->unfinished = r->unfinished;
+	sum->locked = r->locked;
+	sum->locked_bytes = r->locked_bytes;
+	sum->cleared += r->cleared;
+	sum->locks = r->locks;
+}
+
+int collect_all(struct repo *r, const struct collect_options *o, struct collect_result *ret,
+		struct err *e)
+{
+	struct collect_result one;
+
+	if (collect_run(r, o, ret, e) < 0)
+		return -1;
+	for (one = *ret; one.more && one.dropped && !o->dry_run; add(ret, &one)) {
+		if (collect_run(r, o, &one, e) < 0)
+			return -1;
+	}
+	return 0;
+}

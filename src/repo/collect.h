@@ -51,5 +51,8 @@ struct collect_result {
  */
 int collect_run(struct repo *r, const struct collect_options *o, struct collect_result *ret,
 		struct err *e);
+/* As many runs as it takes, for as long as they get anywhere; what all of them did. */
+int collect_all(struct repo *r, const struct collect_options *o, struct collect_result *ret,
+		struct err *e);
 
 #endif

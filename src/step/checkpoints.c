@@ -19,40 +19,33 @@ static int delete_all(const struct step *s, struct repo *r, const struct step_po
 		      json_t *deleted, struct err *e)
 {
 	for (size_t i = 0; i < p->n; i++) {
-		struct err why = {0};
+		const struct uuid *id = &p->v[i]->id;
+		int rc = cancel_check(s->watch.cancel, e);
 
-		if (cancel_check(s->watch.cancel, e) < 0)
+		if (rc == 0)
+			rc = step_point_delete(r, id, deleted, e);
+		if (rc < 0)
 			return -1;
-		if (point_delete(r, &p->v[i]->id, &why) == 0) {
-			json_array_append_new(deleted, step_uuid_json(&p->v[i]->id));
-		} else if (why.kind == ERR_NOENT) {
-			json_array_append_new(p->missing, step_uuid_json(&p->v[i]->id));
-		} else {
-			if (e)
-				*e = why;
-			return -1;
-		}
+		if (rc == 0)
+			json_array_append_new(p->missing, step_uuid_json(id));
 	}
 	return 0;
 }
 
-/* What points are, a damaged one too, can be deleted: it is named by its id, and not read. */
+/* What is not among the points may be a damaged one. */
 static int delete_damaged(struct repo *r, const struct step_points *p, json_t *deleted,
 			  struct err *e)
 {
 	for (size_t i = json_array_size(p->missing); i-- > 0;) {
-		struct err why = {0};
 		struct uuid u;
+		int rc;
 
 		uuid_parse(json_string_value(json_array_get(p->missing, i)), &u);
-		if (point_delete(r, &u, &why) == 0) {
-			json_array_append_new(deleted, step_uuid_json(&u));
-			json_array_remove(p->missing, i);
-		} else if (why.kind != ERR_NOENT) {
-			if (e)
-				*e = why;
+		rc = step_point_delete(r, &u, deleted, e);
+		if (rc < 0)
 			return -1;
-		}
+		if (rc > 0)
+			json_array_remove(p->missing, i);
 	}
 	return 0;
 }
@@ -270,18 +263,11 @@ static int delete_copies(struct repo *r, const json_t *copies, json_t *deleted, 
 	{
 		const char *id =
 			json_string_value(json_object_get(json_object_get(copy, "point"), "id"));
-		struct err why = {0};
 		struct uuid u;
 
-		if (!json_is_true(json_object_get(copy, "copied")) || !id || !uuid_parse(id, &u))
-			continue;
-		if (point_delete(r, &u, &why) == 0) {
-			json_array_append_new(deleted, step_uuid_json(&u));
-		} else if (why.kind != ERR_NOENT) {
-			if (e)
-				*e = why;
+		if (json_is_true(json_object_get(copy, "copied")) && id && uuid_parse(id, &u) &&
+		    step_point_delete(r, &u, deleted, e) < 0)
 			return -1;
-		}
 	}
 	return 0;
 }

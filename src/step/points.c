@@ -93,6 +93,23 @@ void step_points_done(struct step_points *p)
 	*p = (struct step_points){0};
 }
 
+/* ---- deleting ---- */
+
+int step_point_delete(struct repo *r, const struct uuid *id, json_t *deleted, struct err *e)
+{
+	struct err why = {0};
+
+	if (point_delete(r, id, &why) == 0) {
+		json_array_append_new(deleted, step_uuid_json(id));
+		return 1;
+	}
+	if (why.kind == ERR_NOENT)
+		return 0;
+	if (e)
+		*e = why;
+	return -1;
+}
+
 /* ---- telling ---- */
 
 static json_t *tags_json(const struct point *p)

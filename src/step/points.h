@@ -33,6 +33,12 @@ int step_points_choose(struct repo *r, const json_t *ids, const char *checkpoint
 		       struct step_points *ret, struct err *e);
 void step_points_done(struct step_points *p);
 
+/*
+ * Delete one, a damaged one too: it is named by its id, and not read. 1: it is gone, and is in
+ * `deleted`; 0: it was not there.
+ */
+int step_point_delete(struct repo *r, const struct uuid *id, json_t *deleted, struct err *e);
+
 /* As point_json.h, with the times also as numbers (instant_us, complete_us) and tags as an object.
  */
 json_t *step_point_json(const struct point *p);

@@ -225,17 +225,9 @@ static int delete_ours(const struct step_target *t, const struct protecting *p, 
 	int rc = point_list_load(t->repo, &l, e);
 
 	for (size_t i = 0; rc == 0 && i < l.n; i++) {
-		struct err why = {0};
-
-		if (!is_ours(l.points[i], p->checkpoint, p->id))
-			continue;
-		if (point_delete(t->repo, &l.points[i]->id, &why) == 0)
-			json_array_append_new(deleted, step_uuid_json(&l.points[i]->id));
-		else if (why.kind != ERR_NOENT) {
+		if (is_ours(l.points[i], p->checkpoint, p->id) &&
+		    step_point_delete(t->repo, &l.points[i]->id, deleted, e) < 0)
 			rc = -1;
-			if (e)
-				*e = why;
-		}
 	}
 	point_list_done(&l);
 	return rc;

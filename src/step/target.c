@@ -174,28 +174,6 @@ static json_t *collected_json(const struct collect_result *r, bool dry_run)
 			 "unlocked_objects", (json_int_t)r->locks.failed);
 }
 
-/* As many runs as it takes, for as long as they get anywhere. */
-static int collect_all(struct repo *r, const struct collect_options *o, struct collect_result *sum,
-		       struct err *e)
-{
-	struct collect_result one;
-
-	if (collect_run(r, o, sum, e) < 0)
-		return -1;
-	for (one = *sum; one.more && one.dropped && !o->dry_run;) {
-		if (collect_run(r, o, &one, e) < 0)
-			return -1;
-		sum->dropped += one.dropped;
-		sum->dropped_bytes += one.dropped_bytes;
-		sum->copied += one.copied;
-		sum->kept = one.kept;
-		sum->unfinished = one.unfinished;
-		sum->locked = one.locked;
-		sum->locks = one.locks;
-	}
-	return 0;
-}
-
 int step_target_collect(const struct step *s, json_t **ret, struct err *e)
 {
 	struct collect_result sum;

@@ -158,6 +158,29 @@ static void test_no_pipes_to_be_had(void **state)
 	}
 }
 
+/* ---- what a child is given ---- */
+
+static void test_input_is_all_there(void **state)
+{
+	static const size_t sizes[] = {0, 1, 65536, 65537, 1 << 20};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		AUTO_FREE char *text = xcalloc(sizes[i] + 1, 1);
+		AUTO_CLOSE int in = -1;
+		size_t n = 0;
+
+		memset(text, 'x', sizes[i]);
+		in = spawn_input(text, sizes[i], "the job", NULL);
+		assert_true(in >= 0);
+		for (ssize_t got; (got = read(in, text, sizes[i] + 1)) > 0;)
+			n += (size_t)got;
+		assert_int_equal(n, sizes[i]);
+	}
+	failing_pipe = 1;
+	FAILS(ERR_LIMIT, spawn_input("x", 1, "the job", e));
+	failing_pipe = 0;
+}
+
 /* ---- what a child starts with ---- */
 
 static void test_signals_are_as_at_birth(void **state)
@@ -420,6 +443,7 @@ int main(void)
 		cmocka_unit_test(test_chatter_does_not_block),
 		cmocka_unit_test(test_program_that_is_not_there),
 		cmocka_unit_test(test_no_pipes_to_be_had),
+		cmocka_unit_test(test_input_is_all_there),
 		cmocka_unit_test(test_signals_are_as_at_birth),
 		cmocka_unit_test(test_standard_files_closed),
 		cmocka_unit_test(test_runs_until_it_is_stopped),
