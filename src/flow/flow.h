@@ -156,9 +156,10 @@ int flow_add(struct flow *f, struct db_tx *t, const char *operation, const struc
 	     char ret_id[UUID_TEXT], struct err *e);
 
 /*
- * How many steps with this key may run at once, in all processes together; 0: no limit.
- * "project:ID" is for all steps of a project, and "project" for each project that has none of its
- * own. What runs already goes on.
+ * How many steps with this key may run at once, in all processes together; 0: no limit. A key is
+ * "kind:ID", the kind of letters from a to z; "kind" alone is for each key of that kind that has no
+ * limit of its own. Each step has "project:ID" of its project besides those that it was added with.
+ * What runs already goes on.
  */
 int flow_set_limit(struct db_tx *t, const char *key, unsigned most, struct err *e);
 

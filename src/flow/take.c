@@ -7,9 +7,10 @@
  * kept for a moment and taken from one by one. What was chosen is only a proposal: whether the step
  * is still there, and within its limits, is decided in the transaction that takes it.
  *
- * Limits hold exactly: who takes a step locks the rows of its limits, counts what holds them now,
- * and adds its own hold before it commits. One transaction locks those of one step, in the order of
- * their keys. Who finishes a step only removes its holds, and locks nothing.
+ * Limits hold exactly: who takes a step locks the keys of its limits, counts what holds them now,
+ * and adds its own hold before it commits. One transaction locks those of one step, in one order.
+ * What is locked is a number made of the key, for most keys have no row of their own; with one
+ * writer nothing is. Who finishes a step only removes its holds, and locks nothing.
  */
 #include "flow/flow_priv.h"
 
@@ -69,13 +70,18 @@ void crowd_free(struct crowd *c)
 
 /* ---- what is ready ---- */
 
+/*
+ * How many may run with the key of `k`; NULL: no limit. The row of the key says it, or else that of
+ * its kind, which is its letters up to the ":". Rows are found by their keys: there may be many.
+ */
+#define MOST                                                                                       \
+	"nullif(coalesce((SELECT most FROM flow_limits l WHERE l.limit_key = k.limit_key), "       \
+	"(SELECT most FROM flow_limits l WHERE l.limit_key = substr(k.limit_key, 1, "              \
+	"length(k.limit_key) - length(ltrim(k.limit_key, 'abcdefghijklmnopqrstuvwxyz'))))), 0) "
+
 #define HELD "held AS (SELECT limit_key, count(*) AS n FROM step_holds GROUP BY limit_key), "
 /* Keys that hold as much as they may. */
-#define FULL                                                                                       \
-	"full_keys AS (SELECT h.limit_key FROM held h "                                            \
-	"LEFT JOIN flow_limits l ON l.limit_key = h.limit_key "                                    \
-	"LEFT JOIN flow_limits d ON d.limit_key = 'project' AND h.limit_key LIKE 'project:%' "     \
-	"WHERE coalesce(l.most, d.most, 0) > 0 AND h.n >= coalesce(l.most, d.most, 0)) "
+#define FULL "full_keys AS (SELECT k.limit_key FROM held k WHERE k.n >= " MOST ") "
 
 /* `share`: how many its project would run with this one, if those before it are taken first. */
 static const char ready_sql[] =
@@ -271,46 +277,37 @@ static int claim_operation(struct claim *c, struct turn *x, struct err *e)
 	return db_wake(x->t, WAKE_OPERATIONS, e);
 }
 
-/* A project that has no row of its own gets one to be locked, where there is a limit for all. */
-static int claim_project(struct turn *x, const char *project, struct err *e)
-{
-	return db_exec(x->t, NULL, e,
-		       "INSERT INTO flow_limits (limit_key, most) SELECT 'project:' || $1, NULL "
-		       "FROM flow_limits WHERE limit_key = 'project' AND most > 0 AND NOT EXISTS "
-		       "(SELECT 1 FROM flow_limits WHERE limit_key = 'project:' || $1) "
-		       "ON CONFLICT DO NOTHING",
-		       db_t(project));
-}
-
-/* In every database the rows are found by their keys: there may be 100,000. */
+/* Those of the step $1 of the project $2. */
 #define KEYS                                                                                       \
-	"(SELECT limit_key FROM step_limits WHERE step_id = $1 UNION ALL SELECT 'project:' || $2)"
+	"(SELECT limit_key FROM step_limits WHERE step_id = $1 UNION ALL SELECT 'project:' || "    \
+	"$2) k "
+
+/* 1: some are limited, and nobody else counts what holds them until this transaction has ended. */
+static int lock_keys(const struct claim *c, struct turn *x, const char *project, struct err *e)
+{
+	AUTO(db_rows) r = NULL;
+
+	if (!*db_skip_locked(x->t))
+		return 1;
+	r = db_query(x->t, e,
+		     "SELECT pg_advisory_xact_lock(n) FROM (SELECT DISTINCT hashtextextended("
+		     "current_schema() || ' ' || k.limit_key, 0) AS n FROM " KEYS "WHERE " MOST
+		     "IS NOT NULL ORDER BY n) x",
+		     db_t(c->p->step), db_t(project));
+	return r ? db_next(r, e) : -1;
+}
 
 static int claim_limits(struct claim *c, struct turn *x, const char *project, struct err *e)
 {
-	bool many = *db_skip_locked(x->t);
-	AUTO(db_rows) locked = NULL;
 	AUTO(db_rows) full = NULL;
-	int rc;
+	int rc = lock_keys(c, x, project, e);
 
-	if (claim_project(x, project, e) < 0)
-		return -1;
-	locked = db_query(x->t, e,
-			  many ? "SELECT limit_key FROM flow_limits WHERE limit_key IN " KEYS
-				 " ORDER BY limit_key FOR UPDATE"
-			       : "SELECT limit_key FROM flow_limits WHERE limit_key IN " KEYS
-				 " LIMIT 1",
-			  db_t(c->p->step), db_t(project));
-	rc = locked ? db_next(locked, e) : -1;
 	if (rc <= 0)
 		return rc;
-	/* A statement of its own, so that it sees what was committed before the rows were ours. */
+	/* A statement of its own, so that it sees what was committed before the keys were ours. */
 	full = db_query(x->t, e,
-			"SELECT l.limit_key FROM flow_limits l LEFT JOIN flow_limits d ON "
-			"d.limit_key = 'project' AND l.limit_key LIKE 'project:%' WHERE "
-			"l.limit_key IN " KEYS " AND coalesce(l.most, d.most, 0) > 0 AND "
-			"coalesce(l.most, d.most, 0) <= (SELECT count(*) FROM step_holds h WHERE "
-			"h.limit_key = l.limit_key)",
+			"SELECT k.limit_key FROM " KEYS "WHERE (SELECT count(*) FROM step_holds h "
+			"WHERE h.limit_key = k.limit_key) >= " MOST,
 			db_t(c->p->step), db_t(project));
 	rc = full ? db_next(full, e) : -1;
 	return rc > 0 ? gone(c, e) : rc;

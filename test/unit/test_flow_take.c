@@ -135,6 +135,31 @@ static void test_project_limits(void **state)
 	takes(x, "adhlbeimfjk");
 }
 
+/* What "project" is to projects, any kind is to its keys; and to no others. */
+static void test_limits_of_a_kind(void **state)
+{
+	struct flow_fixture *x = *state;
+	struct flow_step *a;
+	char op[UUID_TEXT];
+
+	flow_fixture_limit(x, "resource", 1);
+	flow_fixture_limit(x, "resource:big", 2);
+	flow_fixture_limit(x, "resource:free", 0);
+	flow_fixture_start(x,
+			   "a#resource:x1 b#resource:x1 c#resource:x2 d#resource:big "
+			   "e#resource:big f#resource:big g#resource:free h#resource:free "
+			   "i#resources:x1 j#resources:x1 k#host:resource l#host:resource",
+			   op);
+	a = flow_fixture_take(x, FLOW_WORKER, "a");
+	takes(x, "cdeghijkl");
+	OK(flow_finish(x->f, a->id, a->fence, NULL, NULL, e));
+	flow_step_free(a);
+	takes(x, "b");
+	flow_fixture_limit(x, "resource", 0);
+	flow_fixture_start(x, "m#resource:x1 n#resource:big o#resource:y", op);
+	takes(x, "mo");
+}
+
 /* ---- clocks ---- */
 
 /* Whatever the clock says, the result of who has the fence counts, and nobody waits for long. */
@@ -265,9 +290,13 @@ static void test_hooks_fail(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		FLOW_TEST(test_order),	     FLOW_TEST(test_crowd),
-		FLOW_TEST(test_limits),	     FLOW_TEST(test_project_limits),
-		FLOW_TEST(test_clock_jumps), FLOW_TEST(test_not_before),
+		FLOW_TEST(test_order),
+		FLOW_TEST(test_crowd),
+		FLOW_TEST(test_limits),
+		FLOW_TEST(test_project_limits),
+		FLOW_TEST(test_limits_of_a_kind),
+		FLOW_TEST(test_clock_jumps),
+		FLOW_TEST(test_not_before),
 		FLOW_TEST(test_hooks_fail),
 	};
 
