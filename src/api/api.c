@@ -18,10 +18,10 @@
 #define RATE_KEYS 4096
 
 const struct api_resource *const api_resources[] = {
-	&api_documents, &api_access,	   &api_events,	   &api_plans,	    &api_checkpoints,
-	&api_providers, &api_targets,	   &api_platforms, &api_metrics,    &api_movers,
-	&api_policies,	&api_protectables, &api_restores,  &api_operations, &api_quotas,
-	&api_triggers,	&api_services,	   NULL,
+	&api_documents, &api_access,   &api_events,	  &api_plans,	 &api_checkpoints,
+	&api_providers, &api_targets,  &api_platforms,	  &api_metrics,	 &api_movers,
+	&api_policies,	&api_previews, &api_protectables, &api_restores, &api_operations,
+	&api_quotas,	&api_triggers, &api_services,	  NULL,
 };
 
 struct bound {

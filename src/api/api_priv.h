@@ -46,6 +46,7 @@ int api_sees_platform(struct api_call *c, const char *id, struct err *e);
 
 extern const struct api_resource api_documents, api_events, api_access, api_metrics, api_movers,
 	api_plans, api_checkpoints, api_providers, api_targets, api_platforms, api_policies,
-	api_protectables, api_restores, api_triggers, api_operations, api_quotas, api_services;
+	api_previews, api_protectables, api_restores, api_triggers, api_operations, api_quotas,
+	api_services;
 
 #endif

@@ -8,27 +8,12 @@
 #include <string.h>
 #include <strings.h>
 
+#include "sched/calendar_priv.h"
 #include "sched/calendar_time.h"
 #include "sched/civil.h"
-#include "sched/rrule.h"
 
 #define SHOWN 40 /* of what was typed, in a message */
 #define DEPTH_MAX 8
-
-struct dates {
-	int64_t *s;
-	size_t n;
-};
-
-struct calendar {
-	struct zone *zone;
-	int64_t start_local_s;
-	struct rrule *rules;
-	size_t n_rules;
-	struct dates also;	  /* RDATE; UTC, ascending */
-	struct dates except;	  /* EXDATE; UTC, ascending */
-	struct dates except_days; /* EXDATE of days; starts of local days, ascending */
-};
 
 enum kind { DTSTART, RRULE, RDATE, EXDATE, KINDS };
 

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "sched/schedule.h"
+#include "sched/words.h"
 
 #define NOW UINT64_C(1795305600000000)
 
@@ -26,6 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct zones *zones;
 	json_t *o = json_loadb((const char *)data, size, JSON_ALLOW_NUL, NULL);
 	AUTO(schedule) s = NULL;
+	AUTO_FREE char *words = NULL;
 	struct schedule_due d;
 
 	if (!zones)
@@ -35,6 +36,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	json_decref(o);
 	if (!s)
 		return 0;
+	words = schedule_words(s, "pattern");
+	if (!*words)
+		abort();
 	schedule_due(s, "id", NOW, NOW + UINT64_C(86400000000) * 40, &d);
 	for (size_t i = 0; i < d.n; i++)
 		if (d.list[i].at_us <= NOW || (i > 0 && d.list[i].at_us <= d.list[i - 1].at_us))

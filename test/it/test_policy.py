@@ -137,3 +137,23 @@ def test_why_and_what_if(server, plan):
     with pytest.raises(Refused) as no:
         server.do("DELETE", f"policies/{plan['policy_id']}")
     assert no.value.status == 409 and "is used by 1 plans" in no.value.message
+
+
+def test_schedule_previews(server):
+    def preview(**schedule):
+        return server.post("schedule_previews", {"schedule_preview": schedule})["schedule_preview"]
+
+    told = preview(format="crontab", pattern="30 2 * * *", timezone="Europe/Berlin", count=3,
+                   start_time="2030-03-29T12:00:00Z")
+    assert told == {"words": "every day at 02:30 (Europe/Berlin)", "firings": [
+        "2030-03-30T01:30:00Z", "2030-03-31T01:30:00Z", "2030-04-01T00:30:00Z"]}
+    told = preview(format="calendar", pattern="RRULE:FREQ=HOURLY;COUNT=4", count=100)
+    assert len(told["firings"]) in (3, 4) and told["words"].endswith(", 4 times")
+    assert len(preview(format="crontab", pattern="@hourly")["firings"]) == 10
+    for schedule, words in [({"format": "crontab", "pattern": "61 * * * *"}, "schedule_preview: pattern"),
+                            ({"format": "crontab", "pattern": "@daily", "count": 101}, "schedule_preview.count"),
+                            ({"format": "crontab", "pattern": "@daily", "cuont": 1}, "cuont"),
+                            ({"pattern": "@daily"}, "format"), ([], "schedule_preview")]:
+        with pytest.raises(Refused) as no:
+            server.post("schedule_previews", {"schedule_preview": schedule})
+        assert no.value.status == 400 and words in no.value.message
