@@ -50,15 +50,15 @@ verdict() { # NAME STATUS
 	if [ "$2" = 0 ] && [ -s "$results/$1.xml" ]; then note "$1-run" passed; else note "$1-run" failed "see $results/$1.log"; fi
 }
 
-# tests NAME ARGUMENT… : run meson's tests, keep their counts
+# tests BUILD[:NAME] ARGUMENT… : run meson's tests, keep their counts
 tests() {
-	local name=$1 junit status
+	local build=${1%:*} name=${1#*:} junit status
 	shift
-	rm -f "$out/$name"/meson-logs/*.junit.xml
-	meson test -C "$out/$name" --no-rebuild --print-errorlogs "$@" >"$results/$name.log" 2>&1
+	rm -f "$out/$build"/meson-logs/*.junit.xml
+	meson test -C "$out/$build" --no-rebuild --print-errorlogs --num-processes $(($(nproc) + 1)) "$@" >"$results/$name.log" 2>&1
 	status=$?
 	[ $status = 0 ] || grep -vE '^ *[0-9]+/[0-9]+ .* OK ' "$results/$name.log" | tail -n 150
-	junit=$(ls -t "$out/$name"/meson-logs/*.junit.xml 2>/dev/null | head -n 1)
+	junit=$(ls -t "$out/$build"/meson-logs/*.junit.xml 2>/dev/null | head -n 1)
 	[ -n "$junit" ] && cp "$junit" "$results/$name.xml"
 	verdict "$name" $status
 	tail -n 12 "$results/$name.log" | grep -E '^(Ok|Fail|Skipped|Timeout):' | tr -s ' \n' ' ' && echo
@@ -114,8 +114,12 @@ stage_lint() {
 	tail -n 1 "$results/lint.log"
 }
 
+# One thread only: beside what follows.
 stage_model() {
-	say "The protocol of sessions and collection, in every order of its steps"
+	say "The protocol of sessions and collection, in every order of its steps (beside the next stage)"
+	explore &
+}
+explore() {
 	pytests model test/model -rP
 	grep ' states$' "$results/model.log"
 }
@@ -150,10 +154,16 @@ stage_tsan() {
 	build tsan clang -Db_sanitize=thread -Db_lundef=false && tests tsan --suite unit --suite prop -t 3
 }
 
+# What valgrind has run counts for the coverage, too.
+valgrind_has_run=
+build_debug() { build debug gcc --buildtype=debug -Db_coverage=true; }
+forget_coverage() { find "$out/debug" -name '*.gcda' -delete; }
+
 stage_valgrind() {
 	say "valgrind: unit tests, but for the slowest"
-	build debug gcc --buildtype=debug &&
-		tests debug --suite unit --no-suite slow -t 10 \
+	need_postgres
+	build_debug && forget_coverage && valgrind_has_run=yes &&
+		tests debug:valgrind --suite unit --no-suite slow -t 10 \
 			--wrap "valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite"
 }
 
@@ -186,18 +196,23 @@ stage_fuzz() {
 stage_coverage() {
 	say "Coverage of base, repo, mover, db, flow, sched and auth: 90 % of lines"
 	need_postgres
-	build coverage gcc --buildtype=debug -Db_coverage=true || return
-	find "$out/coverage" -name '*.gcda' -delete
-	tests coverage --suite unit --suite prop
+	build_debug || return
+	if [ -n "$valgrind_has_run" ]; then
+		tests debug:coverage --suite slow --suite prop
+	else
+		forget_coverage
+		tests debug:coverage --suite unit --suite prop
+	fi
 	# Of core, the catalogue's resources are tested through the server, in test/it: not here.
-	judge coverage gcovr -r . --filter 'src/(base|repo|mover|db|flow|sched|auth)/' --fail-under-line 90 "$out/coverage" \
+	judge coverage gcovr -r . --filter 'src/(base|repo|mover|db|flow|sched|auth)/' --fail-under-line 90 "$out/debug" \
 		--txt "$out/coverage.txt" --gcov-ignore-parse-errors
 	tail -n 3 "$out/coverage.txt" | head -n 2
 }
 
 stage_reader() {
-	say "The reference reader, which shares no code with src/repo, restores test repositories"
-	need_asan && pytests reader test/reader
+	say "The reference reader, which shares no code with src/repo, restores test repositories (beside the next stage)"
+	need_asan || return
+	pytests reader test/reader &
 }
 
 # Side by side, as a guest waits more than it works: the command line with guests, the server with guests, and the
@@ -259,5 +274,6 @@ mkdir -p "$results"
 say "Installing what is needed (Debian packages)"
 tools/install build run demo test || exit 1
 for stage in $stages; do "stage_$stage"; done
+wait
 say "Totals"
 tools/totals "$results"
