@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* /login, /identity, /tokens, /users, /projects, /grants, /audit: who may come in, and what was
+/* /identity/password, /tokens, /users, /projects, /grants, /audit: who may come in, and what was
  * done. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,16 +11,6 @@
 #include "base/clock.h"
 
 #define PAGE 1000
-
-static json_t *roles_json(unsigned roles)
-{
-	json_t *a = json_array();
-
-	for (unsigned bit = 1; bit <= AUTH_MOVER; bit <<= 1)
-		if (roles & bit)
-			json_array_append_new(a, json_string(auth_role_name(bit)));
-	return a;
-}
 
 /* Roles by name in the field; 0 where it is not there. */
 static unsigned take_roles(struct input *in, const char *name)
@@ -58,63 +48,7 @@ static int take_page(struct api_call *c, const char **ret_marker, size_t *ret_li
 	return 0;
 }
 
-/* ---- sessions ---- */
-
-static int login(struct api_call *c, struct err *e)
-{
-	struct login l = {.address = httpd_address(c->http)};
-	char token[TOKEN_TEXT];
-	AUTO_FREE char *cookie = NULL;
-	uint64_t expires;
-	struct input in;
-	unsigned retry;
-
-	api_input(c, "login", &in);
-	l.name = input_text(&in, "name", REQUIRED, 255);
-	l.password = input_text(&in, "password", REQUIRED, 1024);
-	l.project = input_text(&in, "project_id", OPTIONAL, 64);
-	if (input_done(&in, e) < 0)
-		return -1;
-	if (auth_login(c->core->auth, &l, token, &expires, &retry, e) < 0) {
-		c->status = e->kind == ERR_DENIED ? 401 : e->kind == ERR_BUSY ? 429 : 503;
-		return -1;
-	}
-	cookie = xasprintf(API_COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict%s", token,
-			   httpd_is_tls(c->http) ? "; Secure" : "");
-	httpd_set_header(c->http, "Set-Cookie", cookie);
-	httpd_set_header(c->http, "Cache-Control", "no-store");
-	api_reply(c, 201, "session",
-		  json_pack("{s:s, s:o}", "token", token, "expires_at", json_time(expires)));
-	secret_wipe(token, sizeof(token));
-	return 0;
-}
-
-static int logout(struct api_call *c, struct err *e)
-{
-	if (!*c->who->token_id)
-		return err_set(e, ERR_INVALID,
-			       "You came with a password: there is no session to end.");
-	httpd_set_header(c->http, "Set-Cookie", API_COOKIE "=; Path=/; Max-Age=0");
-	return tokens_revoke(c->t, c->who->token_id, e);
-}
-
-static int show_identity(struct api_call *c, struct err *e)
-{
-	const struct identity *w = c->who;
-	AUTO(projects) p = projects_list(c->t, w->admin ? NULL : w->user_id, NULL, PAGE, e);
-	json_t *projects = json_array();
-
-	for (size_t i = 0; p && i < p->n; i++)
-		json_array_append_new(
-			projects, json_pack("{s:s, s:s}", "id", p->v[i].id, "name", p->v[i].name));
-	api_reply(c, 200, "identity",
-		  json_pack("{s:s, s:s, s:s, s:b, s:o, s:o, s:s, s:o, s:o}", "user_id", w->user_id,
-			    "user_name", w->user_name, "project_id", w->project_id, "admin",
-			    w->admin, "roles", roles_json(w->roles), "everywhere",
-			    roles_json(w->everywhere), "how", auth_how_name(w->how), "expires_at",
-			    json_time(w->expires_us), "projects", projects));
-	return p ? 0 : -1;
-}
+/* ---- passwords ---- */
 
 static int change_password(struct api_call *c, struct err *e)
 {
@@ -140,7 +74,7 @@ static json_t *token_json(const struct token *k)
 {
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "id", k->id, "user_id",
 			 k->user_id, "project_id", k->project_id, "name", k->name, "kind", k->kind,
-			 "roles", roles_json(k->roles), "created_at", json_time(k->created_us),
+			 "roles", api_roles(k->roles), "created_at", json_time(k->created_us),
 			 "expires_at", json_time(k->expires_us), "last_used_at",
 			 json_time(k->last_used_us));
 }
@@ -205,7 +139,7 @@ static json_t *user_json(const struct user *u)
 {
 	return json_pack("{s:s, s:s, s:s?, s:s, s:b, s:b, s:o, s:o, s:o}", "id", u->id, "name",
 			 u->name, "email", u->email, "source", u->source, "enabled", u->enabled,
-			 "has_password", u->has_password, "everywhere", roles_json(u->everywhere),
+			 "has_password", u->has_password, "everywhere", api_roles(u->everywhere),
 			 "created_at", json_time(u->created_us), "last_login_at",
 			 json_time(u->last_login_us));
 }
@@ -491,9 +425,6 @@ static int verify_audit(struct api_call *c, struct err *e)
 }
 
 static const struct api_route routes[] = {
-	{"POST", "/v1/login", NULL, login, API_OPEN | API_OUTSIDE},
-	{"POST", "/v1/logout", API_SELF, logout, API_WRITES},
-	{"GET", "/v1/identity", API_SELF, show_identity, 0},
 	{"POST", "/v1/identity/password", API_SELF, change_password, API_OUTSIDE},
 	{"GET", "/v1/tokens", API_SELF, list_tokens, 0},
 	{"POST", "/v1/tokens", API_SELF, create_token, API_WRITES},

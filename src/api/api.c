@@ -21,7 +21,7 @@ const struct api_resource *const api_resources[] = {
 	&api_documents, &api_access,   &api_events,	  &api_plans,	 &api_checkpoints,
 	&api_providers, &api_targets,  &api_platforms,	  &api_metrics,	 &api_movers,
 	&api_policies,	&api_previews, &api_protectables, &api_restores, &api_operations,
-	&api_quotas,	&api_triggers, &api_services,	  NULL,
+	&api_quotas,	&api_triggers, &api_services,	  &api_login,	 NULL,
 };
 
 struct bound {
@@ -31,7 +31,8 @@ struct bound {
 
 struct api {
 	struct core *core;
-	char *public_url;
+	char *public_url;   /* without a slash at its end */
+	const char *prefix; /* what of it is a path; "" */
 	struct httpd_route *http;
 	struct bound *bound;
 	size_t n;
@@ -141,6 +142,8 @@ static int identify(struct api_call *c, struct err *e)
 		c->status = e->kind == ERR_DENIED ? 401 : e->kind == ERR_BUSY ? 429 : 503;
 		return -1;
 	}
+	if (auth_is_cookie(&q) && strcmp(c->route->method, "GET") != 0 && api_check_origin(c, e))
+		return -1;
 	if (!c->project || c->who->admin || strcmp(c->project, c->who->project_id) == 0)
 		return 0;
 	c->status = 400;
@@ -305,7 +308,9 @@ static void handle(struct httpd_call *http, void *arg)
 			     .route = b->route,
 			     .core = b->api->core,
 			     .http = http,
-			     .project = httpd_part(http, "project_id")};
+			     .project = b->route->flags & API_ASKS
+						? httpd_query(http, "project")
+						: httpd_part(http, "project_id")};
 	struct work w = {.call = &c, .bound = b};
 	struct err e = {ERR_NONE};
 
@@ -353,7 +358,38 @@ const char *api_base(const struct api_call *c, char *out, size_t size)
 	return out;
 }
 
+const char *api_prefix(const struct api_call *c)
+{
+	return c->api->prefix;
+}
+
+json_t *api_roles(unsigned roles)
+{
+	json_t *a = json_array();
+
+	for (unsigned bit = 1; bit <= AUTH_MOVER; bit <<= 1)
+		if (roles & bit)
+			json_array_append_new(a, json_string(auth_role_name(bit)));
+	return a;
+}
+
 /* ---- setting up ---- */
+
+static void take_public_url(struct api *a, const char *url)
+{
+	const char *host;
+	size_t n;
+
+	a->prefix = "";
+	if (!url)
+		return;
+	a->public_url = xstrdup(url);
+	for (n = strlen(url); n > 0 && url[n - 1] == '/'; n--)
+		a->public_url[n - 1] = 0;
+	host = strstr(a->public_url, "://");
+	if (host && strchr(host + 3, '/'))
+		a->prefix = strchr(host + 3, '/');
+}
 
 static const struct api_route *shows(const struct api_resource *r, const char *path)
 {
@@ -398,7 +434,7 @@ struct api *api_new(struct core *core, const struct api_options *o, struct err *
 		return NULL;
 	}
 	a->core = core;
-	a->public_url = o->public_url ? xstrdup(o->public_url) : NULL;
+	take_public_url(a, o->public_url);
 	a->projects = new_rate(o->project_rate);
 	a->addresses = new_rate(o->address_rate);
 	for (size_t i = 0; api_resources[i]; i++)

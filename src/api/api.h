@@ -46,6 +46,7 @@ typedef int api_fn(struct api_call *c, struct err *e);
 #define API_WRITES 1u  /* the transaction may write */
 #define API_OUTSIDE 2u /* no transaction: the handler makes its own */
 #define API_OPEN 4u    /* nobody has to be known */
+#define API_ASKS 8u    /* the project is the one that the query names as "project" */
 
 struct api_route {
 	const char *method, *path;
@@ -61,8 +62,8 @@ struct api_resource {
 };
 
 struct api_options {
-	const char
-		*public_url; /* "https://backup.example.com:8799"; NULL: as the client called us */
+	const char *public_url; /* "https://backup.example.com:8799", with a path where something
+				   before us takes that away; NULL: as the client called us */
 	unsigned project_rate, address_rate; /* requests a second on average; 0: any number */
 };
 

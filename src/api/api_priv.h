@@ -6,7 +6,7 @@
 #include "api/api.h"
 #include "repo/seal.h"
 
-#define API_COOKIE "holdfast"
+#define API_COOKIE "holdfast" /* holds a session */
 #define API_ETAG 36
 #define API_SELF "" /* an action that everybody who is known may do: to himself */
 
@@ -32,6 +32,22 @@ void api_audit_denied(struct api_call *c, const char *action);
 /* An operation as flow_query.h has it becomes one as the API shows it. */
 void api_operation_json(json_t *o);
 
+/* ---- what comes from a browser ---- */
+
+/* Does the browser say that a page of somebody else asks? Programs say nothing of that. */
+bool api_is_foreign(const struct api_call *c);
+/* A request that came by cookie and changes something has to show that it is from a page of ours.
+ * ERR_DENIED. */
+int api_check_origin(struct api_call *c, struct err *e);
+/* Under what the paths of this server lie as browsers see them: "" or "/backup", of public_url. */
+const char *api_prefix(const struct api_call *c);
+/* Set a cookie for `path` and below (of ours, without the prefix). `value` "": remove it. */
+void api_set_cookie(struct api_call *c, const char *name, const char *value, const char *path,
+		    const char *same_site);
+
+/* Names of roles. */
+json_t *api_roles(unsigned roles);
+
 /* Every resource, NULL-terminated. */
 extern const struct api_resource *const api_resources[];
 
@@ -47,6 +63,6 @@ int api_sees_platform(struct api_call *c, const char *id, struct err *e);
 extern const struct api_resource api_documents, api_events, api_access, api_metrics, api_movers,
 	api_plans, api_checkpoints, api_providers, api_targets, api_platforms, api_policies,
 	api_previews, api_protectables, api_restores, api_triggers, api_operations, api_quotas,
-	api_services;
+	api_login, api_services;
 
 #endif

@@ -18,6 +18,7 @@
 #ifndef HF_AUTH_AUTH_H
 #define HF_AUTH_AUTH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -71,6 +72,17 @@ struct auth_request {
 	const char *project;	   /* {project_id} of the path */
 	const char *address;	   /* of the client */
 };
+
+/* Did it bring nothing but the cookie? A browser sends that also when a page of somebody else asks
+ * it to. */
+bool auth_is_cookie(const struct auth_request *q);
+
+/* What a page for logging in can offer, besides name and password of a user of ours. */
+struct auth_methods {
+	const char *oidc; /* how the OpenID provider is called; NULL: there is none */
+};
+/* The texts live as long as `a`. */
+void auth_methods(const struct auth *a, struct auth_methods *ret);
 
 /*
  * Who is it? Quick: mostly from memory, else a read of the database; a password or a token of

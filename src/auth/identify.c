@@ -103,11 +103,17 @@ static int read_presented(struct presented *p, const struct auth_request *q, str
 		p->user = q->user;
 		p->key = q->key;
 		p->kind = PASSWORD;
-	} else if (q->cookie && *q->cookie) {
+	} else if (auth_is_cookie(q)) {
 		p->token = q->cookie;
 		p->kind = LOCAL;
 	}
 	return p->kind == NOTHING ? err_set(e, ERR_DENIED, REFUSED) : 0;
+}
+
+bool auth_is_cookie(const struct auth_request *q)
+{
+	return !(q->token && *q->token) && !q->authorization && !(q->user && q->key) && q->cookie &&
+	       *q->cookie;
 }
 
 /* ---- what somebody may in a project ---- */

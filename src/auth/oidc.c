@@ -57,6 +57,14 @@ static int add_roles(struct oidc *o, const char *roles, struct err *e)
 	return 0;
 }
 
+/* "login.example.com" */
+static char *host_of(const char *url)
+{
+	const char *host = strstr(url, "://") + 3;
+
+	return xstrndup(host, strcspn(host, ":/?#"));
+}
+
 struct oidc *oidc_new(const struct oidc_options *p, struct err *e)
 {
 	AUTO(oidc) o = xcalloc(1, sizeof(*o));
@@ -68,6 +76,7 @@ struct oidc *oidc_new(const struct oidc_options *p, struct err *e)
 		return NULL;
 	}
 	o->issuer = xstrdup(p->issuer);
+	o->name = p->name ? xstrdup(p->name) : host_of(p->issuer);
 	o->client_id = xstrdup(p->client_id);
 	o->audience = xstrdup(p->audience ? p->audience : p->client_id);
 	o->scopes = xstrdup(p->scopes ? p->scopes : "openid profile email");
@@ -87,6 +96,7 @@ static void places_done(struct oidc_places *p)
 	free(p->authorize);
 	free(p->token);
 	free(p->keys);
+	free(p->end);
 	*p = (struct oidc_places){0};
 }
 
@@ -103,6 +113,7 @@ void oidc_free(struct oidc *o)
 	json_decref(o->keys);
 	http_free(o->http);
 	secret_free(o->client_secret);
+	free(o->name);
 	free(o->issuer);
 	free(o->client_id);
 	free(o->audience);
@@ -174,6 +185,7 @@ static int fetch_places(struct oidc *o, struct oidc_places *ret, struct err *e)
 	ret->authorize = place(o, d, "authorization_endpoint");
 	ret->token = place(o, d, "token_endpoint");
 	ret->keys = place(o, d, "jwks_uri");
+	ret->end = place(o, d, "end_session_endpoint");
 	if (!issuer || strcmp(issuer, o->issuer) != 0)
 		rc = err_set(e, ERR_UNREACHABLE,
 			     "%s calls the provider \"%.200s\": write the issuer exactly so", url,
@@ -188,7 +200,8 @@ static int fetch_places(struct oidc *o, struct oidc_places *ret, struct err *e)
 
 static struct oidc_places copy(const struct oidc_places *p)
 {
-	return (struct oidc_places){xstrdup0(p->authorize), xstrdup0(p->token), xstrdup0(p->keys)};
+	return (struct oidc_places){xstrdup0(p->authorize), xstrdup0(p->token), xstrdup0(p->keys),
+				    xstrdup0(p->end)};
 }
 
 /* Fetched where need be; copies, to be freed by places_done. */
@@ -408,6 +421,11 @@ char *oidc_exchange(struct oidc *o, const char *code, const char *verifier, cons
 	return token;
 }
 
+static char *with_query(const char *place, struct buf *query)
+{
+	return xasprintf("%s%c%s", place, strchr(place, '?') ? '&' : '?', buf_str(query));
+}
+
 char *oidc_url(struct oidc *o, const char *redirect, const char *state, const char *nonce,
 	       const char *challenge, struct err *e)
 {
@@ -426,10 +444,25 @@ char *oidc_url(struct oidc *o, const char *redirect, const char *state, const ch
 	add_field(&query, "code_challenge", challenge);
 	add_field(&query, "code_challenge_method", "S256");
 	if (p.authorize)
-		url = xasprintf("%s%c%s", p.authorize, strchr(p.authorize, '?') ? '&' : '?',
-				buf_str(&query));
+		url = with_query(p.authorize, &query);
 	else
 		err_set(e, ERR_UNREACHABLE, "the OpenID provider has no place for logging in");
+	places_done(&p);
+	return url;
+}
+
+char *oidc_end_url(struct oidc *o, const char *back)
+{
+	AUTO_BUF query = BUF_INIT;
+	struct oidc_places p;
+	char *url = NULL;
+
+	if (find_places(o, &p, NULL))
+		return NULL;
+	add_field(&query, "client_id", o->client_id);
+	add_field(&query, "post_logout_redirect_uri", back);
+	if (p.end)
+		url = with_query(p.end, &query);
 	places_done(&p);
 	return url;
 }

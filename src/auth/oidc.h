@@ -30,6 +30,7 @@ struct oidc_options {
 	const char *issuer; /* "https://login.example.com/realm", as the provider writes it */
 	const char *ca;	    /* file of certificates; NULL: the system's */
 	const char *client_id;
+	const char *name;		    /* of the provider, for people; NULL: its host */
 	const struct secret *client_secret; /* copied; NULL: a public client */
 	const char
 		*audience;  /* whom tokens of programs may be for besides client_id; NULL: nobody */
@@ -53,10 +54,13 @@ DEFINE_AUTO(oidc, oidc_free);
 /*
  * *ret_url, to be freed, is where the browser goes; `ret_state` goes into a cookie (HttpOnly,
  * SameSite=Lax), so that nobody else can end this login. `redirect` is our own address that the
- * provider knows, to which the browser comes back. ERR_UNREACHABLE; ERR_BUSY: too many are at it.
+ * provider knows, to which the browser comes back; `back` is kept for auth_oidc_back().
+ * ERR_UNREACHABLE; ERR_BUSY: too many are at it.
  */
-int auth_oidc_begin(struct auth *a, const char *redirect, char **ret_url,
+int auth_oidc_begin(struct auth *a, const char *redirect, const char *back, char **ret_url,
 		    char ret_state[OIDC_STATE], struct err *e);
+/* What `back` was of a login that has begun and not ended, to be freed; NULL: it is not known. */
+char *auth_oidc_back(struct auth *a, const char *state);
 
 struct oidc_return {
 	const char *state, *code; /* of the query */
@@ -66,6 +70,13 @@ struct oidc_return {
 /* The browser is back: a session, as auth_login gives one. ERR_DENIED, ERR_UNREACHABLE. */
 int auth_oidc_finish(struct auth *a, const struct oidc_return *r, char *ret_token,
 		     uint64_t *ret_expires_us, struct err *e);
+
+/*
+ * Where a browser goes to end its session at the provider, too, and then comes back to `back`, an
+ * address of ours (OpenID Connect RP-Initiated Logout 1.0); to be freed. NULL: the provider has no
+ * such place, or cannot be asked now.
+ */
+char *auth_oidc_end(struct auth *a, const char *back);
 
 /* ---- for the fuzz target and tests ---- */
 

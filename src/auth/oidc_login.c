@@ -19,6 +19,7 @@
 struct pending {
 	char state[OIDC_STATE], nonce[OIDC_STATE], verifier[VERIFIER + 1];
 	char *redirect;
+	const char *back; /* of a login that begins */
 };
 
 /* ---- going there ---- */
@@ -34,16 +35,16 @@ static int keep(struct db_tx *t, void *arg, struct err *e)
 	if (db_int(r, 0) >= PENDING_MAX)
 		return err_set(e, ERR_BUSY, "too many logins have begun: try again in a minute");
 	return db_exec(t, NULL, e,
-		       "INSERT INTO oidc_logins (state, nonce, verifier, redirect, expires_at) "
-		       "VALUES ($1, $2, $3, $4, $5)",
+		       "INSERT INTO oidc_logins (state, nonce, verifier, redirect, back, "
+		       "expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
 		       db_t(p->state), db_t(p->nonce), db_t(p->verifier), db_t(p->redirect),
-		       db_i(clock_wall_us() + OIDC_LOGIN_S * 1000000ull));
+		       db_t(p->back), db_i(clock_wall_us() + OIDC_LOGIN_S * 1000000ull));
 }
 
-int auth_oidc_begin(struct auth *a, const char *redirect, char **ret_url,
+int auth_oidc_begin(struct auth *a, const char *redirect, const char *back, char **ret_url,
 		    char ret_state[OIDC_STATE], struct err *e)
 {
-	struct pending p = {.redirect = (char *)redirect};
+	struct pending p = {.redirect = (char *)redirect, .back = back};
 	AUTO_FREE char *url = NULL;
 	uint8_t hash[HASH_BYTES];
 	char challenge[OIDC_STATE + 1] = "";
@@ -64,6 +65,35 @@ int auth_oidc_begin(struct auth *a, const char *redirect, char **ret_url,
 }
 
 /* ---- coming back ---- */
+
+struct looking_back {
+	const char *state;
+	char *back;
+};
+
+static int look_back(struct db_tx *t, void *arg, struct err *e)
+{
+	struct looking_back *l = arg;
+	AUTO(db_rows)
+	r = db_query(t, e, "SELECT back FROM oidc_logins WHERE state = $1", db_t(l->state));
+	int rc = r ? db_next(r, e) : -1;
+
+	free(steal(&l->back));
+	if (rc > 0)
+		l->back = auth_column(r, 0);
+	return rc < 0 ? -1 : 0;
+}
+
+char *auth_oidc_back(struct auth *a, const char *state)
+{
+	struct looking_back l = {.state = state};
+
+	/* What is no state is not looked for: some databases refuse odd bytes. */
+	if (!state || strlen(state) != OIDC_STATE - 1 || auth_check_name("state", state, NULL))
+		return NULL;
+	(void)db_read(a->db, look_back, &l, NULL);
+	return l.back;
+}
 
 static int take(struct db_tx *t, void *arg, struct err *e)
 {
@@ -162,6 +192,16 @@ int auth_oidc_finish(struct auth *a, const struct oidc_return *r, char *ret_toke
 	secret_wipe(token, sizeof(token));
 	*ret_expires_us = s.expires_us;
 	return 0;
+}
+
+void auth_methods(const struct auth *a, struct auth_methods *ret)
+{
+	*ret = (struct auth_methods){.oidc = a->oidc ? a->oidc->name : NULL};
+}
+
+char *auth_oidc_end(struct auth *a, const char *back)
+{
+	return a->oidc ? oidc_end_url(a->oidc, back) : NULL;
 }
 
 /* ---- with each request ---- */

@@ -24,11 +24,12 @@ struct oidc_role {
 /* What the provider says of itself. */
 struct oidc_places {
 	char *authorize, *token, *keys;
+	char *end; /* of sessions; NULL: there is none */
 };
 
 struct oidc {
 	struct http *http;
-	char *issuer, *client_id, *audience, *scopes, *user_claim, *groups_claim;
+	char *name, *issuer, *client_id, *audience, *scopes, *user_claim, *groups_claim;
 	struct secret *client_secret;
 	unsigned timeout_ms;
 	struct oidc_role *roles;
@@ -60,6 +61,8 @@ char *oidc_exchange(struct oidc *o, const char *code, const char *verifier, cons
 /* Where the browser goes, to be freed. */
 char *oidc_url(struct oidc *o, const char *redirect, const char *state, const char *nonce,
 	       const char *challenge, struct err *e);
+/* Where the browser goes to end its session there, to be freed; NULL: nowhere. */
+char *oidc_end_url(struct oidc *o, const char *back);
 /* Make or correct the user and what the groups grant; the id goes to `id`. ERR_DENIED: disabled. */
 int oidc_settle_user(struct auth *a, const struct oidc_person *p, struct identity *id,
 		     struct err *e);

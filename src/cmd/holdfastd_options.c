@@ -108,7 +108,11 @@ static const struct config_option options[] = {
 	{S, "issuer", CONFIG_URL, .choices = web,
 	 .help = "the provider's URL, under which .well-known/openid-configuration is found; not "
 		 "set: no OpenID Connect"},
-	{S, "client_id", CONFIG_TEXT, NULL, "holdfast", .help = "our name at the provider"},
+	{S, "name", CONFIG_TEXT,
+	 .help = "how the provider is called where people choose how to log in; not set: its host"},
+	{S, "client_id", CONFIG_TEXT, NULL, "holdfast",
+	 .help = "our name at the provider, which has to know the address to come back to: "
+		 "[server] public_url and /v1/login/oidc/callback"},
 	{S, "client_secret_file", CONFIG_SECRET,
 	 .help = "a file with our secret at the provider; not set: a public client with PKCE"},
 	{S, "scopes", CONFIG_LIST, NULL, "openid, profile, email", 1, 16,

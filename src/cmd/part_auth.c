@@ -98,6 +98,7 @@ static int open_oidc(struct daemon *d, struct err *e)
 		.issuer = text(d, "oidc", "issuer"),
 		.ca = text(d, "oidc", "ca"),
 		.client_id = text(d, "oidc", "client_id"),
+		.name = text(d, "oidc", "name"),
 		.audience = text(d, "oidc", "audience"),
 		.user_claim = text(d, "oidc", "user_claim"),
 		.groups_claim = text(d, "oidc", "groups_claim"),

@@ -97,7 +97,7 @@ static json_t *do_begin(struct probe *p, const json_t *q)
 	char state[OIDC_STATE];
 	struct err e = {0};
 
-	if (auth_oidc_begin(p->auth, text(q, "redirect"), &url, state, &e))
+	if (auth_oidc_begin(p->auth, text(q, "redirect"), "/", &url, state, &e))
 		return failed(&e);
 	return json_pack("{s:s, s:s}", "url", url, "state", state);
 }

@@ -59,6 +59,11 @@ class Provider(Service):
                        "token_endpoint_auth_method": ["client_secret_basic"]}
         self.admin.must("POST", self.api + "/client/", self.client)
 
+    def know(self, redirect):
+        """An address that browsers may be sent back to."""
+        self.client["redirect_uri"].append(redirect)
+        self.admin.must("PUT", self.api + "/client/holdfast", self.client)
+
     def set_up_users(self):
         module = self.admin.must("GET", self.api + "/mod/user/database")
         module["parameters"]["data-format"]["groups"] = {"multiple": True, "read": True, "write": True,
@@ -84,7 +89,8 @@ class Provider(Service):
             "auth-type-implicit-enabled": False, "scope": [], "additional-parameters": [], "jwks-show": True,
             "claims": [{"name": "groups", "user-property": "groups", "type": "string", "mandatory": True}],
             "name-claim": "mandatory", "email-claim": "mandatory", "subject-type": "public",
-            "pkce-allowed": True, "pkce-required": True, "pkce-method-plain-allowed": False}}
+            "session-management-allowed": True, "session-cookie-expiration": 86400,
+            "session-cookie-name": "GLEWLWYD2_OIDC_SID", "pkce-allowed": True, "pkce-required": True, "pkce-method-plain-allowed": False}}
         self.admin.must("POST", self.api + "/mod/plugin/", plugin)
 
     def user(self, name, *groups):
@@ -100,10 +106,14 @@ class Provider(Service):
 
     def browse(self, url, name):
         """What the browser of `name` does with the address that we send it to; the query that it comes back with."""
-        browser = Browser()
+        back = self.visit(Browser(), url, name)
+        assert back.startswith(REDIRECT), back
+        return dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(back).query))
+
+    def visit(self, browser, url, name):
+        """`name` logs in and agrees; where the browser is sent then."""
         browser.must("POST", self.api + "/auth/", {"username": name, "password": f"pw-{name}"})
         browser.must("PUT", self.api + "/auth/grant/holdfast", {"scope": "openid"})
         status, headers, text = browser.ask("GET", url + "&g_continue")
         assert status == 302, f"{status} {text}"
-        assert headers["Location"].startswith(REDIRECT), headers["Location"]
-        return dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(headers["Location"]).query))
+        return headers["Location"]

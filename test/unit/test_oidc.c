@@ -449,8 +449,8 @@ static void test_browser(void **state)
 	struct site s;
 
 	site_open(&s, *state);
-	OK(auth_oidc_begin(s.a, "https://us/callback", &url, state_text, e));
-	OK(auth_oidc_begin(s.a, "https://us/callback", &other_url, other_state, e));
+	OK(auth_oidc_begin(s.a, "https://us/callback", "/", &url, state_text, e));
+	OK(auth_oidc_begin(s.a, "https://us/callback", "/", &other_url, other_state, e));
 	assert_non_null(strstr(url, ISSUER "/auth?x=1&response_type=code&client_id=holdfast&"
 					   "redirect_uri=https%3A%2F%2Fus%2Fcallback&"
 					   "scope=openid%20profile%20email&"));
@@ -495,7 +495,7 @@ static void test_what_a_login_takes(void **state)
 	site_open(&s, *state);
 	/* A token for what programs use does not end a login; with a request it is good. */
 	lab.audience = "backups";
-	OK(auth_oidc_begin(s.a, "https://us/callback", &url, state_text, e));
+	OK(auth_oidc_begin(s.a, "https://us/callback", "/", &url, state_text, e));
 	field(url, "nonce=", lab.nonce, sizeof(lab.nonce));
 	field(url, "code_challenge=", lab.challenge, sizeof(lab.challenge));
 	r = (struct oidc_return){state_text, "right", state_text, "192.0.2.1"};
@@ -508,12 +508,12 @@ static void test_what_a_login_takes(void **state)
 	FAILS_PTR(ERR_DENIED, who(&s, others, e));
 	lab.audience = NULL;
 	/* A wrong code, and one that comes too late. */
-	OK(auth_oidc_begin(s.a, "https://us/callback", &url, state_text, e));
+	OK(auth_oidc_begin(s.a, "https://us/callback", "/", &url, state_text, e));
 	field(url, "code_challenge=", lab.challenge, sizeof(lab.challenge));
 	r = (struct oidc_return){state_text, "wrong", state_text, "192.0.2.1"};
 	FAILS(ERR_DENIED, auth_oidc_finish(s.a, &r, session, &expires, e));
 	free(url);
-	OK(auth_oidc_begin(s.a, "https://us/callback", &url, state_text, e));
+	OK(auth_oidc_begin(s.a, "https://us/callback", "/", &url, state_text, e));
 	OK(in_exec(s.d, "UPDATE oidc_logins SET expires_at = 5", e));
 	r = (struct oidc_return){state_text, "right", state_text, "192.0.2.1"};
 	FAILS(ERR_DENIED, auth_oidc_finish(s.a, &r, session, &expires, e));
