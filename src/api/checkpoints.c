@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* /providers/{provider_id}/checkpoints */
+/* /providers/{provider_id}/checkpoints, and /checkpoints: those of all providers */
 #include <string.h>
 
 #include "api/api_priv.h"
@@ -34,9 +34,15 @@ static const struct column columns[] = {
 	{"bytes_stored", "bytes_stored", COLUMN_INT, true},
 };
 static const struct filter filters[] = {
-	{"plan_id", "plan_id", FILTER_IS},	   {"status", "status", FILTER_IS},
-	{"start_date", "created_at", FILTER_FROM}, {"end_date", "created_at", FILTER_BEFORE},
+	{"plan_id", "plan_id", FILTER_IS},
+	{"status", "status", FILTER_IS},
+	{"start_date", "created_at", FILTER_FROM},
+	{"end_date", "created_at", FILTER_BEFORE},
 	{"provider_id", "provider_id", FILTER_IS},
+	{"made_by", "made_by", FILTER_IS},
+	{"copy_of", "copy_of", FILTER_IS},
+	{"hold", "hold", FILTER_FLAG},
+	{"resource_id", "checkpoint_id FROM checkpoint_resources WHERE id", FILTER_AMONG},
 };
 #define CHECKPOINT                                                                                 \
 	.sql = "checkpoints", .item = "checkpoint", .items = "checkpoints", .columns = columns,    \
@@ -45,34 +51,16 @@ static const struct table all = {CHECKPOINT};
 /* What was deleted can still be asked for by its id. */
 static const struct table alive = {CHECKPOINT, .where = "status <> 'deleted'"};
 
-static int list(struct api_call *c, struct err *e)
-{
-	char provider[UUID_TEXT];
-	const struct list_filter of = {.name = "provider_id", .value = provider};
-	json_t *v;
-	size_t i;
-
-	if (api_uuid(c, "provider_id", provider, e) < 0 || api_list(c, &alive, &of, 1, e) < 0)
-		return -1;
-	/* The graph of each would be a query for each; it is there in the checkpoint itself. */
-	json_array_foreach(json_object_get(c->reply, "checkpoints"), i, v)
-	{
-		json_object_set_new(v, "resource_graph", json_null());
-	}
-	return 0;
-}
-
-/* What became of each resource, and the graph that Karbor's clients read. */
-static int add_resources(struct api_call *c, const char *id, json_t *v, struct err *e)
+/* What became of the resources of a checkpoint, or of one (`only`); the caller's. */
+static json_t *resources_of(struct api_call *c, const char *id, const char *only, struct err *e)
 {
 	AUTO(db_rows)
 	r = db_query(c->t, e,
 		     "SELECT type, id, name, status, reason, consistency, bytes_total, bytes_read, "
 		     "bytes_new, bytes_stored, extra_info, platform_id FROM checkpoint_resources "
-		     "WHERE checkpoint_id = $1 ORDER BY type, name, id",
-		     db_t(id));
+		     "WHERE checkpoint_id = $1 AND ($2 = '' OR id = $2) ORDER BY type, name, id",
+		     db_t(id), db_t(only ? only : ""));
 	json_t *resources = json_array();
-	AUTO_FREE char *graph = NULL;
 	int have = r ? 1 : -1;
 
 	while (have > 0 && (have = db_next(r, e)) > 0)
@@ -86,10 +74,62 @@ static int add_resources(struct api_call *c, const char *id, json_t *v, struct e
 				  "bytes_new", (json_int_t)db_int(r, 8), "bytes_stored",
 				  (json_int_t)db_int(r, 9), "extra_info",
 				  json_of(db_text(r, 10), "{}"), "platform_id", db_text(r, 11)));
+	if (have == 0)
+		return resources;
+	json_decref(resources);
+	return NULL;
+}
+
+/* With the graph that Karbor's clients read. */
+static int add_resources(struct api_call *c, const char *id, json_t *v, struct err *e)
+{
+	json_t *resources = resources_of(c, id, NULL, e);
+	AUTO_FREE char *graph = NULL;
+
+	if (!resources)
+		return -1;
 	graph = json_array_size(resources) ? checkpoint_graph(resources) : NULL;
 	json_object_set_new(v, "resource_graph", graph ? json_string(graph) : json_null());
 	json_object_set_new(v, "resources", resources);
-	return have < 0 ? -1 : 0;
+	return 0;
+}
+
+/*
+ * The graph of each would be a query for each; it is there in the checkpoint itself. Who asks for
+ * the checkpoints of one resource gets what became of that.
+ */
+static int finish_list(struct api_call *c, struct err *e)
+{
+	const char *only = httpd_query(c->http, "resource_id");
+	json_t *v, *resources;
+	size_t i;
+
+	json_array_foreach(json_object_get(c->reply, "checkpoints"), i, v)
+	{
+		json_object_set_new(v, "resource_graph", json_null());
+		if (!only)
+			continue;
+		resources = resources_of(c, json_text_in(v, "id"), only, e);
+		if (!resources)
+			return -1;
+		json_object_set_new(v, "resources", resources);
+	}
+	return 0;
+}
+
+static int list(struct api_call *c, struct err *e)
+{
+	char provider[UUID_TEXT];
+	const struct list_filter of = {.name = "provider_id", .value = provider};
+
+	if (api_uuid(c, "provider_id", provider, e) < 0 || api_list(c, &alive, &of, 1, e) < 0)
+		return -1;
+	return finish_list(c, e);
+}
+
+static int list_all(struct api_call *c, struct err *e)
+{
+	return api_list(c, &alive, NULL, 0, e) < 0 ? -1 : finish_list(c, e);
 }
 
 static int add_operation(struct api_call *c, const char *id, json_t *v, struct err *e)
@@ -257,6 +297,7 @@ static int act(struct api_call *c, struct err *e)
 
 static const struct api_route routes[] = {
 	{"GET", MANY, "provider:checkpoint_get_all", list, 0},
+	{"GET", "/v1/{project_id}/checkpoints", "provider:checkpoint_get_all", list_all, 0},
 	{"POST", MANY, "provider:checkpoint_create", create, API_WRITES},
 	{"GET", ONE, "provider:checkpoint_get", show, 0},
 	{"PUT", ONE, "provider:checkpoint_update", update, API_WRITES},

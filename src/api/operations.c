@@ -35,6 +35,11 @@ static const struct filter filters[] = {
 	{"subject", "subject", FILTER_IS},
 	{"created_from", "created_at", FILTER_FROM},
 	{"created_until", "created_at", FILTER_BEFORE},
+	{"about", "operation_id FROM operation_links WHERE id", FILTER_AMONG},
+	{"resource_id",
+	 "l.operation_id FROM operation_links l JOIN checkpoint_resources k ON k.checkpoint_id = "
+	 "l.id AND l.kind = 'checkpoint' WHERE k.id",
+	 FILTER_AMONG},
 	{"live", "CASE WHEN ended_at IS NULL THEN 1 ELSE 0 END", FILTER_FLAG},
 };
 static const struct table operations = {.sql = "operations",

@@ -144,6 +144,7 @@ static int delete (struct api_call *c, struct err *e)
 struct simulation {
 	char policy[UUID_TEXT], plan[UUID_TEXT]; /* "": none */
 	struct policy_draft draft;
+	bool nothing; /* no plan has it yet: what would live in one that begins now? */
 	int64_t days;
 };
 
@@ -202,7 +203,12 @@ static int simulate_plans(struct api_call *c, const struct simulation *s, const 
 static int run_simulation(struct api_call *c, const struct simulation *s, struct err *e)
 {
 	json_t *ids = json_array(), *plans = json_array();
-	int done = list_affected(c, s, ids, e);
+	int done = 0;
+
+	if (s->nothing)
+		json_array_append_new(ids, json_string(""));
+	else
+		done = list_affected(c, s, ids, e);
 
 	if (done == 0)
 		done = simulate_plans(c, s, ids, plans, e);
@@ -230,8 +236,7 @@ static int simulate(struct api_call *c, struct err *e)
 		s.policy[0] = 0;
 	if (!input_uuid(&in, "plan_id", OPTIONAL, s.plan))
 		s.plan[0] = 0;
-	if (in.object && !*s.policy && !*s.plan && !s.draft.mandatory)
-		input_wrong(&in, "plan_id", "Give the plan, or the policy that is to be changed.");
+	s.nothing = !*s.policy && !*s.plan && !s.draft.mandatory;
 	if (input_done(&in, e) < 0)
 		return -1;
 	p = policy_parse(spec, c->core->zones, clock_wall_us(), e);

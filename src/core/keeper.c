@@ -136,6 +136,11 @@ struct keeping *keeping_load(struct db_tx *t, const char *project, const char *p
 	size_t cap = 0;
 	int have;
 
+	if (!*plan) {
+		g->name = xstrdup("");
+		g->project = xstrdup0(project);
+		return steal(&g);
+	}
 	if (load_plan(g, t, project, plan, e) < 0)
 		return NULL;
 	r = db_query(t, e,

@@ -66,7 +66,9 @@ json_t *keeper_explain(struct db_tx *t, struct zones *zones, const char *project
  * What a change of policy would do to a plan: {"plan_id", "plan_name", "checkpoints": how many
  * there are, "going_now": what would go that stays now, as in keeper_explain, "staying_now": ids of
  * what would stay that goes now, "timeline": [{"at", "checkpoints"}] of those that are not copies,
- * if its schedules fire as they should until `until_us`}. The caller's.
+ * if its schedules fire as they should until `until_us`, "lives": [{"made_by", "at", "until",
+ * "foretold"}] the first of them, one by one, "more_lives"}. `plan` "": one that begins now. The
+ * caller's.
  */
 json_t *keeper_simulate(struct db_tx *t, struct zones *zones, const char *project, const char *plan,
 			const struct policy_draft *draft, uint64_t now_us, uint64_t until_us,

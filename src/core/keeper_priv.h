@@ -40,7 +40,7 @@ struct keeping {
 #define KEEPING_FIRINGS 20000
 #define KEEPING_US ((uint64_t)5 * 366 * 86400 * 1000000)
 
-/* A plan and its checkpoints. `project` NULL: any. ERR_NOENT. */
+/* A plan and its checkpoints; `plan` "": one that begins now. `project` NULL: any. ERR_NOENT. */
 struct keeping *keeping_load(struct db_tx *t, const char *project, const char *plan, struct err *e);
 void keeping_free(struct keeping *g);
 DEFINE_AUTO(keeping, keeping_free);

@@ -7,6 +7,7 @@
 #include "core/keeper_priv.h"
 
 #define MOMENTS 24 /* of a timeline */
+#define LIVES 500  /* that are told one by one */
 
 /* NULL for 0: never, or not known. */
 static json_t *time_json(uint64_t at_us)
@@ -81,7 +82,25 @@ json_t *keeper_explain(struct db_tx *t, struct zones *zones, const char *project
 
 /* ---- before a change ---- */
 
-static json_t *timeline_json(const struct keeping *g, uint64_t now_us, uint64_t until_us)
+static json_t *lives_json(const struct keeping *g, const struct retention_timeline *line)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < MIN(line->n, LIVES); i++) {
+		const struct retention_life *l = &line->lives[i];
+		const char *maker =
+			l->future ? g->firings[l->index].maker : g->rows[l->index].maker;
+
+		json_array_append_new(array,
+				      json_pack("{s:s, s:o, s:o, s:b}", "made_by", maker, "at",
+						time_json(l->born_us), "until",
+						time_json(l->gone_us), "foretold", l->future));
+	}
+	return array;
+}
+
+/* Put "timeline", "lives" and "more_lives" into an object. */
+static void add_future(const struct keeping *g, uint64_t now_us, uint64_t until_us, json_t *o)
 {
 	const struct keeping_group *group = g->n_groups ? &g->groups[0] : NULL;
 	bool there = group && !g->rows[0].copy_of;
@@ -99,8 +118,10 @@ static json_t *timeline_json(const struct keeping *g, uint64_t now_us, uint64_t 
 				      json_pack("{s:o, s:I}", "at", time_json(at), "checkpoints",
 						(json_int_t)retention_timeline_alive(&line, at)));
 	}
+	json_object_set_new(o, "timeline", array);
+	json_object_set_new(o, "lives", lives_json(g, &line));
+	json_object_set_new(o, "more_lives", json_boolean(line.n > LIVES));
 	retention_timeline_done(&line);
-	return array;
 }
 
 json_t *keeper_simulate(struct db_tx *t, struct zones *zones, const char *project, const char *plan,
@@ -109,7 +130,7 @@ json_t *keeper_simulate(struct db_tx *t, struct zones *zones, const char *projec
 {
 	AUTO(keeping) g = keeping_load(t, project, plan, e);
 	AUTO_FREE bool *stays = NULL; /* now, of each row */
-	json_t *going, *staying;
+	json_t *going, *staying, *o;
 
 	if (!g || keeping_judge(g, t, zones, NULL, 0, now_us, e) < 0)
 		return NULL;
@@ -134,7 +155,8 @@ json_t *keeper_simulate(struct db_tx *t, struct zones *zones, const char *projec
 				json_array_append_new(staying, json_string(g->rows[row].id));
 		}
 	}
-	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:o}", "plan_id", g->id, "plan_name", g->name,
-			 "checkpoints", (json_int_t)g->n, "going_now", going, "staying_now",
-			 staying, "timeline", timeline_json(g, now_us, until_us));
+	o = json_pack("{s:s, s:s, s:I, s:o, s:o}", "plan_id", g->id, "plan_name", g->name,
+		      "checkpoints", (json_int_t)g->n, "going_now", going, "staying_now", staying);
+	add_future(g, now_us, until_us, o);
+	return o;
 }

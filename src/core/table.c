@@ -133,6 +133,11 @@ static int put_filter(struct select *s, const struct table *t, const struct list
 		put_value(s, db_t(given->value));
 		buf_fmt(&s->sql, ", '') <> %s", f->sql);
 		return 0;
+	case FILTER_AMONG:
+		buf_fmt(&s->sql, "%s IN (SELECT %s = ", id_of(t), f->sql);
+		put_value(s, db_t(given->value));
+		put(s, ")");
+		return 0;
 	case FILTER_IS:
 		buf_fmt(&s->sql, "%s = ", f->sql);
 		put_value(s, db_t(given->value));

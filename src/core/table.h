@@ -36,7 +36,14 @@ struct column {
 	bool sorts; /* lists may be sorted by it; never NULL then */
 };
 
-enum filter_op { FILTER_IS, FILTER_CONTAINS, FILTER_FROM, FILTER_BEFORE, FILTER_FLAG };
+enum filter_op {
+	FILTER_IS,
+	FILTER_CONTAINS,
+	FILTER_FROM,
+	FILTER_BEFORE,
+	FILTER_FLAG,
+	FILTER_AMONG, /* `sql` is "IDS FROM … WHERE COLUMN", and the row's id is one of IDS */
+};
 
 struct filter {
 	const char *name;

@@ -308,6 +308,11 @@ def test_retry(server, plan):
     path = f"providers/{made['provider_id']}/checkpoints"
     first = server.post(path, {"checkpoint": {"plan_id": made["id"]}})["checkpoint"]
     operation = server.wait_operation(first["operation_id"], state="failed")
+    for filters, n in [("", 1), (f"plan_id={made['id']}", 1), ("made_by=manual&hold=no", 1), ("hold=yes", 0),
+                       (f"provider_id={made['id']}", 0), ("resource_id=1", 0)]:
+        assert len(server.get(f"checkpoints?{filters}")["checkpoints"]) == n, filters
+    for filters, n in [(f"about={made['id']}", 1), (f"about={first['id']}", 1), ("resource_id=1", 0)]:
+        assert len(server.get(f"operations?{filters}")["operations"]) == n, filters
     server.post(f"operations/{operation['id']}/retry")
     again = server.wait_operation(operation["id"], state="failed")
     assert again["steps"][0]["attempt"] >= 1 and again["revision"] > operation["revision"]

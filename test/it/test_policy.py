@@ -129,7 +129,13 @@ def test_why_and_what_if(server, plan):
     all_of_them = {"manual": {"days": 3}, "others": {"last": "all"}}
     would = server.post("policy_simulations", {"policy_simulation": {"spec": all_of_them, "plan_id": plan["id"]}})
     assert len(would["policy_simulation"]["plans"][0]["staying_now"]) == told["going"]
-    for body, status in [({"spec": {}}, 400), ({"spec": {"minimun": 1}, "plan_id": plan["id"]}, 400),
+    assert len(would["policy_simulation"]["plans"][0]["lives"]) == 40
+    would = server.post("policy_simulations", {"policy_simulation": {"spec": less, "days": 10}})["policy_simulation"]
+    lives = would["plans"][0]["lives"]  # of a plan that is not there yet
+    assert would["plans"][0]["checkpoints"] == 0 and len(lives) == 10 and not would["plans"][0]["more_lives"]
+    assert all(x["foretold"] and x["made_by"] == "nightly" for x in lives)
+    assert [x["until"] for x in lives] == [x["at"] for x in lives[2:]] + [None, None]
+    for body, status in [({}, 400), ({"spec": {"minimun": 1}, "plan_id": plan["id"]}, 400),
                          ({"spec": {}, "plan_id": str(uuid.uuid4())}, 404)]:
         with pytest.raises(Refused) as no:
             server.post("policy_simulations", {"policy_simulation": body})

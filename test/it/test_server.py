@@ -57,6 +57,9 @@ def test_protect_and_restore(cloud):
     guest.set_marker("two")
     second = cloud.protect()
     assert 0 < second["bytes_read"] < first["bytes_read"], "the second reads what changed only"
+    of_it = server.get(f"checkpoints?resource_id={guest.uuid}")["checkpoints"]
+    assert [[r["bytes_read"] for r in k["resources"]] for k in of_it] == [[second["bytes_read"]], [first["bytes_read"]]]
+    assert len(server.get(f"operations?resource_id={guest.uuid}")["operations"]) == 2
     guest.remove()
     restored = cloud.restore(second["id"])
     assert restored["status"] == "success"
