@@ -84,7 +84,7 @@ static int list_tokens(struct api_call *c, struct err *e)
 	AUTO(tokens) k = NULL;
 	json_t *a = json_array();
 	const char *marker;
-	size_t limit;
+	size_t limit = 0;
 
 	if (take_page(c, &marker, &limit, e) == 0)
 		k = tokens_list(c->t, c->who->user_id, TOKEN_API, marker, limit, e);
@@ -149,7 +149,7 @@ static int list_users(struct api_call *c, struct err *e)
 	AUTO(users) u = NULL;
 	json_t *a = json_array();
 	const char *marker;
-	size_t limit;
+	size_t limit = 0;
 
 	if (take_page(c, &marker, &limit, e) == 0)
 		u = users_list(c->t, marker, limit, e);
@@ -247,7 +247,7 @@ static int list_projects(struct api_call *c, struct err *e)
 	AUTO(projects) p = NULL;
 	json_t *a = json_array();
 	const char *marker;
-	size_t limit;
+	size_t limit = 0;
 
 	if (take_page(c, &marker, &limit, e) == 0)
 		p = projects_list(c->t, NULL, marker, limit, e);
