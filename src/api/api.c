@@ -21,7 +21,8 @@ const struct api_resource *const api_resources[] = {
 	&api_documents, &api_access,   &api_events,	  &api_plans,	 &api_checkpoints,
 	&api_providers, &api_targets,  &api_platforms,	  &api_metrics,	 &api_movers,
 	&api_policies,	&api_previews, &api_protectables, &api_restores, &api_operations,
-	&api_quotas,	&api_triggers, &api_services,	  &api_login,	 NULL,
+	&api_quotas,	&api_triggers, &api_services,	  &api_login,	 &api_dashboard_files,
+	NULL,
 };
 
 struct bound {
@@ -33,6 +34,7 @@ struct api {
 	struct core *core;
 	char *public_url;   /* without a slash at its end */
 	const char *prefix; /* what of it is a path; "" */
+	char *dashboard;
 	struct httpd_route *http;
 	struct bound *bound;
 	size_t n;
@@ -435,6 +437,7 @@ struct api *api_new(struct core *core, const struct api_options *o, struct err *
 	}
 	a->core = core;
 	take_public_url(a, o->public_url);
+	a->dashboard = xstrdup(o->dashboard);
 	a->projects = new_rate(o->project_rate);
 	a->addresses = new_rate(o->address_rate);
 	for (size_t i = 0; api_resources[i]; i++)
@@ -455,12 +458,18 @@ void api_free(struct api *a)
 	free(a->http);
 	free(a->bound);
 	free(a->public_url);
+	free(a->dashboard);
 	free(a);
 }
 
 struct api_events *api_events_of(struct api *a)
 {
 	return a->events;
+}
+
+const char *api_dashboard(const struct api *a)
+{
+	return a->dashboard;
 }
 
 const struct httpd_route *api_httpd_routes(struct api *a, size_t *ret_n)

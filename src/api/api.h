@@ -64,6 +64,7 @@ struct api_resource {
 struct api_options {
 	const char *public_url; /* "https://backup.example.com:8799", with a path where something
 				   before us takes that away; NULL: as the client called us */
+	const char *dashboard;	/* the folder with the dashboard's files, which may be missing */
 	unsigned project_rate, address_rate; /* requests a second on average; 0: any number */
 };
 

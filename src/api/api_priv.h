@@ -51,6 +51,12 @@ json_t *api_roles(unsigned roles);
 /* Every resource, NULL-terminated. */
 extern const struct api_resource *const api_resources[];
 
+/* The folder with the dashboard's files. */
+const char *api_dashboard(const struct api *a);
+/* It is a browser that asks, for something to look at. */
+bool api_wants_page(const struct api_call *c);
+int api_send_page(struct api_call *c, struct err *e);
+
 struct api_events;
 struct api_events *api_events_new(struct core *core, struct err *e);
 /* Ends all streams. */
@@ -60,9 +66,9 @@ struct api_events *api_events_of(struct api *a);
 /* ERR_INVALID: there is no such platform of the caller's project. */
 int api_sees_platform(struct api_call *c, const char *id, struct err *e);
 
-extern const struct api_resource api_documents, api_events, api_access, api_metrics, api_movers,
-	api_plans, api_checkpoints, api_providers, api_targets, api_platforms, api_policies,
-	api_previews, api_protectables, api_restores, api_triggers, api_operations, api_quotas,
-	api_login, api_services;
+extern const struct api_resource api_documents, api_dashboard_files, api_events, api_access,
+	api_metrics, api_movers, api_plans, api_checkpoints, api_providers, api_targets,
+	api_platforms, api_policies, api_previews, api_protectables, api_restores, api_triggers,
+	api_operations, api_quotas, api_login, api_services;
 
 #endif

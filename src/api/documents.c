@@ -27,13 +27,14 @@ static int docs(struct api_call *c, struct err *e)
 	return 0;
 }
 
-/* 300, as OpenStack's services answer. */
+/* 300, as OpenStack's services answer; the dashboard to browsers. */
 static int versions(struct api_call *c, struct err *e)
 {
 	AUTO_FREE char *href = NULL;
 	char base[512];
 
-	(void)e;
+	if (api_wants_page(c))
+		return api_send_page(c, e);
 	href = xasprintf("%s/v1/", api_base(c, base, sizeof(base)));
 	api_reply(c, 300, "versions",
 		  json_pack("[{s:s, s:s, s:[{s:s, s:s}]}]", "id", "v1.0", "status", "CURRENT",

@@ -49,6 +49,8 @@ static const struct config_option options[] = {
 	{S, "public_url", CONFIG_URL, .choices = web,
 	 .help = "how clients reach the server, if it is not by https:// and the machine's name; "
 		 "for links, and for names in the certificate that is made"},
+	{S, "dashboard", CONFIG_PATH, NULL, HF_DATADIR "/web",
+	 .help = "the folder with the files of the dashboard, which is at the server's address"},
 	{S, "roles", CONFIG_LIST, "ROLE, ...", "api, scheduler, worker, conductor", 1, 4, roles,
 	 .help = "what this process does; several processes on one PostgreSQL database may share "
 		 "the roles"},

@@ -8,6 +8,7 @@ static int start(struct daemon *d, struct err *e)
 {
 	const struct api_options o = {
 		.public_url = config_text(d->config, "server", "public_url"),
+		.dashboard = config_text(d->config, "server", "dashboard"),
 		.project_rate = (unsigned)config_int(d->config, "limits", "requests_per_project"),
 		.address_rate = (unsigned)config_int(d->config, "limits", "requests_per_address"),
 	};
