@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// Builds the dashboard into dist/ (or the folder that is named): scripts, one style sheet, fonts, index.html, and a .gz beside each.
+//
+//   node build.mjs [--watch] [--out DIR]
+//
+// The style sheet holds the base of PatternFly and the styles of those of its components that ended up in the scripts, nothing else.
+// Names hold a hash of the contents, so that browsers may keep them for ever. Fails when it got larger than LIMIT.
+import * as esbuild from 'esbuild';
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { constants, gzipSync } from 'node:zlib';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const args = process.argv.slice(2);
+const watch = args.includes('--watch');
+const out = path.resolve(args.includes('--out') ? args[args.indexOf('--out') + 1] : path.join(here, 'dist'));
+const LIMIT = 350 * 1000; // bytes of script and style, compressed
+const FIRST = 'main'; // the script that index.html loads
+const FONTS = ['RedHatText/RedHatTextVF', 'RedHatDisplay/RedHatDisplayVF'];
+
+const module = (name) => path.join(here, 'node_modules', name);
+const hashed = (name, data) => {
+	const { name: stem, ext } = path.parse(name);
+	return `${stem}-${createHash('sha256').update(data).digest('hex').slice(0, 10)}${ext}`;
+};
+
+// Scripts import the styles of components; here they only note which, and styles() collects those of the scripts that were kept.
+const noStyles = {
+	name: 'no-styles',
+	setup(build) {
+		build.onLoad({ filter: /\.css$/ }, () => ({ contents: '', loader: 'js' }));
+	},
+};
+
+const options = {
+	absWorkingDir: here,
+	entryPoints: { [FIRST]: 'src/main.tsx' },
+	bundle: true,
+	splitting: true,
+	format: 'esm',
+	target: ['es2022'],
+	jsx: 'automatic',
+	minify: !watch,
+	legalComments: 'none',
+	define: { 'process.env.NODE_ENV': watch ? '"development"' : '"production"' },
+	entryNames: '[name]-[hash]',
+	chunkNames: 'part-[hash]',
+	outdir: out,
+	write: false,
+	metafile: true,
+	plugins: [noStyles],
+	logLevel: 'warning',
+};
+
+// The style sheets of PatternFly's components that are in the scripts: each lies beside the module with its names.
+function usedStyles(metafile) {
+	const used = new Set();
+	for (const output of Object.values(metafile.outputs))
+		for (const [input, { bytesInOutput }] of Object.entries(output.inputs))
+			if (bytesInOutput > 0 && input.includes('@patternfly/react-styles/css/'))
+				used.add(path.join(here, input.replace(/\.m?js$/, '.css')));
+	return [...used].sort();
+}
+
+// Its fonts are ours to choose, below; those of the base sheet, and icons as a font, are left out.
+const withoutFonts = {
+	name: 'without-fonts',
+	setup(build) {
+		build.onLoad({ filter: /@patternfly[\\/].*\.css$/ }, async ({ path: file }) => ({
+			contents: (await readFile(file, 'utf8')).replace(/@font-face\s*\{[^}]*\}/g, ''),
+			loader: 'css',
+		}));
+	},
+};
+
+async function styles(metafile) {
+	const sheets = [
+		module('@patternfly/patternfly/patternfly-base.css'),
+		...usedStyles(metafile),
+		module('uplot/dist/uPlot.min.css'),
+		path.join(here, 'src/style.css'),
+	];
+	const faces = [];
+	const files = [];
+	for (const font of FONTS) {
+		const data = await readFile(module(`@patternfly/patternfly/assets/fonts/${font}.woff2`));
+		const name = hashed(path.basename(font) + '.woff2', data);
+		files.push({ name, data });
+		faces.push(
+			`@font-face{font-family:${font.split('/')[0]};src:url(./${name}) format("woff2");font-weight:300 700;font-style:normal;font-display:fallback}`,
+		);
+	}
+	const { outputFiles } = await esbuild.build({
+		stdin: { contents: sheets.map((s) => `@import ${JSON.stringify(s)};`).join('\n'), loader: 'css', resolveDir: here },
+		bundle: true,
+		minify: !watch,
+		write: false,
+		external: ['*.woff2', '*.woff', '*.ttf', '*.jpg', '*.svg', '*.png'],
+		plugins: [withoutFonts],
+		logLevel: 'warning',
+	});
+	const data = Buffer.from(faces.join('') + outputFiles[0].text);
+	files.push({ name: hashed('main.css', data), data });
+	return files;
+}
+
+async function page(files) {
+	const find = (test) => files.find(({ name }) => test.test(name)).name;
+	const icon = await readFile(path.join(here, 'src/holdfast.svg'));
+	const iconFile = { name: hashed('holdfast.svg', icon), data: icon };
+	const html = (await readFile(path.join(here, 'src/index.html'), 'utf8'))
+		.replace('%SCRIPT%', 'web/' + find(new RegExp(`^${FIRST}-.*\\.js$`)))
+		.replace('%STYLE%', 'web/' + find(/\.css$/))
+		.replace('%ICON%', 'web/' + iconFile.name);
+	return [iconFile, { name: 'index.html', data: Buffer.from(html) }];
+}
+
+// index.html comes last and in one step: whoever loads it finds what it names.
+async function write(files) {
+	await mkdir(out, { recursive: true });
+	for (const { name, data } of files) {
+		const zipped = gzipSync(data, { level: constants.Z_BEST_COMPRESSION });
+		for (const [suffix, bytes] of [['', data], ['.gz', zipped]]) {
+			if (suffix && name.endsWith('.woff2')) continue; // compressed already
+			await writeFile(path.join(out, name + suffix + '~'), bytes);
+			await rename(path.join(out, name + suffix + '~'), path.join(out, name + suffix));
+		}
+	}
+}
+
+function report(files) {
+	let total = 0;
+	for (const { name, data } of files) {
+		if (!/\.(js|css)$/.test(name)) continue;
+		const size = gzipSync(data, { level: constants.Z_BEST_COMPRESSION }).length;
+		total += size;
+		console.log(`${(size / 1000).toFixed(1).padStart(7)} kB  ${name}`);
+	}
+	console.log(`${(total / 1000).toFixed(1).padStart(7)} kB  script and style, compressed; ${LIMIT / 1000} kB are allowed`);
+	return total;
+}
+
+async function finish(result) {
+	const scripts = result.outputFiles.map((f) => ({ name: path.basename(f.path), data: Buffer.from(f.contents) }));
+	const files = [...scripts, ...(await styles(result.metafile))];
+	await write([...files, ...(await page(files))]);
+	const total = report(files);
+	if (!watch && total > LIMIT) {
+		console.error('build: larger than what is allowed');
+		process.exitCode = 1;
+	}
+}
+
+if (watch) {
+	const onEnd = {
+		name: 'finish',
+		setup: (build) => build.onEnd((result) => (result.errors.length ? undefined : finish(result).catch(console.error))),
+	};
+	await (await esbuild.context({ ...options, plugins: [noStyles, onEnd] })).watch();
+	console.log(`watching; ${out}`);
+} else {
+	await rm(out, { recursive: true, force: true });
+	await finish(await esbuild.build(options));
+}

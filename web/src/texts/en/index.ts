@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+import { admin } from './admin';
+import { app } from './app';
+import { checkpoints } from './checkpoints';
+import { operations } from './operations';
+import { overview } from './overview';
+import { parts } from './parts';
+import { plans } from './plans';
+import { resources } from './resources';
+
+export const texts = { ...app, ...parts, ...overview, ...resources, ...plans, ...checkpoints, ...operations, ...admin } as const;
