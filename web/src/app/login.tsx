@@ -3,12 +3,12 @@
 import { Alert, Button, Divider, Form, FormGroup, LoginPage, TextInput } from '@patternfly/react-core';
 import { useEffect, useState, type FormEvent } from 'react';
 import { api, ApiError } from '../api/client';
-import { t } from '../texts';
+import { t, tx } from '../texts';
 
 export interface Method {
 	kind: 'password' | 'oidc' | 'keystone';
 	name: string;
-	url?: string | null;
+	url?: string | null; // of this server's host, with the path that a proxy puts in front
 }
 
 const PASSWORD: Method[] = [{ kind: 'password', name: '' }];
@@ -63,15 +63,18 @@ export function Login({ expired, failure, onIn }: { expired: boolean; failure?: 
 		document.title = `${t('login.title')} · Holdfast`;
 	}, []);
 	if (!methods) return null;
-	const here = encodeURIComponent(document.location.href.replace(/^[^#]*/, ''));
+	// The server's own path; what it put in front of it for a proxy is in the method's url.
+	const here = encodeURIComponent(`/${document.location.hash}`);
+	const refused = new URLSearchParams(document.location.search).get('login_error');
 	const providers = methods.filter((m) => m.kind === 'oidc' && m.url);
 	const withForm = methods.some((m) => m.kind !== 'oidc');
 	return (
 		<LoginPage className="hf-login" loginTitle={t('login.title')} loginSubtitle={t('login.subtitle')} textContent={t('login.first')}>
 			{expired && <Alert variant="info" isInline title={t('login.expired')} component="p" />}
+			{refused && <Alert variant="danger" isInline title={tx('login.error', refused)} component="p" />}
 			{failure && <Alert variant="danger" isInline title={failure} component="p" />}
 			{providers.map((m) => (
-				<Button key={m.name} component="a" href={`${(m.url ?? '').replace(/^\//, '')}?return=${here}`} isBlock variant={withForm ? 'secondary' : 'primary'}>
+				<Button key={m.name} component="a" href={`${m.url}?return=${here}`} isBlock variant={withForm ? 'secondary' : 'primary'}>
 					{t('login.with', { name: m.name })}
 				</Button>
 			))}

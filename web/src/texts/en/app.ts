@@ -24,6 +24,9 @@ export const app = {
 	'login.submit': 'Log in',
 	'login.with': 'Log in with {name}',
 	'login.expired': 'Your session has ended. Log in to go on where you were.',
+	'login.error.denied': 'The provider did not let you in, or you have no role here.',
+	'login.error.unavailable': 'The provider of log-ins cannot be reached. Try again later.',
+	'login.error.failed': 'Logging in did not work. Try again.',
 	'login.first':
 		'First time here? The user is admin; the server wrote the password into the file first-password in its state directory, /var/lib/holdfast unless set otherwise.',
 	'nav.overview': 'Overview',
