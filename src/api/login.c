@@ -40,6 +40,8 @@ static int list_methods(struct api_call *c, struct err *e)
 	json_array_append_new(a, method(c, "password", "Holdfast", "/v1/login"));
 	if (m.oidc)
 		json_array_append_new(a, method(c, "oidc", m.oidc, OIDC_PATH));
+	if (m.keystone)
+		json_array_append_new(a, method(c, "keystone", "OpenStack", "/v1/login"));
 	api_reply(c, 200, "methods", a);
 	return 0;
 }
@@ -51,6 +53,23 @@ static void begin_session(struct api_call *c, const char *token)
 {
 	api_set_cookie(c, API_COOKIE, token, "/", "Strict");
 	httpd_set_header(c->http, "Cache-Control", "no-store");
+}
+
+/* Domain and name of a project are words of Keystone. */
+static void take_keystone(struct input *in, struct login *l)
+{
+	static const char *const kinds[] = {"password", "keystone", NULL};
+	const char *name = input_text(in, "project", OPTIONAL, 255);
+
+	l->keystone = input_word(in, "method", OPTIONAL, kinds) == 1;
+	l->domain = input_text(in, "domain", OPTIONAL, 255);
+	if (!l->keystone && (name || l->domain))
+		input_wrong(in, name ? "project" : "domain",
+			    "It goes with method 'keystone' only.");
+	if (name && l->project)
+		input_wrong(in, "project", "Give this or project_id.");
+	if (name)
+		l->project = name;
 }
 
 static int login(struct api_call *c, struct err *e)
@@ -68,6 +87,7 @@ static int login(struct api_call *c, struct err *e)
 	l.name = input_text(&in, "name", REQUIRED, 255);
 	l.password = input_text(&in, "password", REQUIRED, 1024);
 	l.project = input_text(&in, "project_id", OPTIONAL, 64);
+	take_keystone(&in, &l);
 	if (input_done(&in, e) < 0)
 		return -1;
 	if (auth_login(c->core->auth, &l, token, &expires, &retry, e) < 0) {
@@ -223,6 +243,7 @@ static int logout(struct api_call *c, struct err *e)
 	c->t = NULL;
 	if (rc < 0)
 		return -1;
+	auth_session_ended(c->core->auth, c->who->token_id);
 	api_set_cookie(c, API_COOKIE, "", "/", "Strict");
 	if (!x.by_provider)
 		return 0;
@@ -247,32 +268,58 @@ static unsigned roles_in(const struct identity *w, const struct grants *g, const
 	return w->most ? roles & w->most : roles;
 }
 
-static json_t *project_json(const char *id, const char *name, unsigned roles)
+static void add_project(json_t *a, const char *id, const char *name, json_t *roles)
 {
-	return json_pack("{s:s, s:s, s:o}", "id", id, "name", name, "roles", api_roles(roles));
+	json_array_append_new(a,
+			      json_pack("{s:s, s:s, s:o}", "id", id, "name", name, "roles", roles));
 }
 
-/* Where this one may be. What is for one project is in no other. */
-static json_t *own_projects(struct api_call *c, struct err *e)
+struct places {
+	struct api_call *call;
+	json_t *list;
+};
+
+/* Where this one may be. */
+static int list_places(struct db_tx *t, void *arg, struct err *e)
 {
+	struct places *x = arg;
+	const struct identity *w = x->call->who;
+	AUTO(projects) p = projects_list(t, w->admin ? NULL : w->user_id, NULL, PAGE, e);
+	AUTO(grants) g = p ? grants_list(t, w->user_id, NULL, e) : NULL;
+
+	if (!g)
+		return -1;
+	json_array_clear(x->list);
+	for (size_t i = 0; i < p->n; i++) {
+		const struct project *v = &p->v[i];
+
+		if (v->enabled || w->admin)
+			add_project(x->list, v->id, v->name,
+				    api_roles(w->everywhere | roles_in(w, g, v->id)));
+	}
+	return 0;
+}
+
+/* What is for one project is in no other; of the others, Keystone tells roles one by one. */
+static int own_projects(struct api_call *c, json_t *list, struct err *e)
+{
+	struct places x = {c, list};
 	const struct identity *w = c->who;
-	AUTO(projects) p = projects_list(c->t, w->admin ? NULL : w->user_id, NULL, PAGE, e);
-	AUTO(grants) g = p ? grants_list(c->t, w->user_id, NULL, e) : NULL;
-	json_t *a = g ? json_array() : NULL;
+	AUTO(projects) p = NULL;
 
-	if (a && w->only && *w->project_id && !w->admin) {
-		json_array_append_new(a, project_json(w->project_id, w->project_name, w->roles));
-		return a;
+	if (w->only && *w->project_id && !w->admin) {
+		add_project(list, w->project_id, w->project_name, api_roles(w->roles));
+		return 0;
 	}
-	for (size_t i = 0; a && i < p->n; i++) {
-		const struct project *x = &p->v[i];
-
-		if (x->enabled || w->admin)
-			json_array_append_new(a,
-					      project_json(x->id, x->name,
-							   w->everywhere | roles_in(w, g, x->id)));
-	}
-	return a;
+	if (auth_keystone_projects(c->core->auth, w, &p, e) < 0)
+		return -1;
+	if (!p)
+		return db_read(c->core->db, list_places, &x, e);
+	for (size_t i = 0; i < p->n; i++)
+		add_project(list, p->v[i].id, p->v[i].name,
+			    strcmp(p->v[i].id, w->project_id) == 0 ? api_roles(w->roles)
+								   : json_null());
+	return 0;
 }
 
 /* What may be done in the project that was asked for, or to what belongs to none. */
@@ -292,10 +339,12 @@ static json_t *allowed(const struct api_call *c)
 static int show_identity(struct api_call *c, struct err *e)
 {
 	const struct identity *w = c->who;
-	json_t *projects = own_projects(c, e);
+	json_t *projects = json_array();
 
-	if (!projects)
+	if (own_projects(c, projects, e) < 0) {
+		json_decref(projects);
 		return -1;
+	}
 	api_reply(c, 200, "identity",
 		  json_pack("{s:s, s:s, s:s, s:b, s:o, s:o, s:s, s:o, s:o, s:o}", "user_id",
 			    w->user_id, "user_name", w->user_name, "project_id", w->project_id,
@@ -311,6 +360,6 @@ static const struct api_route routes[] = {
 	{"GET", OIDC_PATH, NULL, begin_oidc, API_OPEN | API_OUTSIDE},
 	{"GET", OIDC_PATH "/callback", NULL, end_oidc, API_OPEN | API_OUTSIDE},
 	{"POST", "/v1/logout", API_SELF, logout, API_WRITES | API_OUTSIDE},
-	{"GET", "/v1/identity", API_SELF, show_identity, API_ASKS},
+	{"GET", "/v1/identity", API_SELF, show_identity, API_ASKS | API_OUTSIDE},
 };
 const struct api_resource api_login = {routes, ARRAY_LEN(routes)};

@@ -122,8 +122,9 @@ struct grants *grants_list(struct db_tx *t, const char *user, const char *projec
 #define TOKEN_TEXT 64 /* "hf_", "hfs_" or "hfm_", 43 digits (256 bits in base 62), NUL */
 #define TOKEN_API "api"
 #define TOKEN_SESSION "session"
-#define TOKEN_MOVER "mover" /* the identity of a mover; user_id is the mover's id */
-#define TOKEN_JOIN "join"   /* lets one mover register, once */
+#define TOKEN_KEYSTONE "keystone" /* a session of a user of Keystone; user_id is its id there */
+#define TOKEN_MOVER "mover"	  /* the identity of a mover; user_id is the mover's id */
+#define TOKEN_JOIN "join"	  /* lets one mover register, once */
 
 struct token {
 	char id[AUTH_ID], user_id[AUTH_ID];
@@ -169,12 +170,24 @@ int tokens_use_up(struct db_tx *t, const char *text, char ret_id[AUTH_ID], struc
 
 struct login {
 	const char *name, *password;
-	const char *project; /* the session is for this one; NULL: wherever the user may be */
+	/* The session is for this one; NULL: wherever the user may be. Of Keystone: its id or name,
+	 * where the session is when a request names none. */
+	const char *project;
 	const char *address;
+	bool keystone;	    /* a user of Keystone */
+	const char *domain; /* of Keystone; NULL: "Default" */
 };
-/* A new session; errors and `ret_retry_s` as auth_identify has them. Not in a transaction. */
+/*
+ * A new session; errors and `ret_retry_s` as auth_identify has them. Not in a transaction. Users of
+ * Keystone have a session for as long as Keystone lets them: what they may is asked there.
+ */
 int auth_login(struct auth *a, const struct login *l, char ret_token[TOKEN_TEXT],
 	       uint64_t *ret_expires_us, unsigned *ret_retry_s, struct err *e);
+/* The projects of a session of a user of Keystone; *ret NULL: `id` is nothing like that. */
+int auth_keystone_projects(struct auth *a, const struct identity *id, struct projects **ret,
+			   struct err *e);
+/* A session has ended: Keystone is told, where it was one of its. */
+void auth_session_ended(struct auth *a, const char *token_id);
 /* ERR_DENIED, ERR_BUSY: as auth_identify. The user's sessions end. */
 int auth_change_password(struct auth *a, const char *user_id, const char *old_password,
 			 const char *new_password, const char *address, unsigned *ret_retry_s,

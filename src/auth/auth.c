@@ -150,6 +150,7 @@ struct auth *auth_open(struct db *d, const struct auth_options *o, struct err *e
 	pthread_mutex_init(&a->lock, NULL);
 	a->db = d;
 	a->keystone = o->keystone;
+	a->keystone_login = o->keystone && o->keystone_login;
 	a->oidc = o->oidc;
 	a->session_s = o->session_s ? o->session_s : SESSION_S;
 	a->policy_file = xstrdup0(o->policy_file);
@@ -244,7 +245,12 @@ static int sweep(struct db_tx *t, void *arg, struct err *e)
 	uint64_t now = *(uint64_t *)arg;
 	uint64_t before = now - KEEP_ENDED_US;
 
-	if (db_exec(t, NULL, e, "DELETE FROM oidc_logins WHERE expires_at < $1", db_i(now)))
+	if (db_exec(t, NULL, e, "DELETE FROM oidc_logins WHERE expires_at < $1", db_i(now)) ||
+	    db_exec(t, NULL, e,
+		    "DELETE FROM secrets WHERE SUBSTR(place, 1, 7) = 'tokens/' AND NOT EXISTS "
+		    "(SELECT 1 FROM tokens t WHERE t.id = SUBSTR(place, 8, 32) AND t.revoked_at IS "
+		    "NULL AND t.expires_at > $1)",
+		    db_i(now)))
 		return -1;
 	return db_exec(t, NULL, e, "DELETE FROM tokens WHERE expires_at < $1 OR revoked_at < $1",
 		       db_i(before));

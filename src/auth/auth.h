@@ -44,6 +44,7 @@ struct auth_options {
 	unsigned password_passes;  /* 0: 2 */
 	unsigned password_slots;   /* verifications at the same time; 0: 2 */
 	struct keystone *keystone; /* borrowed; NULL: none. keystone.h */
+	bool keystone_login;	   /* its users may log in here with their passwords */
 	struct oidc *oidc;	   /* borrowed; NULL: none. oidc.h */
 };
 
@@ -80,6 +81,7 @@ bool auth_is_cookie(const struct auth_request *q);
 /* What a page for logging in can offer, besides name and password of a user of ours. */
 struct auth_methods {
 	const char *oidc; /* how the OpenID provider is called; NULL: there is none */
+	bool keystone;	  /* name and password of Keystone */
 };
 /* The texts live as long as `a`. */
 void auth_methods(const struct auth *a, struct auth_methods *ret);

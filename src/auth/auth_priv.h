@@ -25,6 +25,7 @@ struct auth {
 	struct passwords *passwords;
 	struct idcache *cache;
 	struct keystone *keystone;
+	bool keystone_login;
 	struct oidc *oidc;
 	unsigned session_s;
 	char *policy_file;
@@ -70,6 +71,15 @@ int auth_place(struct db_tx *t, struct identity *id, const char *project, bool o
  */
 int auth_by_password(struct auth *a, const char *name, const char *password, const char *address,
 		     struct identity *id, unsigned *ret_retry_s, struct err *e);
+
+/* A session of a user of Keystone, of which `door` is kept: who it is in `project` (may be NULL),
+ * or where it may not be there, in `home`. */
+int auth_by_door(struct auth *a, const struct secret *door, const char *project, const char *home,
+		 const struct identity *session, struct identity **ret_id, struct err *e);
+int auth_login_keystone(struct auth *a, const struct login *l, char *ret_token,
+			uint64_t *ret_expires_us, unsigned *ret_retry_s, struct err *e);
+/* The place of a door: "tokens", ID of the session, this. */
+#define AUTH_DOOR "keystone"
 
 int auth_by_keystone(struct auth *a, const char *token, struct identity **ret_id, struct err *e);
 int auth_by_oidc(struct auth *a, const char *token, const char *project, struct identity **ret_id,

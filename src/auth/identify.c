@@ -197,14 +197,18 @@ int auth_place(struct db_tx *t, struct identity *id, const char *project, bool o
 /* ---- our tokens ---- */
 
 struct lookup {
+	struct auth *auth;
 	const char *token, *project;
 	struct identity *id; /* made anew in each run */
 	bool found;
+	struct secret *door; /* of a session of Keystone's user; NULL: it is none */
+	char home[AUTH_ID];
 };
 
 struct token_row {
 	char project[AUTH_ID];
 	bool has_project;
+	bool has_door;
 	unsigned roles;
 };
 
@@ -214,8 +218,9 @@ static int is_usable(const struct db_rows *r, uint64_t now_us)
 
 	if (expires && expires <= now_us)
 		return 0;
-	/* A mover has no row among the users. */
-	return !strcmp(db_text(r, 1), TOKEN_MOVER) || (!db_is_null(r, 7) && db_int(r, 7) == 1);
+	/* Neither a mover nor a user of Keystone has a row among the users. */
+	return !strcmp(db_text(r, 1), TOKEN_MOVER) || !strcmp(db_text(r, 1), TOKEN_KEYSTONE) ||
+	       (!db_is_null(r, 7) && db_int(r, 7) == 1);
 }
 
 static int read_token(struct db_tx *t, struct lookup *l, struct token_row *ret, struct err *e)
@@ -237,9 +242,10 @@ static int read_token(struct db_tx *t, struct lookup *l, struct token_row *ret, 
 		return rc < 0 ? -1 : 0;
 	l->found = true;
 	auth_column_id(r, 0, id->token_id);
-	id->how = !strcmp(db_text(r, 1), TOKEN_MOVER)	  ? AUTH_HOW_MOVER
-		  : !strcmp(db_text(r, 1), TOKEN_SESSION) ? AUTH_HOW_SESSION
-							  : AUTH_HOW_TOKEN;
+	id->how = !strcmp(db_text(r, 1), TOKEN_MOVER) ? AUTH_HOW_MOVER
+		  : !strcmp(db_text(r, 1), TOKEN_API) ? AUTH_HOW_TOKEN
+						      : AUTH_HOW_SESSION;
+	ret->has_door = !strcmp(db_text(r, 1), TOKEN_KEYSTONE);
 	auth_column_id(r, 2, id->user_id);
 	ret->has_project = !db_is_null(r, 3);
 	auth_column_id(r, 3, ret->project);
@@ -250,12 +256,26 @@ static int read_token(struct db_tx *t, struct lookup *l, struct token_row *ret, 
 	return 0;
 }
 
+/* Where it was removed, the session has ended. */
+static int look_up_door(struct db_tx *t, struct lookup *l, const char *home, struct err *e)
+{
+	struct err why = {0};
+
+	memcpy(l->home, home, sizeof(l->home));
+	l->door = sealed_get(l->auth, t, "tokens", l->id->token_id, AUTH_DOOR, &why);
+	l->found = l->door;
+	if (!l->door && why.kind != ERR_NOENT && e)
+		*e = why;
+	return l->door || why.kind == ERR_NOENT ? 0 : -1;
+}
+
 static int look_up_token(struct db_tx *t, void *arg, struct err *e)
 {
 	struct token_row row = {.has_project = false};
 	struct lookup *l = arg;
 
 	identity_free(l->id);
+	secret_free(steal(&l->door));
 	l->id = identity_new();
 	l->found = false;
 	if (read_token(t, l, &row, e))
@@ -266,6 +286,8 @@ static int look_up_token(struct db_tx *t, void *arg, struct err *e)
 		l->id->roles = l->id->everywhere = AUTH_MOVER;
 		return 0;
 	}
+	if (row.has_door)
+		return look_up_door(t, l, row.project, e);
 	return auth_place(t, l->id, row.has_project ? row.project : l->project, row.has_project,
 			  row.roles, e);
 }
@@ -273,19 +295,20 @@ static int look_up_token(struct db_tx *t, void *arg, struct err *e)
 static int by_token(struct auth *a, const char *token, const char *project,
 		    struct identity **ret_id, struct err *e)
 {
-	struct lookup l = {.token = token, .project = project};
+	struct lookup l = {.auth = a, .token = token, .project = project};
+	int rc = db_read(a->db, look_up_token, &l, e);
 
-	if (db_read(a->db, look_up_token, &l, e)) {
-		identity_free(l.id);
-		return -1;
-	}
-	if (!l.found) {
-		identity_free(l.id);
-		return err_set(e, ERR_DENIED, REFUSED);
-	}
-	auth_touch(a, l.id->token_id);
-	*ret_id = l.id;
-	return 0;
+	if (!rc && !l.found)
+		rc = err_set(e, ERR_DENIED, REFUSED);
+	if (!rc)
+		auth_touch(a, l.id->token_id);
+	if (!rc && l.door)
+		rc = auth_by_door(a, l.door, project, l.home, l.id, ret_id, e);
+	else if (!rc)
+		*ret_id = steal(&l.id);
+	secret_free(l.door);
+	identity_free(l.id);
+	return rc;
 }
 
 /* ---- names and passwords ---- */

@@ -82,17 +82,37 @@ void keystone_free(struct keystone *k)
 
 /* ---- a token of our own ---- */
 
-static char *login_body(struct keystone *k)
+json_t *keystone_password(const char *name, const char *domain, const char *password, size_t n)
 {
-	json_t *o = json_pack("{s:{s:{s:[s], s:{s:{s:s, s:{s:s}, s:s%}}}, s:{s:{s:s, s:{s:s}}}}}",
-			      "auth", "identity", "methods", "password", "password", "user", "name",
-			      k->user, "domain", "name", k->user_domain, "password",
-			      (const char *)k->password->data, k->password->len, "scope", "project",
-			      "name", k->project, "domain", "name", k->project_domain);
-	char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+	return json_pack("{s:[s], s:{s:{s:s, s:{s:s}, s:s%}}}", "methods", "password", "password",
+			 "user", "name", name, "domain", "name", domain, "password", password, n);
+}
+
+int keystone_post(struct keystone *k, json_t *identity, json_t *scope, struct http_reply *r,
+		  char **ret_token, struct err *e)
+{
+	AUTO_FREE char *url = xasprintf("%s/auth/tokens?nocatalog", k->url);
+	static const char *const headers[] = {"Content-Type: application/json",
+					      "Accept: application/json"};
+	json_t *o = json_pack("{s:{s:o, s:o}}", "auth", "identity", identity, "scope", scope);
+	char *body = o ? json_dumps(o, JSON_COMPACT) : NULL;
+	const struct http_request q = {.method = "POST",
+				       .url = url,
+				       .headers = headers,
+				       .n_headers = ARRAY_LEN(headers),
+				       .data = body,
+				       .len = body ? strlen(body) : 0,
+				       .keep_headers = true,
+				       .timeout_ms = k->timeout_ms};
+	int rc = body ? http_do(k->http, &q, r, e)
+		      : err_set(e, ERR_INVALID, "what is to be told to Keystone is not UTF-8");
 
 	json_decref(o);
-	return text;
+	if (body)
+		secret_wipe(body, strlen(body));
+	free(body);
+	*ret_token = !rc && r->status == 201 ? http_reply_header(r, "X-Subject-Token") : NULL;
+	return rc;
 }
 
 static uint64_t login_ends(const struct buf *b)
@@ -123,32 +143,15 @@ static char *known_token(struct keystone *k, const char *old)
 
 static char *log_in(struct keystone *k, struct err *e)
 {
-	AUTO_FREE char *url = xasprintf("%s/auth/tokens?nocatalog", k->url);
-	static const char *const headers[] = {"Content-Type: application/json",
-					      "Accept: application/json"};
-	char *body = login_body(k);
-	const struct http_request q = {.method = "POST",
-				       .url = url,
-				       .headers = headers,
-				       .n_headers = ARRAY_LEN(headers),
-				       .data = body,
-				       .len = body ? strlen(body) : 0,
-				       .keep_headers = true,
-				       .timeout_ms = k->timeout_ms};
 	struct http_reply r = {.body = BUF_INIT};
 	char *token = NULL;
-	int rc = -1;
+	int rc = keystone_post(k,
+			       keystone_password(k->user, k->user_domain,
+						 (const char *)k->password->data, k->password->len),
+			       json_pack("{s:{s:s, s:{s:s}}}", "project", "name", k->project,
+					 "domain", "name", k->project_domain),
+			       &r, &token, e);
 
-	if (!body)
-		err_set(e, ERR_INVALID, "the password of user %s in Keystone is not UTF-8",
-			k->user);
-	else
-		rc = http_do(k->http, &q, &r, e);
-	if (body)
-		secret_wipe(body, strlen(body));
-	free(body);
-	if (!rc && r.status == 201)
-		token = http_reply_header(&r, "X-Subject-Token");
 	if (!rc && !token) {
 		/* Not the client's fault, so not ERR_DENIED. */
 		rc = err_set(e, ERR_UNREACHABLE,
@@ -225,26 +228,39 @@ static int read_answer(struct keystone *k, const struct http_reply *r, struct id
 	return err_set(e, ERR_UNREACHABLE, "%s", why.msg);
 }
 
-/* What Keystone says now. *ret_id NULL: it is nobody's. */
-static int ask_now(struct keystone *k, const char *token, struct identity **ret_id, struct err *e)
+int keystone_is_up(struct keystone *k, struct err *e)
 {
-	struct http_reply r = {.body = BUF_INIT};
 	uint64_t now = clock_mono_us();
 	bool down;
-	int rc;
 
 	pthread_mutex_lock(&k->lock);
 	down = now < k->down_until_us;
 	pthread_mutex_unlock(&k->lock);
-	if (down)
-		return err_set(e, ERR_UNREACHABLE, "Keystone at %s does not answer", k->url);
+	return down ? err_set(e, ERR_UNREACHABLE, "Keystone at %s does not answer", k->url) : 0;
+}
+
+void keystone_note(struct keystone *k, bool good)
+{
+	pthread_mutex_lock(&k->lock);
+	k->down_until_us = good ? 0 : clock_mono_us() + DOWN_US;
+	pthread_mutex_unlock(&k->lock);
+}
+
+/* What Keystone says now. */
+static int ask_now(struct keystone *k, const char *token, const char *project,
+		   struct identity **ret_id, struct err *e)
+{
+	struct http_reply r = {.body = BUF_INIT};
+	int rc;
+
+	(void)project;
+	if (keystone_is_up(k, e))
+		return -1;
 	rc = ask(k, token, &r, e);
 	if (!rc)
 		rc = read_answer(k, &r, ret_id, e);
 	buf_done(&r.body);
-	pthread_mutex_lock(&k->lock);
-	k->down_until_us = rc ? clock_mono_us() + DOWN_US : 0;
-	pthread_mutex_unlock(&k->lock);
+	keystone_note(k, !rc);
 	return rc;
 }
 
@@ -274,8 +290,8 @@ static bool usable(const struct identity *id, uint64_t age_us, uint64_t keep_us)
 	return id && age_us < keep_us && lasts(id);
 }
 
-int keystone_validate(struct keystone *k, const char *token, struct identity **ret_id,
-		      struct err *e)
+int keystone_remembered(struct keystone *k, const char *token, const char *project,
+			keystone_ask_fn *ask_fn, struct identity **ret_id, struct err *e)
 {
 	AUTO(identity) known = NULL;
 	struct identity *id = NULL;
@@ -286,7 +302,7 @@ int keystone_validate(struct keystone *k, const char *token, struct identity **r
 
 	if (!fits_header(token))
 		return refuse(e);
-	idcache_key(k->cache, 0, token, NULL, key);
+	idcache_key(k->cache, project != NULL, token, project, key);
 	found = idcache_get(k->cache, key, 0, clock_mono_us(), &known, &age);
 	if (found && !known && age < KEEP_REFUSED_US)
 		return refuse(e);
@@ -294,7 +310,7 @@ int keystone_validate(struct keystone *k, const char *token, struct identity **r
 		*ret_id = steal(&known);
 		return 0;
 	}
-	if (ask_now(k, token, &id, &why)) {
+	if (ask_fn(k, token, project, &id, &why)) {
 		if (usable(known, age, k->keep_us + KEEP_AWAY_US)) {
 			*ret_id = steal(&known);
 			return 0;
@@ -308,4 +324,10 @@ int keystone_validate(struct keystone *k, const char *token, struct identity **r
 		return refuse(e);
 	*ret_id = id;
 	return 0;
+}
+
+int keystone_validate(struct keystone *k, const char *token, struct identity **ret_id,
+		      struct err *e)
+{
+	return keystone_remembered(k, token, NULL, ask_now, ret_id, e);
 }

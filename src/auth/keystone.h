@@ -41,6 +41,32 @@ DEFINE_AUTO(keystone, keystone_free);
 int keystone_validate(struct keystone *k, const char *token, struct identity **ret_id,
 		      struct err *e);
 
+/* ---- people who log in here with their password ---- */
+
+struct keystone_person {
+	const char *name, *password;
+	const char *domain;  /* NULL: "Default" */
+	const char *project; /* its id or name; NULL: any that the user has */
+};
+/*
+ * *ret_token: a token for no project in particular; *ret_id: who it is, in `project`. ERR_DENIED:
+ * the name or the password is wrong, or the user has no role in the project; ERR_UNREACHABLE …
+ */
+int keystone_login(struct keystone *k, const struct keystone_person *p, struct secret **ret_token,
+		   struct identity **ret_id, struct err *e);
+/* Who is it in that project? Answers are kept, as those of keystone_validate(). */
+int keystone_in_project(struct keystone *k, const char *token, const char *project,
+			struct identity **ret_id, struct err *e);
+/* Where a token's user may be. */
+struct projects;
+struct projects *keystone_projects(struct keystone *k, const char *token, struct err *e);
+/* Keystone's answer to that, as text: for the fuzz target and tests. ERR_INVALID, ERR_LIMIT. */
+struct projects *keystone_parse_projects(const char *json, size_t n, struct err *e);
+/* Nobody is to use it any more. */
+void keystone_end(struct keystone *k, const char *token);
+
+/* ---- the catalogue ---- */
+
 struct keystone_service {
 	const char *name, *type; /* "holdfast", "data-protect" */
 	const char *description;

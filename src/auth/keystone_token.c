@@ -9,11 +9,13 @@
 #include <string.h>
 #include <strings.h>
 
+#include "auth/account.h"
 #include "base/clock.h"
 #include "base/text.h"
 
 #define ROLES_MAX 256
 #define MAP_MAX 64
+#define PROJECTS_MAX 10000
 
 /* ---- what roles mean ---- */
 
@@ -155,6 +157,7 @@ static int take_scope(const json_t *token, const struct role_map *m, struct iden
 	return take_roles(token, m, id, all, e);
 }
 
+/* `m` NULL: not where. */
 static int take_token(const json_t *root, const struct role_map *m, struct identity *id,
 		      struct err *e)
 {
@@ -168,7 +171,7 @@ static int take_token(const json_t *root, const struct role_map *m, struct ident
 		return bad(e, "expires_at is not a time");
 	if (take_id(user, id->user_id, e) || take_name(user, &id->user_name, e))
 		return -1;
-	return take_scope(token, m, id, e);
+	return m ? take_scope(token, m, id, e) : 0;
 }
 
 static int parse(const char *json, size_t n, const struct role_map *m, struct identity **ret_id,
@@ -197,6 +200,39 @@ int keystone_read_token(const struct keystone *k, const char *json, size_t n,
 			struct identity **ret_id, struct err *e)
 {
 	return parse(json, n, &k->roles, ret_id, e);
+}
+
+int keystone_read_user(const char *json, size_t n, struct identity **ret_id, struct err *e)
+{
+	return parse(json, n, NULL, ret_id, e);
+}
+
+static int take_project(const json_t *o, struct projects *p, struct err *e)
+{
+	struct project *x;
+
+	p->v = xreallocarray(p->v, p->n + 1, sizeof(*p->v));
+	x = &p->v[p->n++];
+	*x = (struct project){.enabled = true};
+	return take_id(o, x->id, e) || take_name(o, &x->name, e) ? -1 : 0;
+}
+
+struct projects *keystone_parse_projects(const char *json, size_t n, struct err *e)
+{
+	AUTO(projects) p = xcalloc(1, sizeof(*p));
+	json_error_t why = {0};
+	json_t *root =
+		n > KEYSTONE_JSON_MAX ? NULL : json_loadb(json, n, JSON_REJECT_DUPLICATES, &why);
+	const json_t *all = json_object_get(root, "projects");
+	int rc = 0;
+
+	if (!json_is_array(all) || json_array_size(all) > PROJECTS_MAX)
+		rc = err_set(e, ERR_INVALID, "what Keystone says of projects is no list: %s",
+			     why.text);
+	for (size_t i = 0; !rc && i < json_array_size(all); i++)
+		rc = take_project(json_array_get(all, i), p, e);
+	json_decref(root);
+	return rc ? NULL : steal(&p);
 }
 
 int keystone_parse_token(const char *json, size_t n, const char *role_map, struct identity **ret_id,

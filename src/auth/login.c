@@ -56,6 +56,16 @@ static int note_refusal(struct db_tx *t, void *arg, struct err *e)
 	return audit_add(s->a, t, &x, e);
 }
 
+/* What is slowed down is not noted each time: guessing must not fill the log. */
+static int refused(struct session *s, const struct err *why, struct err *e)
+{
+	if (why->kind == ERR_DENIED && !auth_check_name("name", s->l->name, NULL))
+		db_write(s->a->db, note_refusal, s, NULL);
+	if (e)
+		*e = *why;
+	return -1;
+}
+
 int auth_login(struct auth *a, const struct login *l, char ret_token[TOKEN_TEXT],
 	       uint64_t *ret_expires_us, unsigned *ret_retry_s, struct err *e)
 {
@@ -64,15 +74,14 @@ int auth_login(struct auth *a, const struct login *l, char ret_token[TOKEN_TEXT]
 	struct session s = {a, l, id, clock_wall_us() + a->session_s * 1000000ull, token};
 	struct err why = {0};
 
-	id->how = AUTH_HOW_SESSION;
-	if (auth_by_password(a, l->name, l->password, l->address, id, ret_retry_s, &why)) {
-		/* What is slowed down is not noted each time: guessing must not fill the log. */
-		if (why.kind == ERR_DENIED && !auth_check_name("name", l->name, NULL))
-			db_write(a->db, note_refusal, &s, NULL);
-		if (e)
-			*e = why;
-		return -1;
+	if (l->keystone) {
+		if (!auth_login_keystone(a, l, ret_token, ret_expires_us, ret_retry_s, &why))
+			return 0;
+		return refused(&s, &why, e);
 	}
+	id->how = AUTH_HOW_SESSION;
+	if (auth_by_password(a, l->name, l->password, l->address, id, ret_retry_s, &why))
+		return refused(&s, &why, e);
 	if (db_write(a->db, begin_session, &s, e))
 		return -1;
 	memcpy(ret_token, token, sizeof(token));

@@ -196,7 +196,8 @@ int auth_oidc_finish(struct auth *a, const struct oidc_return *r, char *ret_toke
 
 void auth_methods(const struct auth *a, struct auth_methods *ret)
 {
-	*ret = (struct auth_methods){.oidc = a->oidc ? a->oidc->name : NULL};
+	*ret = (struct auth_methods){.oidc = a->oidc ? a->oidc->name : NULL,
+				     .keystone = a->keystone_login};
 }
 
 char *auth_oidc_end(struct auth *a, const char *back)

@@ -225,17 +225,18 @@ static int attempt(struct passwords *p, const struct keys *k, unsigned *ret_retr
 	return err_set(e, ERR_BUSY, "too many wrong passwords: try again in %u seconds", wait);
 }
 
-static int check(struct passwords *p, const struct keys *k, const char *stored,
-		 const char *password, unsigned *ret_retry_s, struct err *e)
+/* Whoever verifies it: `ask`. */
+static int guard(struct passwords *p, const struct keys *k, passwords_ask_fn *ask, void *arg,
+		 unsigned *ret_retry_s, struct err *e)
 {
 	struct err why = {0};
 
 	if (attempt(p, k, ret_retry_s, e))
 		return -1;
-	if (verify(p, stored, password, &why)) {
+	if (ask(arg, &why)) {
 		if (e)
 			*e = why;
-		if (why.kind != ERR_BUSY)
+		if (why.kind == ERR_DENIED)
 			return -1;
 		throttle_take_back(p->throttle, k->both);
 		throttle_take_back(p->throttle, k->address);
@@ -248,28 +249,50 @@ static int check(struct passwords *p, const struct keys *k, const char *stored,
 	throttle_forgive(p->throttle, k->both);
 	throttle_take_back(p->throttle, k->address);
 	throttle_take_back(p->throttle, k->user);
-	was_right(p, stored, password, true);
 	return 0;
 }
 
-int passwords_check(struct passwords *p, const char *name, const char *address, const char *stored,
-		    const char *password, unsigned *ret_retry_s, struct err *e)
+int passwords_guard(struct passwords *p, const char *name, const char *address,
+		    passwords_ask_fn *ask, void *arg, unsigned *ret_retry_s, struct err *e)
 {
 	struct keys k;
 	int rc;
 
-	if (strlen(password) > PASSWORD_MAX)
-		return err_set(e, ERR_DENIED, "the name or the password is wrong");
-	if (stored && was_right(p, stored, password, false))
-		return 0;
 	if (!address)
 		address = "-";
 	k.both = xasprintf("b %s %s", address, name);
 	k.address = xasprintf("a %s", address);
 	k.user = xasprintf("u %s", name);
-	rc = check(p, &k, stored, password, ret_retry_s, e);
+	rc = guard(p, &k, ask, arg, ret_retry_s, e);
 	free(k.both);
 	free(k.address);
 	free(k.user);
 	return rc;
+}
+
+struct own {
+	struct passwords *p;
+	const char *stored, *password;
+};
+
+static int ask_own(void *arg, struct err *e)
+{
+	const struct own *o = arg;
+
+	return verify(o->p, o->stored, o->password, e);
+}
+
+int passwords_check(struct passwords *p, const char *name, const char *address, const char *stored,
+		    const char *password, unsigned *ret_retry_s, struct err *e)
+{
+	struct own o = {p, stored, password};
+
+	if (strlen(password) > PASSWORD_MAX)
+		return err_set(e, ERR_DENIED, "the name or the password is wrong");
+	if (stored && was_right(p, stored, password, false))
+		return 0;
+	if (passwords_guard(p, name, address, ask_own, &o, ret_retry_s, e))
+		return -1;
+	was_right(p, stored, password, true);
+	return 0;
 }

@@ -43,4 +43,10 @@ char *passwords_hash(struct passwords *p, const char *password, struct err *e);
 int passwords_check(struct passwords *p, const char *name, const char *address, const char *stored,
 		    const char *password, unsigned *ret_retry_s, struct err *e);
 
+/* Is the password right, that somebody else knows? ERR_DENIED: no; anything else: not known. */
+typedef int passwords_ask_fn(void *arg, struct err *e);
+/* Ask, with the same brakes for guessing as passwords_check(). */
+int passwords_guard(struct passwords *p, const char *name, const char *address,
+		    passwords_ask_fn *ask, void *arg, unsigned *ret_retry_s, struct err *e);
+
 #endif

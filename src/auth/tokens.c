@@ -70,17 +70,17 @@ void auth_random_text(char *out, size_t n)
 static void make_text(const char *kind, char out[TOKEN_TEXT])
 {
 	int n = snprintf(out, TOKEN_TEXT, "%s",
-			 !strcmp(kind, TOKEN_SESSION) ? "hfs_"
-			 : !strcmp(kind, TOKEN_MOVER) ? "hfm_"
-			 : !strcmp(kind, TOKEN_JOIN)  ? "hfj_"
-						      : "hf_");
+			 !strcmp(kind, TOKEN_SESSION) || !strcmp(kind, TOKEN_KEYSTONE) ? "hfs_"
+			 : !strcmp(kind, TOKEN_MOVER)				       ? "hfm_"
+			 : !strcmp(kind, TOKEN_JOIN)				       ? "hfj_"
+										       : "hf_");
 
 	auth_random_text(out + n, DIGITS);
 }
 
 static int check_owner(struct db_tx *t, const struct token_new *k, struct err *e)
 {
-	if (strcmp(k->kind, TOKEN_MOVER) != 0) {
+	if (strcmp(k->kind, TOKEN_MOVER) != 0 && strcmp(k->kind, TOKEN_KEYSTONE) != 0) {
 		AUTO(users) u = users_get(t, k->user, e);
 
 		if (!u)

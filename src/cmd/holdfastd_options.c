@@ -100,6 +100,8 @@ static const struct config_option options[] = {
 	 .help = "the region under which the service stands in the catalogue"},
 	{S, "ca", CONFIG_FILE,
 	 .help = "certificates of authorities (PEM) to trust besides the system's"},
+	{S, "login", CONFIG_BOOL, NULL, "yes",
+	 .help = "its users may log in here with name and password, too, which are asked of it"},
 	{S, "cache", CONFIG_DURATION, NULL, "60s", 0, CONFIG_HOURS(1), .live = true,
 	 .help = "how long a token that was found good is taken without asking again"},
 	{S, "roles", CONFIG_TEXT,

@@ -143,6 +143,7 @@ static int start(struct daemon *d, struct err *e)
 		return -1;
 	}
 	o.keystone = keeper.keystone;
+	o.keystone_login = config_bool(d->config, "keystone", "login");
 	o.oidc = keeper.oidc;
 	d->auth = auth_open(d->db, &o, e);
 	if (!d->auth) {

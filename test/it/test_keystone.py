@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tokens of a real Keystone, and our place in its catalogue."""
-import contextlib
 import json
 import os
 import pathlib
@@ -161,24 +160,104 @@ def karbor(cloud, name, *words):
                           capture_output=True, text=True, timeout=60, check=False, env=env)
 
 
-@pytest.mark.skipif(not os.path.exists("/usr/bin/karbor"), reason="this release has no python3-karborclient")
-def test_karbor_by_way_of_keystone(cloud, probe, holdfast, folder):
+@pytest.fixture(scope="module")
+def server(cloud, holdfast, module_folder):
+    """One that knows the cloud."""
+    folder = module_folder / "server"
+    folder.mkdir()
     password = folder / "password"
     password.write_text("pw-holdfast\n")
     password.chmod(0o600)
-    server = Server(holdfast, folder, mover={"local": "no"}, keystone={
-        "url": cloud.keystone.url, "username": "holdfast", "project": "service", "password_file": password})
-    with contextlib.ExitStack() as stack:
-        server.start()
-        stack.callback(server.stop)
-        url = f"http://127.0.0.1:{server.port}/v1/$(project_id)s"
-        probe.must("register", public=url, internal=url, admin=url)
-        seen = karbor(cloud, "rita", "plan-list")
-        assert seen.returncode == 0, seen.stderr
-        assert "Provider id" in seen.stdout
-        made = karbor(cloud, "rita", "trigger-create", "t", "time", "pattern=0 * * * *,format=crontab")
-        assert made.returncode != 0 and "trigger:create" in made.stderr, made
-        made = karbor(cloud, "mia", "trigger-create", "t", "time", "pattern=0 * * * *,format=crontab")
-        assert made.returncode == 0, made.stderr
-        nobody = karbor(cloud, "olaf", "plan-list")
-        assert nobody.returncode != 0 and "plan:get_all" in nobody.stderr, nobody
+    with Server(holdfast, folder, mover={"local": "no"}, keystone={
+            "url": cloud.keystone.url, "username": "holdfast", "project": "service",
+            "password_file": password}) as server:
+        yield server
+
+
+def log_in(server, name, password=None, **more):
+    """An Answer."""
+    return server.ask("POST", "/v1/login", {"login": {"name": name, "password": password or f"pw-{name}",
+                                                      "method": "keystone", **more}}, user=None)
+
+
+def session(server, name, **more):
+    """How to ask as somebody who logged in with a browser."""
+    answer = log_in(server, name, **more)
+    assert answer.status == 201, answer.text
+    cookie = answer.headers["set-cookie"].partition(";")[0]
+    return {"user": None, "headers": {"Cookie": cookie, "X-Requested-With": "test"}}
+
+
+def test_session(cloud, server):
+    """A browser's session of a user of Keystone: what it may is what Keystone says of the project."""
+    assert {"kind": "keystone", "name": "OpenStack", "url": "/v1/login"} in \
+        server.get("/v1/login/methods", user=None)["methods"]
+    mia = session(server, "mia")
+    who = server.get("/v1/identity", **mia)["identity"]
+    assert (who["user_id"], who["user_name"], who["how"]) == (cloud.people["mia"], "mia", "session")
+    assert who["expires_at"], "not longer than Keystone's token"
+    assert [(p["id"], p["name"], p["roles"]) for p in who["projects"]] == [(cloud.demo, "demo", ["member", "viewer"])]
+    there = server.get(f"/v1/identity?project={cloud.demo}", **mia)["identity"]
+    assert "plan:create" in there["allowed"] and "user:create" not in there["allowed"]
+    assert server.ask("GET", f"/v1/{cloud.demo}/plans", **mia).status == 200
+    assert server.ask("GET", f"/v1/{cloud.other}/plans", **mia).status == 400
+    assert server.ask("POST", "/v1/logout", **mia).status == 204
+    assert server.ask("GET", "/v1/identity", **mia).status == 401
+    logins = server.get(f"/v1/{cloud.demo}/audit?action=login")["audit"]
+    assert [(line["user_name"], line["detail"]) for line in logins] == [("mia", "Keystone")]
+
+
+def test_session_in_two_projects(cloud, server):
+    """Somebody else in each."""
+    keystone = cloud.keystone
+    tom = keystone.user("tom", cloud.demo, "reader")
+    keystone.ask("PUT", f"/projects/{cloud.other}/users/{tom}/roles/{keystone.role('member')}")
+    for chosen, home in [({"project": "other"}, cloud.other), ({"project_id": cloud.demo}, cloud.demo)]:
+        assert server.get("/v1/identity", **session(server, "tom", **chosen))["identity"]["project_id"] == home
+    who = session(server, "tom", project="demo")
+    trigger = {"trigger_info": {"name": "t", "type": "time", "properties": {"format": "crontab", "pattern": "0 2 * * *"}}}
+    assert server.ask("POST", f"/v1/{cloud.demo}/triggers", trigger, **who).status == 403
+    assert server.ask("POST", f"/v1/{cloud.other}/triggers", trigger, **who).status == 201
+    roles = {p["name"]: p["roles"] for p in server.get("/v1/identity", **who)["identity"]["projects"]}
+    assert roles == {"demo": ["viewer"], "other": None}
+    assert server.get(f"/v1/identity?project={cloud.other}", **who)["identity"]["roles"] == ["member", "viewer"]
+
+
+def test_session_refused(cloud, server):
+    for name, password, more, status in [("mia", "wrong", {}, 401), ("nobody", "wrong", {}, 401),
+                                         ("mia", None, {"domain": "elsewhere"}, 401),
+                                         ("mia", None, {"project": "other"}, 401)]:
+        assert log_in(server, name, password, **more).status == status, (name, more)
+    answer = server.ask("POST", "/v1/login", {"login": {"name": "a", "password": "b", "domain": "Default"}}, user=None)
+    assert answer.status == 400 and "keystone" in answer.text
+    for _ in range(12):
+        answer = log_in(server, "rita", "guess")
+    assert answer.status == 429 and int(answer.headers.get("retry-after", 1)) >= 1, "guessing is slowed down here"
+    for text in (server.log.read_text(), server.ask("GET", f"/v1/{cloud.demo}/audit").text):
+        assert "pw-mia" not in text
+
+
+def test_session_ends_with_keystones_user(cloud, server):
+    keystone = cloud.keystone
+    zoe = keystone.user("zoe", cloud.demo, "member")
+    who = session(server, "zoe")
+    assert server.ask("GET", f"/v1/{cloud.demo}/plans", **who).status == 200
+    keystone.ask("PATCH", f"/users/{zoe}", {"user": {"enabled": False}})
+    assert log_in(server, "zoe").status == 401
+    # The next project is asked for anew, where what was said of the first is still remembered.
+    assert server.ask("GET", f"/v1/{cloud.other}/plans", **who).status in (400, 401)
+
+
+@pytest.mark.skipif(not os.path.exists("/usr/bin/karbor"), reason="this release has no python3-karborclient")
+def test_karbor_by_way_of_keystone(cloud, probe, server):
+    url = f"http://127.0.0.1:{server.port}/v1/$(project_id)s"
+    probe.must("register", public=url, internal=url, admin=url)
+    seen = karbor(cloud, "rita", "plan-list")
+    assert seen.returncode == 0, seen.stderr
+    assert "Provider id" in seen.stdout
+    made = karbor(cloud, "rita", "trigger-create", "t", "time", "pattern=0 * * * *,format=crontab")
+    assert made.returncode != 0 and "trigger:create" in made.stderr, made
+    made = karbor(cloud, "mia", "trigger-create", "t", "time", "pattern=0 * * * *,format=crontab")
+    assert made.returncode == 0, made.stderr
+    nobody = karbor(cloud, "olaf", "plan-list")
+    assert nobody.returncode != 0 and "plan:get_all" in nobody.stderr, nobody
