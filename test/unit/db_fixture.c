@@ -125,10 +125,11 @@ int db_fixture_run_of(const struct CMUnitTest *tests, size_t n, CMFixtureFunctio
 			all[m++].name = xasprintf("%s, %s", tests[i].name, kinds[k]);
 		}
 	}
+	r = _cmocka_run_group_tests("tests", all, m, NULL, NULL);
+	/* Not before it: TAP begins with its version. */
 	if (without)
 		print_message("# %zu tests not over PostgreSQL: HF_TEST_POSTGRES is not set\n",
 			      without);
-	r = _cmocka_run_group_tests("tests", all, m, NULL, NULL);
 	for (size_t i = 0; i < m; i++)
 		free((void *)all[i].name);
 	return r;
