@@ -28,6 +28,7 @@ export interface NavGroup {
 
 export const pages: Page[] = [
 	{ path: '/', title: 'nav.overview', load: () => import('../pages/overview') },
+	{ path: '/start', title: 'start.title', load: () => import('../pages/start') },
 ];
 
 export const nav: NavGroup[] = [

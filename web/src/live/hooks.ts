@@ -23,7 +23,7 @@ export function useGet<T>(path: string | null, query?: Query, watch?: readonly s
 
 const NOTHING: store.Entry = { data: undefined, error: undefined, loading: false };
 
-export interface LiveList<T> extends Live<unknown> {
+export interface LiveList<T> extends Live<object> {
 	items: T[];
 	/** Marker of the next page; undefined: this is the last one. */
 	next: string | undefined;

@@ -7,5 +7,6 @@ import { overview } from './overview';
 import { parts } from './parts';
 import { plans } from './plans';
 import { resources } from './resources';
+import { start } from './start';
 
-export const texts = { ...app, ...parts, ...overview, ...resources, ...plans, ...checkpoints, ...operations, ...admin } as const;
+export const texts = { ...app, ...parts, ...overview, ...resources, ...plans, ...checkpoints, ...operations, ...admin, ...start } as const;
