@@ -61,15 +61,17 @@ function usedStyles(metafile) {
 		for (const [input, { bytesInOutput }] of Object.entries(output.inputs))
 			if (bytesInOutput > 0 && input.includes('@patternfly/react-styles/css/'))
 				used.add(path.join(here, input.replace(/\.m?js$/, '.css')));
-	return [...used].sort();
+	return [...used].filter((s) => !s.endsWith('table-tree-view.css')).sort(); // no table here is a tree
 }
 
-// Its fonts are ours to choose, below; those of the base sheet, and icons as a font, are left out.
-const withoutFonts = {
-	name: 'without-fonts',
+// Left out of PatternFly's sheets: its fonts and icons as a font, ours are below; themes that nobody can choose here.
+const unused = {
+	name: 'unused',
 	setup(build) {
 		build.onLoad({ filter: /@patternfly[\\/].*\.css$/ }, async ({ path: file }) => ({
-			contents: (await readFile(file, 'utf8')).replace(/@font-face\s*\{[^}]*\}/g, ''),
+			contents: (await readFile(file, 'utf8'))
+				.replace(/@font-face\s*\{[^}]*\}/g, '')
+				.replace(/^[^\n{}]*\.pf-v6-theme-(felt|glass|high-contrast|redhat)[^{},]*\{[^}]*\}/gm, ''),
 			loader: 'css',
 		}));
 	},
@@ -98,7 +100,7 @@ async function styles(metafile) {
 		minify: !watch,
 		write: false,
 		external: ['*.woff2', '*.woff', '*.ttf', '*.jpg', '*.svg', '*.png'],
-		plugins: [withoutFonts],
+		plugins: [unused],
 		logLevel: 'warning',
 	});
 	const data = Buffer.from(faces.join('') + outputFiles[0].text);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The frame of a page: where it is, its title, what can be done, and how to do the same without a browser.
-import { Breadcrumb, BreadcrumbItem, Content, Flex, FlexItem, PageSection, Title } from '@patternfly/react-core';
+import { Breadcrumb, BreadcrumbItem, Content, PageSection, Title } from '@patternfly/react-core';
 import type { ReactNode } from 'react';
 import { href } from '../app/router';
 import { SameByApi, type Same } from './same';
@@ -24,17 +24,13 @@ export function Page(p: { title: ReactNode; crumbs?: Crumb[]; text?: ReactNode; 
 						<BreadcrumbItem isActive>{p.title}</BreadcrumbItem>
 					</Breadcrumb>
 				)}
-				<Flex alignItems={{ default: 'alignItemsCenter' }} columnGap={{ default: 'columnGapMd' }}>
-					<FlexItem>
-						<Title headingLevel="h1">{p.title}</Title>
-					</FlexItem>
-					<FlexItem align={{ default: 'alignRight' }}>
-						<Flex columnGap={{ default: 'columnGapSm' }} rowGap={{ default: 'rowGapSm' }}>
-							{p.same && <SameByApi {...p.same} />}
-							{p.actions}
-						</Flex>
-					</FlexItem>
-				</Flex>
+				<div className="hf-title">
+					<Title headingLevel="h1">{p.title}</Title>
+					<div className="hf-title-actions">
+						{p.same && <SameByApi {...p.same} />}
+						{p.actions}
+					</div>
+				</div>
 				{p.text && <Content className="hf-lead">{p.text}</Content>}
 			</PageSection>
 			<PageSection className="hf-body" isFilled>

@@ -174,7 +174,7 @@ export function DataTable<T extends { id: string }>(p: TableProps<T>) {
 					<Thead>
 						<Tr>
 							{p.onChosen && (
-								<Th screenReaderText={t('parts.choose')}>
+								<Th className="hf-check" screenReaderText={t('parts.choose')}>
 									<Checkbox
 										id={`${prefix}${p.item}-all`}
 										aria-label={t('parts.chooseAll')}

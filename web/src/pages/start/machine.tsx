@@ -49,8 +49,8 @@ export async function backUp(provider: string, plan: string, name: string): Prom
 }
 
 function sizeOf(i: Schema<'Instance'>): string {
-	const disks = (i.extra_info as { disks?: { size_bytes?: number }[] } | null)?.disks ?? [];
-	const sum = disks.reduce((n, d) => n + (d.size_bytes ?? 0), 0);
+	const disks = (i.extra_info as { disks?: { bytes?: number }[] } | null)?.disks ?? [];
+	const sum = disks.reduce((n, d) => n + (d.bytes ?? 0), 0);
 	return sum ? bytes(sum) : '–';
 }
 
@@ -100,7 +100,7 @@ export function MachineStep({ provider, onStarted }: { provider: Schema<'Provide
 					<Table aria-label={t('start.machine.pick')} variant="compact" gridBreakPoint="">
 						<Thead>
 							<Tr>
-								<Th screenReaderText={t('parts.choose')} />
+								<Th className="hf-check" screenReaderText={t('parts.choose')} />
 								<Th>{t('start.platform.name')}</Th>
 								<Th>{t('start.machine.state')}</Th>
 								<Th className="hf-right">{t('start.machine.disks')}</Th>

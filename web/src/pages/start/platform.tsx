@@ -53,12 +53,12 @@ export function PlatformStep({ platforms }: { platforms: Platform[] }) {
 		e.preventDefault();
 		setError(undefined);
 		try {
-			const input = { platform: { name: name || proposed, kind: 'libvirt', uri } };
+			const place = { name: name || proposed, uri };
 			if (known) {
-				await api.put(`platforms/${known.id}`, input);
+				await api.put(`platforms/${known.id}`, { platform: place });
 				setOperation((await api.post<{ operation_id: string }>(`platforms/${known.id}/discover`)).operation_id);
 			} else {
-				setOperation((await api.post<{ platform: Platform }>('platforms', input)).platform.operation_id);
+				setOperation((await api.post<{ platform: Platform }>('platforms', { platform: { ...place, kind: 'libvirt' } })).platform.operation_id);
 			}
 			changed('platforms');
 		} catch (x) {

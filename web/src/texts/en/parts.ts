@@ -61,6 +61,9 @@ export const parts = {
 	'state.down': 'Down',
 	'state.enabled': 'Enabled',
 	'state.disabled': 'Disabled',
+	'state.shut-off': 'Shut off',
+	'state.paused': 'Paused',
+	'state.crashed': 'Crashed',
 	'state.started': 'Active',
 	'state.suspended': 'Suspended',
 } as const;
