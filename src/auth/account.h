@@ -193,12 +193,18 @@ int auth_change_password(struct auth *a, const char *user_id, const char *old_pa
 			 const char *new_password, const char *address, unsigned *ret_retry_s,
 			 struct err *e);
 
-#define FIRST_PASSWORD 32
 /*
- * Where there is no user yet: make the project "default" and the administrator "admin", and return
- * 1 and the password that nobody will be told again. Else 0. Safe when many start at once: one of
- * them makes it.
+ * Where there is no user yet: make the project "default" and the administrator "admin", whose
+ * password lies in the new file `path`, which only its owner can read; 1. Else 0. A start that was
+ * interrupted is finished by the next: there is never an administrator without a file. Safe when
+ * many start at once: one of them makes it.
  */
-int auth_first_start(struct auth *a, char ret_password[FIRST_PASSWORD], struct err *e);
+int auth_first_start(struct auth *a, const char *path, struct err *e);
+
+#define AUTH_PASSWORD 23 /* 22 digits: 130 bits */
+/* A new password for the local user `name` (NULL: "admin"), who is enabled, too; sessions end, the
+ * audit log tells of it. ERR_NOENT; ERR_INVALID: not a local user. */
+int auth_reset_password(struct auth *a, const char *name, char ret_password[AUTH_PASSWORD],
+			struct err *e);
 
 #endif

@@ -7,9 +7,6 @@
 #include "auth/auth_priv.h"
 #include "base/clock.h"
 
-#define FIRST_USER "admin"
-#define FIRST_PROJECT "default"
-
 struct session {
 	struct auth *a;
 	const struct login *l;
@@ -145,59 +142,4 @@ int auth_change_password(struct auth *a, const char *user_id, const char *old_pa
 	free(c.name);
 	free(c.hash);
 	return rc;
-}
-
-/* ---- the first start ---- */
-
-struct first {
-	struct auth *a;
-	const char *hash; /* NULL: only look whether there are users */
-	bool made;
-};
-
-static int make_first(struct db_tx *t, void *arg, struct err *e)
-{
-	struct first *f = arg;
-	const struct user_new u = {.name = FIRST_USER, .password_hash = f->hash};
-	const struct project_new p = {.name = FIRST_PROJECT};
-	const struct audit_entry x = {.action = "user:create",
-				      .subject = FIRST_USER,
-				      .outcome = "done",
-				      .detail = "first start"};
-	char project[AUTH_ID];
-	char user[AUTH_ID];
-	int rc;
-
-	AUTO(db_rows) r = db_query(t, e, "SELECT 1 FROM users LIMIT 1");
-	rc = r ? db_next(r, e) : -1;
-	f->made = !rc;
-	if (rc || !f->hash)
-		return rc < 0 ? -1 : 0;
-	if (projects_add(t, &p, project, e) || users_add(t, &u, user, e) ||
-	    grants_add(t, user, AUTH_EVERYWHERE, AUTH_ADMIN, e) || audit_add(f->a, t, &x, e))
-		return -1;
-	return 0;
-}
-
-int auth_first_start(struct auth *a, char ret_password[FIRST_PASSWORD], struct err *e)
-{
-	struct first f = {.a = a};
-	AUTO_FREE char *hash = NULL;
-	char password[FIRST_PASSWORD];
-
-	if (db_read(a->db, make_first, &f, e))
-		return -1;
-	if (!f.made)
-		return 0;
-	auth_random_text(password, 22); /* 130 bits */
-	hash = passwords_hash(a->passwords, password, e);
-	if (!hash)
-		return -1;
-	f.hash = hash;
-	if (db_write(a->db, make_first, &f, e))
-		return -1;
-	if (f.made)
-		memcpy(ret_password, password, sizeof(password));
-	secret_wipe(password, sizeof(password));
-	return f.made;
 }

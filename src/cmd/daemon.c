@@ -158,9 +158,10 @@ static void stop_parts(struct daemon *d)
 	}
 }
 
-static int start_parts(struct daemon *d, struct err *e)
+/* All that are before `end`. */
+static int start_parts(struct daemon *d, size_t end, struct err *e)
 {
-	for (; part_at(d, d->started); d->started++) {
+	for (; d->started < end && part_at(d, d->started); d->started++) {
 		const struct daemon_part *part = part_at(d, d->started);
 
 		if (!has_part(part, d->roles))
@@ -301,7 +302,7 @@ static int run(struct daemon *d, const struct daemon_args *a, struct err *e)
 	char text[HUMAN_TEXT];
 	int sig;
 
-	if (start_parts(d, e) < 0) {
+	if (start_parts(d, SIZE_MAX, e) < 0) {
 		stop_parts(d);
 		return -1;
 	}
@@ -316,6 +317,26 @@ static int run(struct daemon *d, const struct daemon_args *a, struct err *e)
 	stop_parts(d);
 	log_info("ended");
 	return 0;
+}
+
+/* In place of running: with the parts that it needs. */
+static int run_task(struct daemon *d, const struct daemon_args *a, struct err *e)
+{
+	size_t end = 0;
+	int rc;
+
+	if (a->task->last) {
+		while (part_at(d, end) != a->task->last)
+			end++;
+		end++;
+	}
+	rc = a->task->check ? a->task->check(d->config, e) : 0;
+	if (rc == 0)
+		rc = start_parts(d, end, e);
+	if (rc == 0)
+		rc = a->task->run(d, a->task_value, e);
+	stop_parts(d);
+	return rc < 0 || fflush(stdout) == 0 ? rc : err_set(e, ERR_IO, "standard output");
 }
 
 static int fail(const struct err *e)
@@ -349,7 +370,7 @@ static int act(const struct daemon_program *program, const struct daemon_args *a
 	d.name = name = process_name();
 	set_log(*c);
 	*c = NULL; /* a reload puts another in its place */
-	rc = run(&d, a, &e);
+	rc = a->action == DAEMON_TASK ? run_task(&d, a, &e) : run(&d, a, &e);
 	config_free((struct config *)d.config);
 	return rc < 0 ? fail(&e) : 0;
 }

@@ -85,6 +85,17 @@ struct daemon_flag {
 	const char *name, *value, *section, *option, *help;
 };
 
+/* Something that the program does once in place of running: "--reset-password[=USER]". */
+struct daemon_task {
+	const char *name, *value; /* value: "USER", what may be said after "="; NULL: nothing */
+	const char *help;
+	/* What has to be right before anything is started. May be NULL. */
+	int (*check)(const struct config *c, struct err *e);
+	const struct daemon_part *last; /* the parts up to this one are started; NULL: none */
+	/* `value` may be NULL. What it says to people goes to standard output. */
+	int (*run)(struct daemon *d, const char *value, struct err *e);
+};
+
 struct daemon_program {
 	const char *name;	 /* "holdfastd" */
 	const char *summary;	 /* a line for the manual */
@@ -92,6 +103,7 @@ struct daemon_program {
 	const struct config_schema *schema;
 	const struct daemon_flag *flags;		/* ended by one without a name */
 	const struct daemon_part *const *parts;		/* in order of start; ended by NULL */
+	const struct daemon_task *tasks;		/* ended by one without a name; or NULL */
 	unsigned (*roles)(const struct config *config); /* NULL: it has none */
 };
 
@@ -105,11 +117,20 @@ int daemon_health(struct daemon *d, const char **ret_part, struct err *e);
 void daemon_add_routes(struct daemon *d, const struct httpd_route *routes, size_t n);
 
 /* What the command line said: daemon_args.c. */
-enum daemon_action { DAEMON_RUN, DAEMON_CHECK, DAEMON_PRINT, DAEMON_EXAMPLE, DAEMON_DONE };
+enum daemon_action {
+	DAEMON_RUN,
+	DAEMON_CHECK,
+	DAEMON_PRINT,
+	DAEMON_EXAMPLE,
+	DAEMON_TASK,
+	DAEMON_DONE
+};
 
 struct daemon_args {
 	enum daemon_action action;
 	const char *config_file; /* NULL: the usual one, which may lack */
+	const struct daemon_task *task;
+	const char *task_value; /* may be NULL */
 	struct config_given *given;
 	size_t n_given;
 };

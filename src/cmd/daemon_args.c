@@ -43,6 +43,13 @@ static void print_option(const char *letter, const char *name, const char *value
 	       strlen(head) > 31 ? "\n                                  " : "", help);
 }
 
+/* "reset-password[=USER]" */
+static char *task_name(const struct daemon_task *t)
+{
+	return xasprintf("%s%s%s%s", t->name + 2, t->value ? "[=" : "", t->value ? t->value : "",
+			 t->value ? "]" : "");
+}
+
 static void print_help(const struct daemon_program *program)
 {
 	printf("usage: %s [OPTION]...\n\n%s\n\nOptions:\n", program->name, program->summary);
@@ -55,6 +62,11 @@ static void print_help(const struct daemon_program *program)
 	}
 	for (const struct daemon_flag *f = program->flags; f->name; f++)
 		print_option("", f->name + 2, f->value, f->help);
+	for (const struct daemon_task *t = program->tasks; t && t->name; t++) {
+		AUTO_FREE char *name = task_name(t);
+
+		print_option("", name, NULL, t->help);
+	}
 	printf("\nSignals: SIGHUP reads the configuration anew, SIGTERM ends.\n"
 	       "Manual: %s(8), %s.conf(5)\n",
 	       program->name, program->name);
@@ -127,19 +139,38 @@ static void fill_tables(const struct daemon_program *program, struct option long
 	}
 	for (const struct daemon_flag *f = program->flags; f->name && n < FLAGS_MAX; f++, n++)
 		longs[n] = (struct option){f->name + 2, required_argument, NULL, LONG_BASE + n};
+	for (const struct daemon_task *t = program->tasks; t && t->name && n < FLAGS_MAX; t++, n++)
+		longs[n] = (struct option){t->name + 2, t->value ? optional_argument : no_argument,
+					   NULL, LONG_BASE + n};
+}
+
+static size_t count_flags(const struct daemon_program *program)
+{
+	size_t n = 0;
+
+	while (program->flags[n].name)
+		n++;
+	return n;
 }
 
 static int take(const struct daemon_program *program, struct daemon_args *a,
 		const struct option *longs, int got, struct err *e)
 {
 	const struct daemon_flag *f;
-	int which = 0;
+	size_t which = 0, n = count_flags(program);
 
 	while (longs[which].val != got)
 		which++;
-	if (which < (int)ARRAY_LEN(own))
-		return take_own(program, a, which, optarg, e);
-	f = &program->flags[which - (int)ARRAY_LEN(own)];
+	if (which < ARRAY_LEN(own))
+		return take_own(program, a, (int)which, optarg, e);
+	which -= ARRAY_LEN(own);
+	if (which >= n) {
+		a->action = DAEMON_TASK;
+		a->task = &program->tasks[which - n];
+		a->task_value = optarg;
+		return 0;
+	}
+	f = &program->flags[which];
 	give(a, f->name, f->section, f->option, optarg);
 	return 0;
 }
@@ -217,4 +248,9 @@ void daemon_args_manual(const struct daemon_program *program)
 		manual_option(own[i].letter, own[i].name, own[i].value, own[i].help);
 	for (const struct daemon_flag *f = program->flags; f->name; f++)
 		manual_option(0, f->name + 2, f->value, f->help);
+	for (const struct daemon_task *t = program->tasks; t && t->name; t++) {
+		AUTO_FREE char *name = task_name(t);
+
+		manual_option(0, name, NULL, t->help);
+	}
 }

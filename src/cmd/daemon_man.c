@@ -24,7 +24,15 @@ static void program_page(void)
 	       "default, in the file (see *holdfastd.conf*(5)), in the environment "
 	       "(*HOLDFAST\\_SECTION\\_OPTION*), on the command line.\n\n# OPTIONS\n\n");
 	daemon_args_manual(&holdfastd_program);
-	printf("# SIGNALS\n\n"
+	printf("# A LOST PASSWORD\n\n"
+	       "At the first start, the password of _admin_ is in _first-password_ in the state "
+	       "directory. Whoever may become the server's user on its machine can have a new "
+	       "one; the audit log tells of it, and sessions of that user end:\n\n"
+	       "\tsystemctl stop holdfastd++\n"
+	       "runuser -u holdfast -- holdfastd --reset-password++\n"
+	       "systemctl start holdfastd\n\n"
+	       "With PostgreSQL it need not be stopped.\n\n"
+	       "# SIGNALS\n\n"
 	       "*SIGHUP*\n\tReads the configuration and the files that it names anew. If anything "
 	       "is wrong, all of it is told and nothing changes. Options that need a restart are "
 	       "told, too.\n\n"

@@ -48,5 +48,6 @@ const struct daemon_program holdfastd_program = {
 	.schema = &holdfastd_schema,
 	.flags = flags,
 	.parts = parts,
+	.tasks = holdfastd_tasks,
 	.roles = roles_of,
 };

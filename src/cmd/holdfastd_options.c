@@ -98,6 +98,10 @@ static const struct config_option options[] = {
 	{S, "project_domain", CONFIG_TEXT, NULL, "Default", .help = "the domain of that project"},
 	{S, "region", CONFIG_TEXT, NULL, "RegionOne",
 	 .help = "the region under which the service stands in the catalogue"},
+	{S, "internal_url", CONFIG_URL, .choices = web,
+	 .help = "how services of the cloud reach this server, for the catalogue "
+		 "(holdfastd --register-keystone); not set: as everybody, [server] public_url"},
+	{S, "admin_url", CONFIG_URL, .choices = web, .help = "the same for administrators"},
 	{S, "ca", CONFIG_FILE,
 	 .help = "certificates of authorities (PEM) to trust besides the system's"},
 	{S, "login", CONFIG_BOOL, NULL, "yes",

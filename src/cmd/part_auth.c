@@ -6,11 +6,8 @@
  */
 #include "cmd/parts.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "auth/account.h"
 #include "auth/auth.h"
@@ -18,7 +15,6 @@
 #include "auth/oidc.h"
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/fio.h"
 #include "base/log.h"
 #include "base/ticker.h"
 
@@ -41,53 +37,43 @@ static void look_after(void *arg)
 		log_warn("access: %s", e.msg);
 }
 
-static int keep_password(struct daemon *d, const char *password, struct err *e)
-{
-	const char *folder = config_text(d->config, "state", "directory");
-	AUTO_FREE char *path = xasprintf("%s/first-password", folder);
-	AUTO_FREE char *text = xasprintf("%s\n", password);
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	int r = fd < 0 ? err_sys(e, errno, "make '%s'", path)
-		       : fio_write(fd, text, strlen(text), path, e);
-
-	if (fd >= 0)
-		close(fd);
-	secret_wipe(text, strlen(text));
-	if (r < 0)
-		return -1;
-	log_info("first start: there is an administrator 'admin' now; the password is in '%s': "
-		 "read it, and remove the file",
-		 path);
-	return 0;
-}
-
 static const char *text(struct daemon *d, const char *section, const char *name)
 {
 	return config_text(d->config, section, name);
 }
 
-static int open_keystone(struct daemon *d, struct err *e)
+int part_auth_keystone(const struct config *c, const struct keystone_options *as,
+		       struct keystone **ret_k, struct err *e)
 {
 	AUTO(secret) password = NULL;
 	struct keystone_options o = {
-		.url = text(d, "keystone", "url"),
-		.ca = text(d, "keystone", "ca"),
-		.user = text(d, "keystone", "username"),
-		.user_domain = text(d, "keystone", "user_domain"),
-		.project = text(d, "keystone", "project"),
-		.project_domain = text(d, "keystone", "project_domain"),
-		.region = text(d, "keystone", "region"),
-		.roles = text(d, "keystone", "roles"),
-		.keep_s = (unsigned)MAX(config_us(d->config, "keystone", "cache") / 1000000, 1),
+		.url = config_text(c, "keystone", "url"),
+		.ca = config_text(c, "keystone", "ca"),
+		.user = config_text(c, "keystone", "username"),
+		.user_domain = config_text(c, "keystone", "user_domain"),
+		.project = config_text(c, "keystone", "project"),
+		.project_domain = config_text(c, "keystone", "project_domain"),
+		.region = config_text(c, "keystone", "region"),
+		.roles = config_text(c, "keystone", "roles"),
+		.keep_s = (unsigned)MAX(config_us(c, "keystone", "cache") / 1000000, 1),
 	};
 
+	*ret_k = NULL;
 	if (!o.url)
 		return 0;
-	if (config_secret(d->config, "keystone", "password_file", &password, e) < 0)
+	if (as) {
+		o.user = as->user;
+		o.user_domain = as->user_domain;
+		o.project = as->project;
+		o.project_domain = as->project_domain;
+		o.password = as->password;
+	} else if (config_secret(c, "keystone", "password_file", &password, e) < 0) {
 		return -1;
-	o.password = password;
-	keeper.keystone = keystone_new(&o, e);
-	return keeper.keystone ? 0 : err_wrap(e, "[keystone]");
+	} else {
+		o.password = password;
+	}
+	*ret_k = keystone_new(&o, e);
+	return *ret_k ? 0 : err_wrap(e, "[keystone]");
 }
 
 static int open_oidc(struct daemon *d, struct err *e)
@@ -135,10 +121,10 @@ static int start(struct daemon *d, struct err *e)
 		.policy_file = config_text(d->config, "auth", "policy_file"),
 		.session_s = (unsigned)(config_us(d->config, "auth", "session") / 1000000),
 	};
-	char password[FIRST_PASSWORD];
+	AUTO_FREE char *file = xasprintf("%s/first-password", folder);
 	int first;
 
-	if (open_keystone(d, e) < 0 || open_oidc(d, e) < 0) {
+	if (part_auth_keystone(d->config, NULL, &keeper.keystone, e) < 0 || open_oidc(d, e) < 0) {
 		close_all(d);
 		return -1;
 	}
@@ -151,10 +137,11 @@ static int start(struct daemon *d, struct err *e)
 		return -1;
 	}
 	keeper.auth = d->auth;
-	first = auth_first_start(d->auth, password, e);
-	if (first > 0 && keep_password(d, password, e) < 0)
-		first = -1;
-	secret_wipe(password, sizeof(password));
+	first = auth_first_start(d->auth, file, e);
+	if (first > 0)
+		log_info("first start: there is an administrator 'admin' now; the password is in "
+			 "'%s': read it, and remove the file",
+			 file);
 	if (first >= 0)
 		keeper.ticker = ticker_start(look_after, NULL, LOOK_AFTER_MS, e);
 	if (keeper.ticker)

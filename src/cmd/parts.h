@@ -17,4 +17,13 @@ extern const struct daemon_part part_conductor; /* the routes that movers use */
 extern const struct daemon_part part_httpd;	/* after all that it serves */
 extern const struct daemon_part part_mover;	/* last: it dials in */
 
+struct keystone;
+struct keystone_options;
+/* What [keystone] says; *ret_k NULL: it names none. `as` (NULL: the service's user): user, project
+ * and password to ask with. */
+int part_auth_keystone(const struct config *c, const struct keystone_options *as,
+		       struct keystone **ret_k, struct err *e);
+
+extern const struct daemon_task holdfastd_tasks[];
+
 #endif

@@ -116,6 +116,13 @@ class Server:
         else:
             self.stop()
 
+    def task(self, *args, code=0, env=()):
+        """Run the program with options that make it do one thing; what it prints."""
+        done = subprocess.run([self.program, "--config", self.config, *args], capture_output=True, text=True, timeout=60,
+                              env={**os.environ, **SANITIZERS, **dict(env)}, check=False)
+        assert done.returncode == code, f"{args}: {done.returncode}: {done.stdout}{done.stderr}"
+        return done.stdout + (done.stderr if code else "")
+
     # ---- asking
 
     @property

@@ -144,6 +144,20 @@ def test_registration(cloud, probe):
     assert len(cloud.keystone.ask("GET", "/services?type=data-protect")[0]["services"]) == 1
 
 
+def test_registration_by_command(cloud, server):
+    """Again and again, as the service's user or as whom the environment names."""
+    there = {"public": f"{server.url}/v1/{cloud.demo}", "internal": f"https://inside.example.org:8799/v1/{cloud.demo}",
+             "admin": f"{server.url}/v1/{cloud.demo}"}
+    assert f"{server.url}/v1/$(project_id)s" in server.task("--register-keystone")
+    assert catalogue(cloud) == there
+    server.task("--register-keystone", env={"OS_USERNAME": "admin", "OS_PASSWORD": "labpass", "OS_PROJECT_NAME": "admin"})
+    assert catalogue(cloud) == there
+    refused = server.task("--register-keystone", code=5,
+                          env={"OS_USERNAME": "plain", "OS_PASSWORD": "pw-plain", "OS_PROJECT_NAME": "service"})
+    assert "admin" in refused and "pw-plain" not in refused
+    assert len(cloud.keystone.ask("GET", "/services?type=data-protect")[0]["services"]) == 1
+
+
 def test_registration_needs_admin(cloud, folder):
     with Probe(folder) as p:
         p.must("keystone", url=cloud.keystone.url, user="plain", project="service", password="pw-plain")
@@ -168,9 +182,12 @@ def server(cloud, holdfast, module_folder):
     password = folder / "password"
     password.write_text("pw-holdfast\n")
     password.chmod(0o600)
-    with Server(holdfast, folder, mover={"local": "no"}, keystone={
-            "url": cloud.keystone.url, "username": "holdfast", "project": "service",
-            "password_file": password}) as server:
+    server = Server(holdfast, folder, mover={"local": "no"}, keystone={
+        "url": cloud.keystone.url, "username": "holdfast", "project": "service", "password_file": password,
+        "internal_url": "https://inside.example.org:8799/"})
+    server.options["server"] = {"public_url": server.url}
+    server.write_config()
+    with server:
         yield server
 
 
@@ -249,9 +266,8 @@ def test_session_ends_with_keystones_user(cloud, server):
 
 
 @pytest.mark.skipif(not os.path.exists("/usr/bin/karbor"), reason="this release has no python3-karborclient")
-def test_karbor_by_way_of_keystone(cloud, probe, server):
-    url = f"http://127.0.0.1:{server.port}/v1/$(project_id)s"
-    probe.must("register", public=url, internal=url, admin=url)
+def test_karbor_by_way_of_keystone(cloud, server):
+    server.task("--register-keystone")
     seen = karbor(cloud, "rita", "plan-list")
     assert seen.returncode == 0, seen.stderr
     assert "Provider id" in seen.stdout

@@ -203,6 +203,26 @@ def test_provider_is_away(site, holdfast, folder):
         assert (answer.status, answer.headers["location"]) == (302, "/ui/?login_error=unavailable#x")
 
 
+def test_reset_password(server):
+    """Who may run the server's program as its user gets a new password; the old one and its sessions end."""
+    login = {"login": {"name": "admin", "password": server.password}}
+    token = server.post("/v1/login", login, user=None)["session"]["token"]
+    if server.database:
+        said = server.task("--reset-password")
+    else:
+        assert "holdfast.db" in server.task("--reset-password", code=10)
+        server.stop()
+        said = server.task("--reset-password=admin")
+        server.start()
+    server.password = said.split()[-1]
+    assert server.ask("POST", "/v1/login", login, user=None).status == 401
+    assert server.ask("GET", "/v1/identity", user=None, headers={"X-Auth-Token": token}).status == 401
+    assert server.get("/v1/identity")["identity"]["admin"]
+    [line] = server.get("audit?action=user:password&all_tenants=1")["audit"]
+    assert line["detail"] == "on the server's machine"
+    assert server.password not in server.log.read_text()
+
+
 def test_no_provider(server):
     assert [m["kind"] for m in server.get("/v1/login/methods", user=None)["methods"]] == ["password"]
     assert server.ask("GET", "/v1/login/oidc", user=None).status == 404

@@ -2,7 +2,9 @@
 #include "auth/auth.h"
 
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "auth_fixture.h"
 #include "base/clock.h"
@@ -340,39 +342,63 @@ static void test_login(void **state)
 
 struct starting {
 	struct auth *a;
+	const char *path;
 	_Atomic unsigned made, failed;
 };
 
 static void start(void *arg, unsigned number)
 {
 	struct starting *s = arg;
-	char password[FIRST_PASSWORD];
-	int rc = auth_first_start(s->a, password, NULL);
+	int rc = auth_first_start(s->a, s->path, NULL);
 
 	(void)number;
 	s->made += rc > 0;
 	s->failed += rc < 0;
 }
 
+/* The password in `path` is that of an administrator. */
+static void assert_first(struct auth_fixture *x, const char *path)
+{
+	AUTO_BUF b = BUF_INIT;
+	char token[TOKEN_TEXT];
+	struct identity *id;
+	uint64_t expires;
+
+	OK(fio_slurp(path, 100, &b, e));
+	struct login l = {.name = "admin", .password = buf_str(&b), .address = "a"};
+	assert_int_equal(b.len, AUTH_PASSWORD);
+	b.data[b.len - 1] = 0; /* the end of the line */
+	OK(auth_login(x->a, &l, token, &expires, NULL, e));
+	const struct auth_request q = {.token = token};
+	OK(auth_identify(x->a, &q, &id, NULL, e));
+	assert_true(id->admin);
+	identity_free(id);
+}
+
 static void test_first_start(void **state)
 {
 	struct db_fixture *f = *state;
 	struct auth_fixture x;
-	char password[FIRST_PASSWORD];
-	char token[TOKEN_TEXT];
-	uint64_t expires;
 
 	auth_fixture_open(&x, f->db);
-	assert_int_equal(auth_first_start(x.a, password, NULL), 1);
-	assert_int_equal(auth_first_start(x.a, password, NULL), 0);
-	const struct login l = {"admin", password, NULL, "a"};
-	OK(auth_login(x.a, &l, token, &expires, NULL, e));
-	const struct auth_request q = {.token = token};
-	struct identity *id;
-	OK(auth_identify(x.a, &q, &id, NULL, e));
-	assert_true(id->admin);
-	identity_free(id);
+	AUTO_FREE char *path = xasprintf("%s/first", x.folder);
+	AUTO_FREE char *early = xasprintf("%s.new", path);
+	/* Interrupted before it was committed: what lies there is nobody's. */
+	OK(fio_replace(early, "left over\n", 10, 0600, e));
+	assert_int_equal(auth_first_start(x.a, path, NULL), 1);
+	assert_int_equal(auth_first_start(x.a, path, NULL), 0);
+	assert_first(&x, path);
 	assert_int_equal(in_int(f->db, "SELECT COUNT(*) FROM projects WHERE name = 'default'"), 1);
+	/* Interrupted between the commit and the name. */
+	assert_int_equal(rename(path, early), 0);
+	assert_int_equal(auth_first_start(x.a, path, NULL), 1);
+	assert_first(&x, path);
+	/* Another was quicker. */
+	OK(fio_replace(early, "not it\n", 7, 0600, e));
+	assert_int_equal(auth_first_start(x.a, path, NULL), 0);
+	assert_int_equal(access(early, F_OK), -1);
+	assert_first(&x, path);
+	unlink(path);
 	auth_fixture_close(&x);
 }
 
@@ -383,12 +409,38 @@ static void test_first_start_of_many(void **state)
 	struct starting s = {0};
 
 	auth_fixture_open(&x, f->db);
+	AUTO_FREE char *path = xasprintf("%s/first", x.folder);
 	s.a = x.a;
+	s.path = path;
 	test_threads(4, start, &s);
 	assert_int_equal(s.failed, 0);
 	assert_int_equal(s.made, 1);
 	assert_int_equal(in_int(f->db, "SELECT COUNT(*) FROM users"), 1);
+	assert_first(&x, path);
+	unlink(path);
 	auth_fixture_close(&x);
+}
+
+static void test_reset_password(void **state)
+{
+	struct world w;
+	char password[AUTH_PASSWORD], token[TOKEN_TEXT];
+	struct login l = {.name = "alice", .password = "password of alice", .address = "a"};
+	struct err err = {0};
+	uint64_t expires;
+
+	world_open(&w, *state);
+	OK(in_change_user(w.d, w.alice, (struct user_change){.enabled = 0}, e));
+	OK(auth_reset_password(w.x.a, "alice", password, e));
+	assert_int_equal(auth_login(w.x.a, &l, token, &expires, NULL, &err), -1);
+	l.password = password;
+	OK(auth_login(w.x.a, &l, token, &expires, NULL, e));
+	assert_int_equal(auth_reset_password(w.x.a, "nobody", password, &err), -1);
+	assert_int_equal(err.kind, ERR_NOENT);
+	assert_int_equal(in_int(w.d, "SELECT COUNT(*) FROM audit WHERE action = 'user:password' "
+				     "AND detail = 'on the server''s machine'"),
+			 1);
+	world_close(&w);
 }
 
 static void test_look_after(void **state)
@@ -483,6 +535,7 @@ int main(void)
 		DB_TEST(test_login),
 		DB_TEST(test_first_start),
 		DB_TEST(test_first_start_of_many),
+		DB_TEST(test_reset_password),
 		DB_TEST(test_look_after),
 		DB_TEST(test_policy_file),
 		DB_TEST(test_threads_identify),
