@@ -3,7 +3,7 @@
 # check.sh : install what the tests need, build in every way that finds defects, and run all tests.
 #
 #   ./check.sh              everything, as CI does
-#   ./check.sh STAGE…       only these: lint model asan clang tsan valgrind fuzz coverage reader it package quickstart
+#   ./check.sh STAGE…       only these: lint model asan clang tsan valgrind fuzz coverage reader it ui package quickstart
 #
 # Needs Debian 12 or 13, as root or as somebody who may use sudo (for installing packages only). Tests run private
 # daemons in temporary folders; what is built lies in build-check/. The last line is "N passed, N failed, N skipped".
@@ -240,9 +240,19 @@ stage_it() {
 	wait
 }
 
+# Pictures of every page, in both themes, are in build-check/screenshots afterwards.
+stage_ui() {
+	say "The dashboard: its types, and Chromium in front of a real server with a real guest"
+	judge web-build tools/web "$out/web" && judge web-check tools/web --check && judge ui-tools tools/web --tests &&
+		need_asan || return
+	rm -rf "$out/screenshots"
+	HOLDFAST_WEB=$out/web pytests ui test/ui -rP
+	grep '^paint: ' "$results/ui.log"
+}
+
 packages_are_tried= # by stage_it already
 build_packages() {
-	judge package-install tools/install build package && judge package-build tools/package "$out/debs"
+	judge package-install tools/install build web package && judge package-build tools/package "$out/debs"
 }
 try_packages() { HOLDFAST_DEBS=$out/debs pytests package test/package; }
 
@@ -259,7 +269,7 @@ stage_quickstart() {
 	./quickstart.sh --stop
 }
 
-all='lint model asan clang tsan valgrind fuzz coverage reader it package quickstart'
+all='lint model asan clang tsan valgrind fuzz coverage reader it ui package quickstart'
 stages=${*:-$all}
 is_asked_for() { [[ " $stages " == *" $1 "* ]]; }
 for stage; do
@@ -272,7 +282,7 @@ rm -rf "$results"
 mkdir -p "$results"
 : >"$results/notes"
 say "Installing what is needed (Debian packages)"
-tools/install build run demo test || exit 1
+tools/install build run demo test web || exit 1
 for stage in $stages; do "stage_$stage"; done
 wait
 say "Totals"

@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # quickstart.sh : see Holdfast do its main job, from nothing.
 #
-#   ./quickstart.sh           install, build, protect what runs here; without a running virtual machine, a demo one
-#   ./quickstart.sh --demo    the demo guest, whatever runs here
-#   ./quickstart.sh --stop    end what the demo left running, and remove it
+#   ./quickstart.sh           install, build, start the server; prints the address of its dashboard, where the machines of
+#                             this host wait to be protected, or a small demo guest if none runs
+#   ./quickstart.sh --demo    the demo guest, whatever runs here; and does everything by itself: protects, destroys,
+#                             restores it, on the command line and through the server
+#   ./quickstart.sh --cli     no server: protects the smallest machine that runs here, on the command line
+#   ./quickstart.sh --stop    end what was left running, and remove it
 #
 # Needs Debian 12 or 13, as root or as somebody who may use sudo (for installing packages only). Everything that
 # is made lies in build-quickstart/ and in one temporary folder; no service of the machine is touched.
@@ -81,11 +84,9 @@ wait_guest() { # until it has booted and its agent answers
 	fail "the guest did not boot; its console: $work/console.log"
 }
 
-demo() {
-	say "No virtual machine runs here: booting a small demo guest (emulated, in a libvirt of its own)"
+boot_guest() {
+	say "Booting a small demo guest (emulated, in a libvirt of its own)"
 	tools/install demo
-	stop_demo
-	mkdir -m 700 "$work"
 	[ -s "$guest" ] || test/lab/mkguest.sh "$guest"
 	test/lab/libvirtd.sh start "$work/libvirt"
 	LIBVIRT_DEFAULT_URI=$(test/lab/libvirtd.sh uri "$work/libvirt")
@@ -94,6 +95,33 @@ demo() {
 	define_guest
 	virsh -q start demo
 	wait_guest
+}
+
+demo() {
+	boot_guest
+	serve
+	tell_address
+	echo "Watch there what is done here from now on."
+	on_command_line
+	through_server
+	cat <<TEXT
+
+The guest is running, and the server protects it every minute, keeping what its policy says. Look around:
+
+    export LIBVIRT_DEFAULT_URI='$LIBVIRT_DEFAULT_URI'
+    export HOLDFAST_TARGET=$HOLDFAST_TARGET HOLDFAST_KEY_FILE=$HOLDFAST_KEY_FILE
+    $hf checkpoint show demo@latest          # straight against the first target, without a server
+    $hf help
+
+    API=$api/v1/$project
+    curl -s -u admin:\$(cat $work/server/first-password) \$API/operations | jq .
+    $api/docs                                # what else it can do
+TEXT
+	tell_address
+}
+
+# Straight against a target: no server takes part.
+on_command_line() {
 	run "$hf" resource list
 
 	say "A repository: deduplicated, encrypted, in a directory; and a key that opens it"
@@ -124,27 +152,11 @@ demo() {
 
 	say "What each run read, stored and took"
 	run "$hf" checkpoint list
-	serve
-	cat <<TEXT
-
-The guest is running, and the server protects it every minute, keeping what its policy says. Look around:
-
-    export LIBVIRT_DEFAULT_URI='$LIBVIRT_DEFAULT_URI'
-    export HOLDFAST_TARGET=$HOLDFAST_TARGET HOLDFAST_KEY_FILE=$HOLDFAST_KEY_FILE
-    $hf checkpoint show demo@latest          # straight against the first target, without a server
-    $hf help
-
-    API=$api/v1/$project                     # the server; user admin, password in $work/server/first-password
-    curl -s -u admin:\$(cat $work/server/first-password) \$API/operations | jq .
-    $api/docs                                # what else it can do
-
-'./quickstart.sh --stop' ends the server and the guest and removes everything that the demo made.
-TEXT
 }
 
 # ---- the server
 
-api= project=
+api= project= target= provider= platform=
 
 ask() { # METHOD PATH [JSON] : ask the server, as its administrator
 	local answer status
@@ -173,7 +185,11 @@ checkpoints() { ask GET "/v1/$project/providers/$provider/checkpoints?status=ava
 restored() { ask GET "/v1/$project/restores/$restore" | jq -r '.restore.status | select(. != "in_progress")'; }
 found() { ask GET "/v1/$project/protectables/OS::Nova::Server/instances" | jq -r '.instances[] | select(.name == "demo") | .id'; }
 
-free_port() { /usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+# The usual one, if nobody has it.
+free_port() {
+	! (: >/dev/tcp/127.0.0.1/8799) 2>/dev/null && echo 8799 && return
+	/usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
 
 start_server() {
 	local port
@@ -182,6 +198,7 @@ start_server() {
 	cat >"$work/holdfastd.conf" <<CONF
 [server]
 listen = 127.0.0.1:$port
+dashboard = $build/web
 tls = no
 [state]
 directory = $work/server
@@ -198,15 +215,23 @@ CONF
 	project=$(ask GET /v1/identity | jq -r '.identity.projects[0].id')
 }
 
+# The server, and what it has to know before there is something to look at.
 serve() {
-	local target platform policy id plan restore provider newest
-	say "The same as a service: a server with an API, schedules and policies (SQLite, a mover of its own)"
+	say "A server with an API, schedules, policies and a dashboard (SQLite, a mover of its own)"
 	start_server
-	echo "$api, project $project"
-	say "Tell it where to store, and where machines run; it finds them by itself"
 	target=$(make targets "{\"target\": {\"name\": \"local\", \"url\": \"dir:$work/service\"}}" .target.id)
 	provider=$(make providers "{\"provider\": {\"name\": \"local\", \"target_id\": \"$target\"}}" .provider.id)
 	platform=$(make platforms "{\"platform\": {\"name\": \"this host\", \"kind\": \"libvirt\", \"uri\": \"$LIBVIRT_DEFAULT_URI\"}}" .platform.id)
+}
+
+tell_address() {
+	say "The dashboard: $bold$api$plain   user: ${bold}admin$plain   password: $bold$(cat "$work/server/first-password")$plain"
+	printf "\n'./quickstart.sh --stop' ends everything that was started, and removes it.\n"
+}
+
+through_server() {
+	local policy id plan restore newest
+	say "The server has been told where to store, and where machines run; it finds them by itself"
 	wait_for 60 "the guest is found on platform $platform" found
 	id=$(found)
 	in_guest 'echo "protected by the server" >/data/marker; sync'
@@ -243,8 +268,6 @@ real() { # BYTES NAME
 	run "$hf" resource list
 	room=$(df --output=avail -B1 /tmp | tail -n 1)
 	[ "$room" -gt $((2 * bytes)) ] || fail "'$name' has $((bytes >> 20)) MiB of disks, and /tmp has not twice as much free: protect it to another place with '$hf protect domain $name --target dir:PATH', or run ./quickstart.sh --demo"
-	stop_demo
-	mkdir -m 700 "$work"
 	run "$hf" target init --new-key-file "$HOLDFAST_KEY_FILE"
 	say "First backup"
 	run "$hf" protect domain "$name"
@@ -269,20 +292,38 @@ TEXT
 # ---- the course
 
 case ${1:-} in
-'' | --demo) ;;
+'' | --demo | --cli) ;;
 --stop) stop_demo; exit 0 ;;
-*) sed -n '3,10s/^# \{0,1\}//p' "$0"; exit 2 ;;
+*) sed -n '3,14s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
 began=$SECONDS
 say "Installing what Holdfast is built from (Debian packages)"
-tools/install build run
+tools/install build run web
 say "Building"
 [ -e "$build/build.ninja" ] || meson setup "$build" --buildtype=release -Dtests=false >/dev/null
 ninja -C "$build" >"$build/build.log" || { tail -n 30 "$build/build.log" >&2; exit 1; }
+tools/web "$build/web"
 run "$hf" version
 found=
 if [ "${1:-}" != --demo ]; then
 	found=$("$hf" resource list -o json 2>/dev/null | smallest || true)
 fi
-if [ -n "$found" ]; then real "${found%% *}" "${found#* }"; else demo; fi
+stop_demo
+mkdir -m 700 "$work"
+case ${1:-} in
+--demo) demo ;;
+--cli)
+	[ -n "$found" ] || fail "no machine runs here that could be protected; try --demo"
+	real "${found%% *}" "${found#* }"
+	;;
+*)
+	if [ -n "$found" ]; then
+		LIBVIRT_DEFAULT_URI=${LIBVIRT_DEFAULT_URI:-$(virsh -q uri 2>/dev/null || echo qemu:///system)}
+	else
+		boot_guest
+	fi
+	serve
+	tell_address
+	;;
+esac
 printf '\nquickstart: done in %d s\n' $((SECONDS - began))

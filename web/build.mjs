@@ -83,6 +83,7 @@ async function styles(metafile) {
 		...usedStyles(metafile),
 		module('uplot/dist/uPlot.min.css'),
 		path.join(here, 'src/style.css'),
+		path.join(here, 'src/administration.css'),
 	];
 	const faces = [];
 	const files = [];

@@ -29,10 +29,41 @@ export interface NavGroup {
 export const pages: Page[] = [
 	{ path: '/', title: 'nav.overview', load: () => import('../pages/overview') },
 	{ path: '/start', title: 'start.title', load: () => import('../pages/start') },
+	{ path: '/operations', title: 'nav.operations', load: () => import('../pages/operations/list') },
+	{ path: '/operations/:id', title: 'nav.operations', load: () => import('../pages/operations/detail') },
+	{ path: '/platforms', title: 'nav.platforms', load: () => import('../pages/admin/platforms') },
+	{ path: '/targets', title: 'nav.targets', load: () => import('../pages/admin/targets') },
+	{ path: '/targets/:id', title: 'nav.targets', load: () => import('../pages/admin/target') },
+	{ path: '/providers', title: 'nav.providers', load: () => import('../pages/admin/providers') },
+	{ path: '/movers', title: 'nav.movers', load: () => import('../pages/admin/movers') },
+	{ path: '/projects', title: 'nav.projects', load: () => import('../pages/admin/projects') },
+	{ path: '/users', title: 'nav.users', load: () => import('../pages/admin/users') },
+	{ path: '/account', title: 'nav.account', load: () => import('../pages/admin/account') },
+	{ path: '/audit', title: 'nav.audit', load: () => import('../pages/admin/audit') },
+	{ path: '/about', title: 'nav.about', load: () => import('../pages/admin/about') },
 ];
 
 export const nav: NavGroup[] = [
-	{ items: [{ path: '/', title: 'nav.overview' }] },
+	{ items: [{ path: '/', title: 'nav.overview' }, { path: '/operations', title: 'nav.operations' }] },
+	{
+		title: 'nav.infrastructure',
+		items: [
+			{ path: '/platforms', title: 'nav.platforms' },
+			{ path: '/targets', title: 'nav.targets' },
+			{ path: '/providers', title: 'nav.providers' },
+			{ path: '/movers', title: 'nav.movers', admin: true },
+		],
+	},
+	{
+		title: 'nav.administration',
+		items: [
+			{ path: '/projects', title: 'nav.projects', admin: true },
+			{ path: '/users', title: 'nav.users', admin: true },
+			{ path: '/account', title: 'nav.account' },
+			{ path: '/audit', title: 'nav.audit' },
+			{ path: '/about', title: 'nav.about' },
+		],
+	},
 ];
 
 export function findPage(parts: string[]): { page: Page; params: Params } | undefined {

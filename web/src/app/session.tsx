@@ -15,7 +15,13 @@ export interface Session {
 	canWrite: boolean;
 	canProtect: boolean;
 	canRestore: boolean;
-	/** May look after what belongs to all: users, projects, movers. */
+	/** May look after what others use: targets, providers, platforms. */
+	canCare: boolean;
+	/** The same for what belongs to no project: movers, services. */
+	canCareEverywhere: boolean;
+	/** May look at what belongs to no project. */
+	canWatchEverywhere: boolean;
+	/** May look after users and projects, and say what movers talk to. */
 	isAdmin: boolean;
 }
 
@@ -79,6 +85,7 @@ export function useSessionState(): { state: State; ask: () => Promise<void>; set
 }
 
 const WRITERS = ['admin', 'operator', 'member'];
+const CARERS = ['admin', 'operator'];
 
 export function SessionProvider({ identity, onOut, children }: { identity: Identity; onOut: () => void; children: ReactNode }) {
 	const [chosen, choose] = useState(() => {
@@ -97,6 +104,9 @@ export function SessionProvider({ identity, onOut, children }: { identity: Ident
 			identity,
 			project: chosen,
 			canWrite,
+			canCare: identity.admin || CARERS.some((r) => roles.has(r)),
+			canCareEverywhere: identity.admin || CARERS.some((r) => identity.everywhere.includes(r)),
+			canWatchEverywhere: identity.admin || [...CARERS, 'viewer'].some((r) => identity.everywhere.includes(r)),
 			canProtect: canWrite || roles.has('backup-only'),
 			canRestore: canWrite || roles.has('restore-only'),
 			isAdmin: identity.admin,

@@ -184,7 +184,7 @@ export function DataTable<T extends { id: string }>(p: TableProps<T>) {
 								</Th>
 							)}
 							{p.columns.map((c, i) => (
-								<Th key={c.key} sort={sorting(c, i)} className={cellClass(c)}>
+								<Th key={c.key} sort={sorting(c, i)} className={cellClass(c)} modifier="nowrap">
 									{c.title}
 								</Th>
 							))}

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+// One operation: how far it is, its steps as they run, its log, and ways to stop or repeat it.
+import {
+	Alert,
+	Button,
+	Card,
+	CardBody,
+	CardTitle,
+	DescriptionList,
+	DescriptionListDescription,
+	DescriptionListGroup,
+	DescriptionListTerm,
+} from '@patternfly/react-core';
+import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
+import { useState, type ReactNode } from 'react';
+import { api, type Schema } from '../../api/client';
+import { Link } from '../../app/router';
+import { useSession } from '../../app/session';
+import { toast, toastError } from '../../app/toasts';
+import { useOne } from '../../live/hooks';
+import { changed } from '../../live/store';
+import { ConfirmDialog } from '../../parts/dialogs';
+import { Shown } from '../../parts/empty';
+import { Between, Time } from '../../parts/format';
+import { Page } from '../../parts/page';
+import { StateLabel } from '../../parts/state';
+import { t, tx } from '../../texts';
+import { Graph, StepProgress, StepState, type Step } from './graph';
+import { Log, useLog } from './log';
+import { ProgressLine, type Told } from './progress';
+
+type Operation = Schema<'OperationDetail'>;
+
+// Where a thing that an operation is about is shown; a checkpoint is found by its own id.
+const PLACES: Record<string, string> = {
+	plan: '/plans',
+	checkpoint: '/checkpoints',
+	platform: '/platforms',
+	target: '/targets',
+	provider: '/providers',
+};
+
+function About({ about }: { about: Record<string, unknown> }) {
+	const links = Object.entries(about).filter(([kind]) => kind !== 'subject');
+	if (!links.length) return null;
+	return (
+		<Fact term={t('operations.subjects')}>
+			{links.map(([kind, id]) => {
+				const place = PLACES[kind];
+				const text = `${tx('operations.about', kind)} ${String(id).slice(0, 8)}`;
+				return (
+					<span key={kind} className="hf-listed">
+						{place ? <Link to={`${place}/${String(id)}`}>{text}</Link> : text}
+					</span>
+				);
+			})}
+		</Fact>
+	);
+}
+
+function Fact({ term, children }: { term: string; children: ReactNode }) {
+	return (
+		<DescriptionListGroup>
+			<DescriptionListTerm>{term}</DescriptionListTerm>
+			<DescriptionListDescription>{children}</DescriptionListDescription>
+		</DescriptionListGroup>
+	);
+}
+
+function Facts({ o }: { o: Operation }) {
+	return (
+		<DescriptionList columnModifier={{ default: '1Col', sm: '2Col', lg: '3Col' }} isCompact>
+			<Fact term={t('operations.kind')}>{tx('operations.kind', o.kind)}</Fact>
+			<Fact term={t('operations.by')}>{o.created_by}</Fact>
+			<About about={o.about} />
+			<Fact term={t('operations.created')}>
+				<Time at={o.created_at} exact />
+			</Fact>
+			<Fact term={t('operations.started')}>
+				<Time at={o.started_at} exact />
+			</Fact>
+			<Fact term={t('operations.took')}>
+				<Between from={o.started_at} to={o.ended_at} />
+			</Fact>
+		</DescriptionList>
+	);
+}
+
+function Steps({ steps }: { steps: Step[] }) {
+	return (
+		<div className="hf-scroll">
+			<Table aria-label={t('operations.steps')} variant="compact" gridBreakPoint="grid-md">
+				<Thead>
+					<Tr>
+						<Th>{t('operations.step')}</Th>
+						<Th>{t('operations.state')}</Th>
+						<Th>{t('operations.progress')}</Th>
+						<Th>{t('operations.where')}</Th>
+						<Th className="hf-right">{t('operations.took')}</Th>
+					</Tr>
+				</Thead>
+				<Tbody>
+					{steps.map((s) => (
+						<Tr key={s.id}>
+							<Td dataLabel={t('operations.step')}>
+								{s.name}
+								{s.reason && <div className="hf-reason">{s.reason}</div>}
+							</Td>
+							<Td dataLabel={t('operations.state')}>
+								<StepState step={s} />{' '}
+								{s.attempt > 1 && <span className="hf-small">{t('operations.attempt', { n: s.attempt })}</span>}
+								{s.not_before && (
+									<div className="hf-small">
+										<Time at={s.not_before} />
+									</div>
+								)}
+							</Td>
+							<Td dataLabel={t('operations.progress')}>
+								<StepProgress step={s} />
+							</Td>
+							<Td dataLabel={t('operations.where')}>{s.taken_by ?? s.place}</Td>
+							<Td dataLabel={t('operations.took')} className="hf-right">
+								<Between from={s.started_at} to={s.ended_at} />
+							</Td>
+						</Tr>
+					))}
+				</Tbody>
+			</Table>
+		</div>
+	);
+}
+
+function Actions({ o }: { o: Operation }) {
+	const { canProtect, canRestore } = useSession();
+	const [asking, ask] = useState(false);
+	if (!canProtect && !canRestore) return null;
+	const retry = () =>
+		api.post(`operations/${o.id}/retry`).then(
+			() => {
+				toast('success', t('operations.retried'));
+				changed('operations');
+			},
+			(e) => toastError(t('operations.retry'), e),
+		);
+	return (
+		<>
+			{!o.ended_at && (
+				<Button variant="secondary" isDanger isDisabled={o.cancel_asked} onClick={() => ask(true)}>
+					{o.cancel_asked ? t('operations.cancelAsked') : t('operations.cancel')}
+				</Button>
+			)}
+			{o.ended_at && o.state !== 'succeeded' && (
+				<Button variant="primary" onClick={() => void retry()}>
+					{t('operations.retry')}
+				</Button>
+			)}
+			{asking && (
+				<ConfirmDialog
+					title={t('operations.cancelTitle')}
+					confirm={t('operations.cancelYes')}
+					isDanger
+					onClose={() => ask(false)}
+					onConfirm={async () => {
+						await api.post(`operations/${o.id}/cancel`);
+						toast('info', t('operations.cancelled'));
+						changed('operations');
+					}}
+				>
+					{t('operations.cancelText')}
+				</ConfirmDialog>
+			)}
+		</>
+	);
+}
+
+function Body({ o }: { o: Operation }) {
+	const [step, choose] = useState<string | null>(null);
+	const lines = useLog(o.id, o.revision);
+	const names = new Map(o.steps.map((s) => [s.id, s.name]));
+	return (
+		<div className="hf-stack">
+			{o.state === 'failed' && (
+				<Alert variant="danger" isInline title={t('operations.failedTitle')}>
+					{o.reason}
+				</Alert>
+			)}
+			{o.state === 'cancelled' && (
+				<Alert variant="warning" isInline title={t('operations.cancelledTitle')}>
+					{o.reason}
+				</Alert>
+			)}
+			<Card>
+				<CardBody>
+					<ProgressLine told={(o.progress ?? {}) as Told} state={o.state} label={t('operations.progress')} />
+					<Facts o={o} />
+				</CardBody>
+			</Card>
+			<Card>
+				<CardTitle component="h2">{t('operations.steps')}</CardTitle>
+				<CardBody>
+					<Graph steps={o.steps} chosen={step} choose={choose} />
+					<Steps steps={o.steps} />
+				</CardBody>
+			</Card>
+			<Card>
+				<CardTitle component="h2">
+					{t('operations.log')}
+					{step && (
+						<Button variant="link" size="sm" onClick={() => choose(null)}>
+							{t('operations.showAll')}
+						</Button>
+					)}
+				</CardTitle>
+				<CardBody>
+					<Log lines={lines} step={step} names={names} />
+				</CardBody>
+			</Card>
+		</div>
+	);
+}
+
+export default function OperationPage({ params }: { params: Record<string, string> }) {
+	const id = params.id ?? '';
+	const live = useOne<Operation>(`operations/${id}`, 'operation');
+	const o = live.data;
+	return (
+		<Page
+			title={o ? o.name || tx('operations.kind', o.kind) : t('operations.one')}
+			crumbs={[{ title: t('operations.title'), to: '/operations' }]}
+			text={
+				o && (
+					<>
+						<StateLabel state={o.state} /> <Time at={o.created_at} />
+					</>
+				)
+			}
+			same={{ path: `operations/${id}`, cli: `operation show ${id}` }}
+			actions={o && <Actions o={o} />}
+		>
+			<Shown live={live}>{(data) => <Body o={data} />}</Shown>
+		</Page>
+	);
+}
