@@ -63,7 +63,7 @@ def certificate(folder, name, days=100):
     """Files with a certificate for 127.0.0.1 and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.utcnow()
+    now = datetime.datetime.now(datetime.timezone.utc)
     built = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
     built = built.serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=1))
     built = built.not_valid_after(now + datetime.timedelta(days=days))
