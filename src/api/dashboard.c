@@ -2,10 +2,10 @@
 /*
  * The dashboard's files: / for browsers, /web/NAME for what the page loads. A file is read when it
  * is asked for, so that a new build is served at once; browsers ask once, because names hold a hash
- * of what is in them. Beside a file lies NAME.gz, for those who take it. A name is one part of a
- * path of letters, digits, "-", "_" and ".", so it leads nowhere but into the folder.
+ * of what is in them. Beside a file lie NAME.br and NAME.gz, for those who take them. A name is one
+ * part of a path, of letters, digits, "-", "_" and ".", so it leads nowhere but into the folder.
  */
-#include <stdio.h>
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -43,16 +43,23 @@ static const char *type_of(const char *name)
 	return NULL;
 }
 
-/* "gzip" among what is taken, and not with a weight of nothing. */
-static bool takes_gzip(const struct httpd_call *http)
+/* `coding` among what is taken, and not with a weight of nothing. */
+static bool takes(const struct httpd_call *http, const char *coding)
 {
 	const char *list = httpd_header(http, "Accept-Encoding");
-	const char *at = list ? strcasestr(list, "gzip") : NULL;
+	size_t n = strlen(coding);
 
-	if (!at)
-		return false;
-	at += strspn(at + 4, " ") + 4;
-	return strncasecmp(at, ";q=0", 4) != 0 || at[4] == '.';
+	while (list && *list) {
+		list += strspn(list, " ");
+		if (strncasecmp(list, coding, n) == 0 && !isalnum((unsigned char)list[n])) {
+			const char *rest = list + n + strspn(list + n, " ");
+
+			return strncasecmp(rest, ";q=0", 4) != 0 || rest[4] == '.';
+		}
+		list += strcspn(list, ",");
+		list += *list == ',';
+	}
+	return false;
 }
 
 /* What a page of ours may do: load its own files, ask this server, nothing else. */
@@ -66,10 +73,10 @@ static void guard(struct httpd_call *http)
 	httpd_set_header(http, "Referrer-Policy", "no-referrer");
 }
 
-static int read_variant(const char *folder, const char *name, bool gzip, struct buf *ret,
+static int read_variant(const char *folder, const char *name, const char *suffix, struct buf *ret,
 			struct err *e)
 {
-	AUTO_FREE char *path = xasprintf("%s/%s%s", folder, name, gzip ? ".gz" : "");
+	AUTO_FREE char *path = xasprintf("%s/%s%s", folder, name, suffix);
 
 	return fio_slurp(path, FILE_MAX, ret, e);
 }
@@ -77,20 +84,26 @@ static int read_variant(const char *folder, const char *name, bool gzip, struct 
 /* ERR_NOENT: there is no such file. */
 static int send_file(struct api_call *c, const char *name, const char *type, struct err *e)
 {
+	static const struct {
+		const char *coding, *suffix;
+	} variants[] = {{"br", ".br"}, {"gzip", ".gz"}};
 	const char *folder = api_dashboard(c->api);
-	bool gzip = takes_gzip(c->http);
 	struct err ignored = {ERR_NONE};
 	AUTO_BUF b = BUF_INIT;
 
-	if (gzip && read_variant(folder, name, true, &b, &ignored) < 0) {
-		gzip = false;
+	guard(c->http);
+	for (size_t i = 0; i < ARRAY_LEN(variants); i++) {
+		if (!takes(c->http, variants[i].coding))
+			continue;
+		if (read_variant(folder, name, variants[i].suffix, &b, &ignored) == 0) {
+			httpd_set_header(c->http, "Content-Encoding", variants[i].coding);
+			httpd_answer(c->http, 200, type, b.data, b.len);
+			return 0;
+		}
 		buf_done(&b);
 	}
-	if (!gzip && read_variant(folder, name, false, &b, e) < 0)
+	if (read_variant(folder, name, "", &b, e) < 0)
 		return -1;
-	if (gzip)
-		httpd_set_header(c->http, "Content-Encoding", "gzip");
-	guard(c->http);
 	httpd_answer(c->http, 200, type, b.data, b.len);
 	return 0;
 }
@@ -124,7 +137,7 @@ int api_send_page(struct api_call *c, struct err *e)
 
 	httpd_set_header(c->http, "Cache-Control", "no-cache");
 	httpd_set_header(c->http, "Vary", "Accept, Accept-Encoding");
-	if (read_variant(api_dashboard(c->api), "index.html", false, &b, &ignored) < 0) {
+	if (read_variant(api_dashboard(c->api), "index.html", "", &b, &ignored) < 0) {
 		send_absent(c);
 		return 0;
 	}

@@ -62,7 +62,7 @@ export function setQuery(changes: Changes): void {
 	tell();
 }
 
-export function Link({ to, query, children, ...rest }: { to: string; query?: Changes; children: ReactNode } & AnchorHTMLAttributes<HTMLAnchorElement>) {
+export function Link({ to, query, children, ...rest }: { to: string; query?: Changes; children?: ReactNode } & AnchorHTMLAttributes<HTMLAnchorElement>) {
 	return (
 		<a href={href(to, query)} {...rest}>
 			{children}

@@ -10,12 +10,12 @@ export interface Live<T> extends store.Entry<T> {
 
 /**
  * The answer to GET of a path. `watch`: kinds of things ('checkpoints') besides those in the path that change it.
- * `path` null: nothing is asked.
+ * `path` null: nothing is asked. `apart`: so many ms at least between two requests, for what costs the server more.
  */
-export function useGet<T>(path: string | null, query?: Query, watch?: readonly string[]): Live<T> {
+export function useGet<T>(path: string | null, query?: Query, watch?: readonly string[], apart?: number): Live<T> {
 	const key = path === null ? '' : JSON.stringify([currentProject(), path, query ?? {}]);
 	// eslint-disable-next-line: the key stands for path and query
-	const slot = useMemo(() => (path === null ? null : store.slotOf(path, query, watch)), [key]);
+	const slot = useMemo(() => (path === null ? null : store.slotOf(path, query, watch, apart)), [key]);
 	const subscribe = useCallback((fn: () => void) => (slot ? store.subscribe(slot, fn) : () => undefined), [slot]);
 	const entry = useSyncExternalStore(subscribe, () => (slot ? slot.entry : NOTHING)) as store.Entry<T>;
 	return useMemo(() => ({ ...entry, reload: () => slot && store.reload(slot) }), [entry, slot]);
@@ -30,8 +30,8 @@ export interface LiveList<T> extends Live<object> {
 }
 
 /** A page of a list: {item: […], item_links: […]}; `item` is its key, such as 'plans'. */
-export function useList<T extends { id?: string }>(path: string | null, item: string, query?: Query, watch?: readonly string[]): LiveList<T> {
-	const live = useGet<Record<string, unknown>>(path, query, watch);
+export function useList<T extends { id?: string }>(path: string | null, item: string, query?: Query, watch?: readonly string[], apart?: number): LiveList<T> {
+	const live = useGet<Record<string, unknown>>(path, query, watch, apart);
 	return useMemo(() => {
 		const links = live.data?.[`${item}_links`] as { rel: string; href: string }[] | undefined;
 		const href = links?.find((l) => l.rel === 'next')?.href;

@@ -20,6 +20,7 @@ interface Slot {
 	etag: string | null;
 	listeners: Set<() => void>;
 	asked: number; // when it was last asked for
+	apart: number; // it is not asked for again earlier than so many ms after that
 	timer: ReturnType<typeof setTimeout> | undefined;
 	abort: AbortController | undefined;
 	stale: boolean;
@@ -64,14 +65,14 @@ function refresh(s: Slot, atOnce = false): void {
 	s.stale = true;
 	if (!s.listeners.size || (s.timer && !atOnce)) return;
 	clearTimeout(s.timer);
-	const wait = atOnce ? 0 : Math.max(0, s.asked + APART_MS - Date.now());
+	const wait = atOnce ? 0 : Math.max(0, s.asked + s.apart - Date.now());
 	s.timer = setTimeout(() => {
 		s.timer = undefined;
 		if (s.listeners.size) void load(s);
 	}, wait);
 }
 
-export function slotOf(path: string, query?: Query, watch?: readonly string[]): Slot {
+export function slotOf(path: string, query?: Query, watch?: readonly string[], apart = APART_MS): Slot {
 	const key = apiPath(path, query);
 	let s = slots.get(key);
 	if (!s) {
@@ -83,6 +84,7 @@ export function slotOf(path: string, query?: Query, watch?: readonly string[]): 
 			etag: null,
 			listeners: new Set(),
 			asked: 0,
+			apart,
 			timer: undefined,
 			abort: undefined,
 			stale: true,
@@ -142,16 +144,12 @@ export function tookOperation(o: Operation): void {
 	const before = operations.get(o.id);
 	operations.set(o.id, o);
 	operationListeners.forEach((fn) => fn(o));
-	const other = touchedBy(before, o);
+	const moved = touchedBy(before, o);
 	for (const s of slots.values()) {
-		if (s.kinds.has('operations')) {
-			const data = patchList(s.entry.data, o);
-			if (data !== s.entry.data) tell(s, { data });
-			// Steps and the log are not in the event, and a list may have one more.
-			refresh(s);
-		} else if (other) {
-			refresh(s);
-		}
+		const data = patchList(s.entry.data, o);
+		if (data !== s.entry.data) tell(s, { data });
+		// The operation's own page: its steps and log are not in the event. Others: only when something began or ended.
+		if (moved || s.path.includes(o.id)) refresh(s);
 	}
 }
 
