@@ -86,6 +86,13 @@ void api_input(struct api_call *c, const char *item, struct input *in);
 /* Whose rows the caller may see: its project, or NULL with all_tenants=1 of an administrator. */
 int api_scope(struct api_call *c, const char **ret_project, struct err *e);
 
+/* For other queries than lists' ones. No other parameters than these; a NULL ends them. */
+int api_query_only(struct api_call *c, const char *const *names, struct err *e);
+/* 1 to `most`; *number stays where it is not given. */
+int api_query_number(struct api_call *c, const char *name, long most, long *number, struct err *e);
+/* A date, in days since 1970. As before. */
+int api_query_day(struct api_call *c, const char *name, int64_t *day, struct err *e);
+
 /* Answer with a page of the table, as the query asks; `fixed` are filters that are given. */
 int api_list(struct api_call *c, const struct table *t, const struct list_filter *fixed,
 	     size_t n_fixed, struct err *e);

@@ -48,6 +48,9 @@ void api_set_cookie(struct api_call *c, const char *name, const char *value, con
 /* Names of roles. */
 json_t *api_roles(unsigned roles);
 
+/* What of the project has not ended, the newest `most`; the caller's. */
+int api_operations_live(struct api_call *c, size_t most, json_t **ret_array, struct err *e);
+
 /* Every resource, NULL-terminated. */
 extern const struct api_resource *const api_resources[];
 
@@ -69,6 +72,7 @@ int api_sees_platform(struct api_call *c, const char *id, struct err *e);
 extern const struct api_resource api_documents, api_dashboard_files, api_events, api_access,
 	api_metrics, api_movers, api_plans, api_checkpoints, api_providers, api_targets,
 	api_platforms, api_policies, api_previews, api_protectables, api_restores, api_triggers,
-	api_operations, api_quotas, api_login, api_services;
+	api_operations, api_quotas, api_login, api_services, api_coverage, api_overview, api_search,
+	api_usage;
 
 #endif

@@ -229,7 +229,7 @@ static int reset(struct api_call *c, const struct checkpoint *k, struct err *e)
 
 	api_input(c, "os-resetState", &in);
 	state = input_word(&in, "state", REQUIRED, states);
-	if (input_done(&in, e) < 0 || checkpoint_reset(c->t, k->id, states[state], e) < 0)
+	if (input_done(&in, e) < 0 || checkpoint_reset(c->core, c->t, k->id, states[state], e) < 0)
 		return -1;
 	c->reply = json_object();
 	return 0;

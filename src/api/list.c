@@ -28,6 +28,32 @@ static int number_of(const char *name, const char *text, long min, long *ret, st
 	return 0;
 }
 
+int api_query_only(struct api_call *c, const char *const *names, struct err *e)
+{
+	const char *name, *value;
+
+	for (size_t i = 0; httpd_query_at(c->http, i, &name, &value); i++) {
+		size_t k = 0;
+
+		while (names[k] && strcmp(names[k], name) != 0)
+			k++;
+		if (!names[k])
+			return err_set(e, ERR_INVALID, "There is no parameter '%.60s' here.", name);
+	}
+	return 0;
+}
+
+int api_query_number(struct api_call *c, const char *name, long most, long *number, struct err *e)
+{
+	const char *text = httpd_query(c->http, name);
+
+	if (text && number_of(name, text, 1, number, e) < 0)
+		return -1;
+	if (*number > most)
+		return err_set(e, ERR_INVALID, "%s '%ld': it is at most %ld", name, *number, most);
+	return 0;
+}
+
 static int flag_of(const char *name, const char *text, bool *ret, struct err *e)
 {
 	static const char *const words[] = {"1", "true",  "yes", "y", "on",
@@ -101,6 +127,20 @@ static int time_of(const char *name, const char *text, bool *ret_is_day, int64_t
 			       "%s '%s': write it as 2026-11-22 or 2026-11-22T10:00:00Z (UTC)",
 			       name, text);
 	*ret = (int64_t)timegm(&tm) * 1000000;
+	return 0;
+}
+
+int api_query_day(struct api_call *c, const char *name, int64_t *day, struct err *e)
+{
+	const char *text = httpd_query(c->http, name);
+	int64_t at;
+	bool is_day;
+
+	if (!text)
+		return 0;
+	if (time_of(name, text, &is_day, &at, e) < 0)
+		return -1;
+	*day = at / DAY_US;
 	return 0;
 }
 

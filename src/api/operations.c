@@ -50,6 +50,16 @@ static const struct table operations = {.sql = "operations",
 					.filters = filters,
 					.n_filters = ARRAY_LEN(filters)};
 
+int api_operations_live(struct api_call *c, size_t most, json_t **ret_array, struct err *e)
+{
+	struct list_query q = {.project = c->project, .limit = most};
+	struct table live = operations;
+	bool more;
+
+	live.where = "ended_at IS NULL";
+	return table_list(c->t, &live, &q, ret_array, &more, e);
+}
+
 /* flow_query's times are numbers; the API's are texts, as everywhere. */
 static void show_times(json_t *o)
 {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/api_priv.h"
+#include "core/coverage.h"
 #include "core/plan.h"
 #include "core/plan_schedules.h"
 
@@ -88,7 +89,8 @@ static int create(struct api_call *c, struct err *e)
 		input_name(&in, "name", REQUIRED);
 	if (input_done(&in, e) < 0 ||
 	    plan_insert(c->t, p, api_actor(c, actor, sizeof(actor)), e) < 0 ||
-	    plan_schedules_sync(c->core, c->t, p->id, e) < 0 || api_show(c, &plans, p->id, e) < 0)
+	    plan_schedules_sync(c->core, c->t, p->id, e) < 0 ||
+	    coverage_plan(c->t, c->core->zones, p->id, e) < 0 || api_show(c, &plans, p->id, e) < 0)
 		return -1;
 	c->status = 201;
 	return 0;
@@ -110,7 +112,8 @@ static int update(struct api_call *c, struct err *e)
 		return err_set(e, ERR_INVALID, "Missing updated resources in request body.");
 	take_changes(&in, p);
 	if (input_done(&in, e) < 0 || plan_store(c->t, p, e) < 0 ||
-	    plan_schedules_sync(c->core, c->t, id, e) < 0)
+	    plan_schedules_sync(c->core, c->t, id, e) < 0 ||
+	    coverage_plan(c->t, c->core->zones, id, e) < 0)
 		return -1;
 	return api_show(c, &plans, id, e);
 }

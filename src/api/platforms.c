@@ -107,7 +107,9 @@ static int delete (struct api_call *c, struct err *e)
 {
 	char id[UUID_TEXT];
 
-	return api_own(c, &platforms, "platform_id", id, e) < 0 ? -1 : platform_remove(c->t, id, e);
+	return api_own(c, &platforms, "platform_id", id, e) < 0
+		       ? -1
+		       : platform_remove(c->core, c->t, id, e);
 }
 
 static int discover(struct api_call *c, struct err *e)
@@ -139,7 +141,7 @@ static int assign(struct api_call *c, struct err *e)
 			    "Only an administrator gives resources to projects.");
 	if (input_done(&in, e) < 0)
 		return -1;
-	return resource_assign(c->t, id, type, resource, project ? project : "", e);
+	return resource_assign(c->core, c->t, id, type, resource, project ? project : "", e);
 }
 
 #define ONE "/v1/{project_id}/platforms/{platform_id}"

@@ -5,6 +5,9 @@
 #include "api/api_priv.h"
 #include "base/clock.h"
 #include "core/storage.h"
+#include "core/target_history.h"
+
+#define DAY_US UINT64_C(86400000000)
 
 static const struct column columns[] = {
 	{"id", "id", COLUMN_TEXT, true},
@@ -140,6 +143,25 @@ static int check(struct api_call *c, struct err *e)
 	return 0;
 }
 
+static int history(struct api_call *c, struct err *e)
+{
+	static const char *const names[] = {"days", NULL};
+	char id[UUID_TEXT];
+	json_t *row, *samples;
+	long days = 90;
+
+	if (api_uuid(c, "target_id", id, e) < 0 || api_query_only(c, names, e) < 0 ||
+	    api_query_number(c, "days", 731, &days, e) < 0 ||
+	    table_get(c->t, &targets, api_visible(c), id, &row, e) < 0)
+		return -1;
+	json_decref(row);
+	if (target_history_list(c->t, id, clock_wall_us() - (uint64_t)days * DAY_US, &samples, e) <
+	    0)
+		return -1;
+	api_reply(c, 200, "history", samples);
+	return 0;
+}
+
 #define ONE "/v1/{project_id}/targets/{target_id}"
 
 static const struct api_route routes[] = {
@@ -149,5 +171,6 @@ static const struct api_route routes[] = {
 	{"PUT", ONE, "target:update", update, API_WRITES},
 	{"DELETE", ONE, "target:delete", delete, API_WRITES},
 	{"POST", ONE "/check", "target:test", check, API_WRITES},
+	{"GET", ONE "/history", "target:get", history, 0},
 };
 const struct api_resource api_targets = {routes, ARRAY_LEN(routes)};

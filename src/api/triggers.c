@@ -4,6 +4,7 @@
 
 #include "api/api_priv.h"
 #include "base/clock.h"
+#include "core/coverage.h"
 #include "core/scheduled.h"
 #include "core/trigger.h"
 
@@ -67,7 +68,8 @@ static int update(struct api_call *c, struct err *e)
 		json_decref(t->properties);
 		t->properties = json_incref(properties);
 	}
-	if (trigger_store(c->t, c->core->zones, t, clock_wall_us(), e) < 0)
+	if (trigger_store(c->t, c->core->zones, t, clock_wall_us(), e) < 0 ||
+	    coverage_trigger(c->t, c->core->zones, id, e) < 0)
 		return -1;
 	return api_show(c, &trigger_table, id, e);
 }
@@ -154,6 +156,7 @@ static int create_scheduled(struct api_call *c, struct err *e)
 	s->definition = json_incref(definition);
 	s->created_by = xstrdup(api_actor(c, actor, sizeof(actor)));
 	if (scheduled_insert(c->t, s, clock_wall_us(), e) < 0 ||
+	    coverage_points(c->t, c->core->zones, s->plan, e) < 0 ||
 	    api_show(c, &scheduled_table, s->id, e) < 0)
 		return -1;
 	c->status = 201;
@@ -162,6 +165,7 @@ static int create_scheduled(struct api_call *c, struct err *e)
 
 static int update_scheduled(struct api_call *c, struct err *e)
 {
+	AUTO(scheduled_operation) s = NULL;
 	char id[UUID_TEXT];
 	struct input in;
 	bool enabled;
@@ -175,16 +179,23 @@ static int update_scheduled(struct api_call *c, struct err *e)
 	if (input_done(&in, e) < 0 ||
 	    scheduled_set_enabled(c->t, NULL, id, enabled, clock_wall_us(), e) < 0)
 		return -1;
+	s = scheduled_load(c->t, NULL, id, e);
+	if (!s || coverage_points(c->t, c->core->zones, s->plan, e) < 0)
+		return -1;
 	return api_show(c, &scheduled_table, id, e);
 }
 
 static int delete_scheduled(struct api_call *c, struct err *e)
 {
+	AUTO(scheduled_operation) s = NULL;
 	char id[UUID_TEXT];
 
-	return api_uuid(c, "scheduled_operation_id", id, e) < 0
-		       ? -1
-		       : scheduled_remove(c->t, api_visible(c), id, e);
+	if (api_uuid(c, "scheduled_operation_id", id, e) < 0)
+		return -1;
+	s = scheduled_load(c->t, api_visible(c), id, e);
+	if (!s || scheduled_remove(c->t, NULL, id, e) < 0)
+		return -1;
+	return coverage_points(c->t, c->core->zones, s->plan, e);
 }
 
 #define ONE "/v1/{project_id}/triggers/{trigger_id}"

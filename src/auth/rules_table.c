@@ -27,6 +27,7 @@ static const struct rule table[] = {
 	{"copy:get", LOOK, 0},
 	{"copy:get_all", LOOK, 0},
 	{"coverage:get", LOOK, 0},
+	{"coverage:update", WORK, 0},
 	{"event:get", LOOK, 0},
 	{"grant:create", ADMIN, 0},
 	{"grant:delete", ADMIN, 0},

@@ -6,9 +6,11 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "core/coverage.h"
 #include "core/operation.h"
 #include "core/storage.h"
 #include "core/table.h"
+#include "core/usage.h"
 
 void checkpoint_free(struct checkpoint *k)
 {
@@ -51,15 +53,21 @@ struct checkpoint *checkpoint_load(struct db_tx *t, const char *project, const c
 	return k;
 }
 
+int checkpoint_changed(struct core *c, struct db_tx *t, const char *id, struct err *e)
+{
+	return usage_checkpoint(t, id, e) < 0 ? -1 : coverage_checkpoint(t, c->zones, id, e);
+}
+
 /* ---- deleting ---- */
 
-int checkpoint_set_status(struct db_tx *t, const char *id, const char *status, const char *reason,
-			  struct err *e)
+int checkpoint_set_status(struct core *c, struct db_tx *t, const char *id, const char *status,
+			  const char *reason, struct err *e)
 {
-	return db_exec(t, NULL, e,
-		       "UPDATE checkpoints SET status = $2, reason = $3, ended_at = $4 WHERE id = "
-		       "$1",
-		       db_t(id), db_t(status), db_t(reason), db_i(clock_wall_us()));
+	if (db_exec(t, NULL, e,
+		    "UPDATE checkpoints SET status = $2, reason = $3, ended_at = $4 WHERE id = $1",
+		    db_t(id), db_t(status), db_t(reason), db_i(clock_wall_us())) < 0)
+		return -1;
+	return checkpoint_changed(c, t, id, e);
 }
 
 int checkpoint_set_resource(struct db_tx *t, const struct flow_step *s, const char *status,
@@ -159,12 +167,12 @@ int checkpoint_delete(struct core *c, struct db_tx *t, const char *project, cons
 	if (live) /* the end of that operation sees that it is to go */
 		return flow_cancel(c->flow, t, ret_operation, e) < 0 && e->kind != ERR_CONFLICT
 			       ? -1
-			       : checkpoint_set_status(t, id, "deleting", NULL, e);
+			       : checkpoint_set_status(c, t, id, "deleting", NULL, e);
 	if (repository_with(t, id, repository, e) < 0)
 		return -1;
 	if (!*repository)
-		return checkpoint_set_status(t, id, "deleted", NULL, e);
-	if (checkpoint_set_status(t, id, "deleting", NULL, e) < 0)
+		return checkpoint_set_status(c, t, id, "deleted", NULL, e);
+	if (checkpoint_set_status(c, t, id, "deleting", NULL, e) < 0)
 		return -1;
 	return start_delete(c, t, "delete", k, repository, created_by, ret_operation, e);
 }
@@ -178,11 +186,11 @@ static int ended_delete(struct db_tx *t, const char *operation, const char *subj
 	if (operation_ended(t, operation, state, e) < 0)
 		return -1;
 	if (strcmp(state, FLOW_SUCCEEDED) != 0)
-		return checkpoint_set_status(t, subject, "error-deleting", reason, e);
+		return checkpoint_set_status(c, t, subject, "error-deleting", reason, e);
 	if (repository_with(t, subject, repository, e) < 0 ||
+	    checkpoint_set_status(c, t, subject, "deleted", NULL, e) < 0 ||
 	    db_exec(t, NULL, e, "DELETE FROM checkpoint_resources WHERE checkpoint_id = $1",
-		    db_t(subject)) < 0 ||
-	    checkpoint_set_status(t, subject, "deleted", NULL, e) < 0)
+		    db_t(subject)) < 0)
 		return -1;
 	return *repository ? repository_collect(c, t, repository, "retention", collect, e) : 0;
 }
@@ -196,24 +204,27 @@ int checkpoint_clean(struct core *c, struct db_tx *t, const struct checkpoint *k
 	return *repository ? start_delete(c, t, "clean", k, repository, "server", operation, e) : 0;
 }
 
-int checkpoint_available(struct db_tx *t, const char *id, struct err *e)
+int checkpoint_available(struct core *c, struct db_tx *t, const char *id, struct err *e)
 {
-	return db_exec(t, NULL, e,
-		       "UPDATE checkpoints SET status = 'available', reason = NULL, ended_at = $2, "
-		       "instant_at = (SELECT min(instant_at) FROM checkpoint_resources r WHERE "
-		       "r.checkpoint_id = checkpoints.id), bytes_total = (SELECT sum(bytes_total) "
-		       "FROM checkpoint_resources r WHERE r.checkpoint_id = checkpoints.id), "
-		       "bytes_read = (SELECT sum(bytes_read) FROM checkpoint_resources r WHERE "
-		       "r.checkpoint_id = checkpoints.id), bytes_new = (SELECT sum(bytes_new) FROM "
-		       "checkpoint_resources r WHERE r.checkpoint_id = checkpoints.id), "
-		       "bytes_stored = (SELECT sum(bytes_stored) FROM checkpoint_resources r WHERE "
-		       "r.checkpoint_id = checkpoints.id) WHERE id = $1",
-		       db_t(id), db_i(clock_wall_us()));
+	if (db_exec(t, NULL, e,
+		    "UPDATE checkpoints SET status = 'available', reason = NULL, ended_at = $2, "
+		    "instant_at = (SELECT min(instant_at) FROM checkpoint_resources r WHERE "
+		    "r.checkpoint_id = checkpoints.id), bytes_total = (SELECT sum(bytes_total) "
+		    "FROM checkpoint_resources r WHERE r.checkpoint_id = checkpoints.id), "
+		    "bytes_read = (SELECT sum(bytes_read) FROM checkpoint_resources r WHERE "
+		    "r.checkpoint_id = checkpoints.id), bytes_new = (SELECT sum(bytes_new) FROM "
+		    "checkpoint_resources r WHERE r.checkpoint_id = checkpoints.id), "
+		    "bytes_stored = (SELECT sum(bytes_stored) FROM checkpoint_resources r WHERE "
+		    "r.checkpoint_id = checkpoints.id) WHERE id = $1",
+		    db_t(id), db_i(clock_wall_us())) < 0)
+		return -1;
+	return checkpoint_changed(c, t, id, e);
 }
 
 /* ---- by hand ---- */
 
-int checkpoint_reset(struct db_tx *t, const char *id, const char *state, struct err *e)
+int checkpoint_reset(struct core *c, struct db_tx *t, const char *id, const char *state,
+		     struct err *e)
 {
 	AUTO(db_rows) r = NULL;
 	char operation[UUID_TEXT];
@@ -227,7 +238,7 @@ int checkpoint_reset(struct db_tx *t, const char *id, const char *state, struct 
 			       "work on it; cancel it first.",
 			       id, operation);
 	if (strcmp(state, "available") != 0)
-		return checkpoint_set_status(t, id, state, "Its state was reset by hand.", e);
+		return checkpoint_set_status(c, t, id, state, "Its state was reset by hand.", e);
 	r = db_query(t, e,
 		     "SELECT count(*), count(point_id) FROM checkpoint_resources WHERE "
 		     "checkpoint_id = $1",
@@ -235,7 +246,7 @@ int checkpoint_reset(struct db_tx *t, const char *id, const char *state, struct 
 	if (!r || db_next(r, e) < 0)
 		return -1;
 	if (db_int(r, 0) > 0 && db_int(r, 0) == db_int(r, 1))
-		return checkpoint_set_status(t, id, state, NULL, e);
+		return checkpoint_set_status(c, t, id, state, NULL, e);
 	return err_set(
 		e, ERR_INVALID,
 		"Checkpoint '%s' cannot be made available: %lld of its %lld resources have a "

@@ -33,7 +33,8 @@ int checkpoint_delete(struct core *c, struct db_tx *t, const char *project, cons
 		      const char *created_by, char ret_operation[UUID_TEXT], struct err *e);
 /* To `available` or `error`, by its owner. ERR_INVALID: an operation is at work on it, or points
  * are missing. */
-int checkpoint_reset(struct db_tx *t, const char *id, const char *state, struct err *e);
+int checkpoint_reset(struct core *c, struct db_tx *t, const char *id, const char *state,
+		     struct err *e);
 int checkpoint_hold(struct db_tx *t, const char *id, bool hold, const char *reason, struct err *e);
 
 struct checkpoint {
@@ -50,13 +51,16 @@ struct checkpoint *checkpoint_load(struct db_tx *t, const char *project, const c
 char *checkpoint_graph(const json_t *resources);
 
 /* It has ended so, now. */
-int checkpoint_set_status(struct db_tx *t, const char *id, const char *status, const char *reason,
-			  struct err *e);
+int checkpoint_set_status(struct core *c, struct db_tx *t, const char *id, const char *status,
+			  const char *reason, struct err *e);
 /* The resource that a step is about has no point in the step's checkpoint. */
 int checkpoint_set_resource(struct db_tx *t, const struct flow_step *s, const char *status,
 			    const char *reason, struct err *e);
 /* All its points are there: it is available, with the sums of its resources. */
-int checkpoint_available(struct db_tx *t, const char *id, struct err *e);
+int checkpoint_available(struct core *c, struct db_tx *t, const char *id, struct err *e);
+/* Its status is another one, or whether it is known to be damaged: for coverage and usage. Its
+ * resources are still in the database. */
+int checkpoint_changed(struct core *c, struct db_tx *t, const char *id, struct err *e);
 
 extern const struct flow_kind protect_prepare, checkpoint_protect_kind, checkpoint_delete_kind;
 extern const struct flow_operation_kind operation_protect, operation_delete, operation_clean;

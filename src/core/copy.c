@@ -177,8 +177,8 @@ static int ended(struct db_tx *t, const char *operation, const char *subject, co
 	if (operation_ended(t, operation, state, e) < 0)
 		return -1;
 	if (strcmp(state, FLOW_SUCCEEDED) == 0)
-		return checkpoint_available(t, subject, e);
-	return checkpoint_set_status(t, subject, "error", reason, e);
+		return checkpoint_available(core_current(), t, subject, e);
+	return checkpoint_set_status(core_current(), t, subject, "error", reason, e);
 }
 
 const struct flow_kind checkpoint_copy_kind = {.name = "checkpoint.copy",

@@ -88,6 +88,23 @@ static int fill_target(struct core *c, struct db_tx *t, const struct flow_step *
 	return add_target(c, t, s, o, e);
 }
 
+/* All that lie in a target, by their addresses. */
+static int add_repositories(struct db_tx *t, const char *target, json_t *o, struct err *e)
+{
+	AUTO(db_rows)
+	r = db_query(t, e,
+		     "SELECT url FROM repositories WHERE target_id = $1 AND made_at IS NOT NULL "
+		     "ORDER BY url",
+		     db_t(target));
+	json_t *urls = json_array();
+	int have = r ? 1 : -1;
+
+	while (have > 0 && (have = db_next(r, e)) > 0)
+		json_array_append_new(urls, json_string(db_text(r, 0)));
+	json_object_set_new(o, "repositories", urls);
+	return have;
+}
+
 static int fill_check(struct core *c, struct db_tx *t, const struct flow_step *s, json_t *o,
 		      struct err *e)
 {
@@ -96,7 +113,7 @@ static int fill_check(struct core *c, struct db_tx *t, const struct flow_step *s
 	if (target_access(c, t, json_text_in(s->input, "target_id"), &v, e) < 0)
 		return -1;
 	json_object_set_new(o, "target", v);
-	return 0;
+	return add_repositories(t, json_text_in(s->input, "target_id"), o, e);
 }
 
 /* The points of a checkpoint that is a copy: they carry the tag of the first. */
@@ -252,7 +269,7 @@ static const struct {
 		    struct err *e);
 } fillers[] = {
 	{"platform.list", fill_platform},     {"target.init", fill_init},
-	{"target.check", fill_check},	      {"target.collect", fill_target},
+	{"target.measure", fill_check},	      {"target.collect", fill_target},
 	{"checkpoint.protect", fill_protect}, {"checkpoint.delete", fill_delete},
 	{"checkpoint.restore", fill_restore}, {"checkpoint.verify", fill_verify},
 	{"checkpoint.copy", fill_copy},

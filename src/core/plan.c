@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "core/coverage.h"
 #include "core/ids.h"
 #include "core/protectable.h"
 #include "core/quota.h"
@@ -239,20 +240,22 @@ int plan_remove(struct db_tx *t, const char *project, const char *id, struct err
 	if (used > 0)
 		return err_set(e, ERR_BUSY,
 			       "Plan '%s' is in use: remove its scheduled operations first.", id);
-	return used == 0 ? db_exec(t, NULL, e, "DELETE FROM plans WHERE id = $1", db_t(p->id)) : -1;
+	if (used < 0 || coverage_plan_gone(t, p->id, e) < 0)
+		return -1;
+	return db_exec(t, NULL, e, "DELETE FROM plans WHERE id = $1", db_t(p->id));
 }
 
 /* ---- what it means now ---- */
 
-static bool matches(const json_t *selector, const struct db_rows *r)
+static bool matches(const json_t *selector, const struct plan_candidate *r)
 {
 	const char *name = json_text_in(selector, "name"),
 		   *platform = json_text_in(selector, "platform_id");
 	const char *state = json_text_in(selector, "state");
 
-	return (!*name || fnmatch(name, db_text(r, 3), 0) == 0) &&
-	       (!*platform || strcmp(platform, db_text(r, 0)) == 0) &&
-	       (!*state || strcmp(state, db_text(r, 4)) == 0);
+	return (!*name || fnmatch(name, r->name, 0) == 0) &&
+	       (!*platform || strcmp(platform, r->platform) == 0) &&
+	       (!*state || strcmp(state, r->state) == 0);
 }
 
 static bool named(const json_t *list, const char *type, const char *id)
@@ -269,20 +272,26 @@ static bool named(const json_t *list, const char *type, const char *id)
 	return false;
 }
 
-/* Is this resource meant, by name, by a selector, or because all of the project is? */
-static bool meant(const struct plan *p, const struct db_rows *r)
+bool plan_selects(const struct plan *p, const struct plan_candidate *r)
 {
 	const json_t *v;
 	size_t i;
 
-	if (named(p->resources, db_text(r, 1), db_text(r, 2)))
-		return true;
 	json_array_foreach(p->resources, i, v) if (strcmp(json_text_in(v, "type"),
 							  PROTECTABLE_PROJECT) == 0) return true;
-	json_array_foreach(p->selectors, i,
-			   v) if (strcmp(json_text_in(v, "type"), db_text(r, 1)) == 0 &&
-				  matches(v, r)) return true;
+	json_array_foreach(p->selectors, i, v) if (strcmp(json_text_in(v, "type"), r->type) == 0 &&
+						   matches(v, r)) return true;
 	return false;
+}
+
+bool plan_has_selectors(const struct plan *p)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(p->resources, i, v) if (strcmp(json_text_in(v, "type"),
+							  PROTECTABLE_PROJECT) == 0) return true;
+	return json_array_size(p->selectors) > 0;
 }
 
 /* What is named has to be there: a plan that quietly protects less than it says would be worse than
@@ -320,8 +329,12 @@ int plan_expand(struct db_tx *t, const struct plan *p, json_t **ret_resources, s
 	int have = r ? 1 : -1;
 
 	while (have > 0 && (have = db_next(r, e)) > 0) {
+		const struct plan_candidate k = {db_text(r, 0), db_text(r, 1), db_text(r, 2),
+						 db_text(r, 3), db_text(r, 4)};
+
 		/* One that is on two platforms is moving between them: once is enough. */
-		if (!meant(p, r) || named(found, db_text(r, 1), db_text(r, 2)))
+		if (!(named(p->resources, k.type, k.id) || plan_selects(p, &k)) ||
+		    named(found, k.type, k.id))
 			continue;
 		json_array_append_new(found, json_pack("{s:s, s:s, s:s, s:s, s:o}", "platform_id",
 						       db_text(r, 0), "type", db_text(r, 1), "id",

@@ -44,6 +44,15 @@ int plan_remove(struct db_tx *t, const char *project, const char *id, struct err
  * caller's. */
 int plan_expand(struct db_tx *t, const struct plan *p, json_t **ret_resources, struct err *e);
 
+/* Something that was found: texts as in the table of resources. Borrowed. */
+struct plan_candidate {
+	const char *platform, *type, *id, *name, *state;
+};
+/* Is it meant by a selector, or because all of the project is? By name is another matter. */
+bool plan_selects(const struct plan *p, const struct plan_candidate *r);
+/* Does it mean more than what it names? */
+bool plan_has_selectors(const struct plan *p);
+
 /* "provider" and the like: one of the project's or of everybody's? ERR_INVALID with `message` if
  * not. */
 int plan_check_exists(struct db_tx *t, const char *table, const char *id, const char *project,

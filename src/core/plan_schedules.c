@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "core/coverage.h"
 #include "core/plan.h"
 #include "core/policy_store.h"
 #include "core/scheduled.h"
@@ -161,9 +162,9 @@ int plan_schedules_sync(struct core *c, struct db_tx *t, const char *plan, struc
 		return -1;
 	}
 	all = plan_policy_load(t, c->zones, p->project, p->policy, NULL, e);
-	if (!all || remove_old(t, plan, all->merged, e) < 0)
+	if (!all || remove_old(t, plan, all->merged, e) < 0 || add_new(c, t, p, all->merged, e) < 0)
 		return -1;
-	return add_new(c, t, p, all->merged, e);
+	return coverage_points(t, c->zones, plan, e);
 }
 
 int plan_schedules_sync_policy(struct core *c, struct db_tx *t, const char *policy,

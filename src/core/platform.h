@@ -20,7 +20,7 @@ struct platform_new {
 int platform_insert(struct db_tx *t, const struct platform_new *n, char ret_id[UUID_TEXT],
 		    struct err *e);
 /* Its resources are forgotten; checkpoints stay. ERR_BUSY: an operation is at work on it. */
-int platform_remove(struct db_tx *t, const char *id, struct err *e);
+int platform_remove(struct core *c, struct db_tx *t, const char *id, struct err *e);
 
 /* List its resources anew: starts an operation, or finds the one that has not begun yet. */
 int platform_discover(struct core *c, struct db_tx *t, const char *id, const char *created_by,
@@ -34,8 +34,8 @@ int platform_place(struct db_tx *t, const char *id, char ret[OPERATION_PLACE], s
 int platform_access(struct db_tx *t, const char *id, json_t **ret, struct err *e);
 
 /* Give a resource to a project; "" takes it away. ERR_NOENT. */
-int resource_assign(struct db_tx *t, const char *platform, const char *type, const char *id,
-		    const char *project, struct err *e);
+int resource_assign(struct core *c, struct db_tx *t, const char *platform, const char *type,
+		    const char *id, const char *project, struct err *e);
 
 extern const struct flow_kind platform_list_kind;
 extern const struct flow_operation_kind operation_discover;

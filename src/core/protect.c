@@ -21,7 +21,6 @@
 #include "core/operation.h"
 #include "core/plan.h"
 #include "core/platform.h"
-#include "core/protectable.h"
 #include "core/quota.h"
 #include "core/storage.h"
 #include "core/table.h"
@@ -56,19 +55,6 @@ static int insert(struct db_tx *t, const struct protect_new *n, const struct pla
 		"0, 0, 0)",
 		db_t(id), db_t(p->project), db_t(p->provider), db_t(p->id), db_t(plan_text),
 		db_t(extra_text), db_t(n->made_by), db_i(clock_wall_us()));
-}
-
-static bool needs_discovery(const struct plan *p)
-{
-	const json_t *v;
-	size_t i;
-
-	json_array_foreach(p->resources, i, v)
-	{
-		if (strcmp(json_text_in(v, "type"), PROTECTABLE_PROJECT) == 0)
-			return true;
-	}
-	return json_array_size(p->selectors) > 0;
 }
 
 #define PLATFORMS_MAX 200
@@ -108,7 +94,7 @@ static int add_prepare(struct core *c, struct db_tx *t, const char *operation, c
 		.kind = "protect.prepare", .place = FLOW_WORKER, .name = "find what to protect"};
 	char step[UUID_TEXT];
 
-	if (needs_discovery(p) && add_discovery(c, t, operation, p, lists, e) < 0)
+	if (plan_has_selectors(p) && add_discovery(c, t, operation, p, lists, e) < 0)
 		return -1;
 	s.needs = lists->v;
 	s.n_needs = lists->n;
@@ -307,10 +293,10 @@ static int ended_protect(struct db_tx *t, const char *operation, const char *sub
 			       : checkpoint_delete(core_current(), t, NULL, subject, "server",
 						   delete, e);
 	if (strcmp(state, FLOW_SUCCEEDED) == 0)
-		return checkpoint_available(t, subject, e) < 0
+		return checkpoint_available(core_current(), t, subject, e) < 0
 			       ? -1
 			       : keep_after(core_current(), t, operation, k->plan, e);
-	if (checkpoint_set_status(t, subject, "error", reason, e) < 0)
+	if (checkpoint_set_status(core_current(), t, subject, "error", reason, e) < 0)
 		return -1;
 	/* An attempt whose word was lost may have left a point that no undo knows of. */
 	return checkpoint_clean(core_current(), t, k, e);

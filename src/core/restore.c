@@ -12,6 +12,7 @@
 #include "core/protectable.h"
 #include "core/storage.h"
 #include "core/table.h"
+#include "core/usage.h"
 
 /* Restores and verifications differ in this alone. */
 struct work {
@@ -272,6 +273,9 @@ static int settle_restore(struct db_tx *t, const struct flow_step *s, struct err
 {
 	const char *id = json_text_in(s->result, "id");
 
+	if (usage_restored(t, s->subject, json_text_in(s->input, "type"),
+			   json_text_in(s->input, "id"), 1, e) < 0)
+		return -1;
 	return note(t, &restoring, s, *id ? id : json_text_in(s->input, "id"), "success", NULL, e);
 }
 
@@ -286,6 +290,9 @@ static int undone_restore(struct db_tx *t, const struct flow_step *s, struct err
 {
 	const char *id = json_text_in(s->result, "id");
 
+	if (usage_restored(t, s->subject, json_text_in(s->input, "type"),
+			   json_text_in(s->input, "id"), -1, e) < 0)
+		return -1;
 	return note(t, &restoring, s, *id ? id : json_text_in(s->input, "id"), "fail",
 		    "It was restored, and removed again because the restore failed.", e);
 }
@@ -359,9 +366,11 @@ static int ended_verify(struct db_tx *t, const char *operation, const char *subj
 		return -1;
 	if (!ran)
 		return 0;
-	return db_exec(t, NULL, e,
-		       "UPDATE checkpoints SET verified_at = $2, verified_ok = $3 WHERE id = $1",
-		       db_t(db_text(r, 1)), db_i(clock_wall_us()), db_i(whole));
+	if (db_exec(t, NULL, e,
+		    "UPDATE checkpoints SET verified_at = $2, verified_ok = $3 WHERE id = $1",
+		    db_t(db_text(r, 1)), db_i(clock_wall_us()), db_i(whole)) < 0)
+		return -1;
+	return checkpoint_changed(core_current(), t, db_text(r, 1), e);
 }
 
 const struct flow_kind checkpoint_restore_kind = {.name = "checkpoint.restore",

@@ -237,6 +237,14 @@ int repository_add_init(struct core *c, struct db_tx *t, const char *operation, 
 
 /* ---- looking after them ---- */
 
+/* A number of a result; null is not known. */
+static struct db_value number_in(const json_t *o, const char *name)
+{
+	const json_t *v = json_object_get(o, name);
+
+	return json_is_integer(v) ? db_i(json_integer_value(v)) : db_null();
+}
+
 static int settle_check(struct db_tx *t, const struct flow_step *s, struct err *e)
 {
 	const json_t *r = s->result;
@@ -244,11 +252,8 @@ static int settle_check(struct db_tx *t, const struct flow_step *s, struct err *
 	return db_exec(t, NULL, e,
 		       "UPDATE targets SET status = 'available', reason = NULL, total_bytes = $2, "
 		       "free_bytes = $3, stored_bytes = $4, checked_at = $5 WHERE id = $1",
-		       db_t(s->subject),
-		       db_i(json_integer_value(json_object_get(r, "total_bytes"))),
-		       db_i(json_integer_value(json_object_get(r, "free_bytes"))),
-		       db_i(json_integer_value(json_object_get(r, "stored_bytes"))),
-		       db_i(clock_wall_us()));
+		       db_t(s->subject), number_in(r, "total_bytes"), number_in(r, "free_bytes"),
+		       number_in(r, "stored_bytes"), db_i(clock_wall_us()));
 }
 
 static int failed_check(struct db_tx *t, const struct flow_step *s, const struct err *why,
@@ -270,7 +275,7 @@ static int settle_init(struct db_tx *t, const struct flow_step *s, struct err *e
 
 const struct flow_kind storage_init = {.name = "target.init", .settle = settle_init};
 const struct flow_kind storage_check = {
-	.name = "target.check", .settle = settle_check, .failed = failed_check, .attempts = 2};
+	.name = "target.measure", .settle = settle_check, .failed = failed_check, .attempts = 2};
 const struct flow_kind storage_collect = {.name = "target.collect", .lease_s = 120};
 const struct flow_operation_kind operation_target_check = {.name = "target_check"};
 const struct flow_operation_kind operation_collect = {.name = "collect"};
@@ -281,7 +286,7 @@ int target_check(struct core *c, struct db_tx *t, const char *project, const cha
 	const struct operation_link link = {"target", id};
 	struct flow_operation_new o = {
 		.kind = "target_check", .subject = id, .created_by = created_by, .priority = 10};
-	struct flow_step_new s = {.kind = "target.check", .name = "look at the target"};
+	struct flow_step_new s = {.kind = "target.measure", .name = "look at the target"};
 	AUTO(db_rows)
 	r = db_query(t, e, "SELECT name, mover_id FROM targets WHERE id = $1", db_t(id));
 	AUTO_FREE char *name = NULL;

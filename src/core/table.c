@@ -10,13 +10,16 @@
 
 #include "base/clock.h"
 
-#define VALUES (TABLE_FILTERS + 4 * TABLE_SORTS + 4)
+/* The k-th key of a marker is compared with k + 1 times; filters; project, moment, page. */
+#define KEYS (TABLE_SORTS + 2)
+#define VALUES (TABLE_FILTERS + KEYS * (KEYS + 1) / 2 + 5)
 
 /* A statement that is put together, with its values. */
 struct select {
 	struct buf sql;
 	struct db_value v[VALUES];
 	size_t n;
+	size_t now; /* the number of the parameter that $NOW is; 0: not asked for yet */
 };
 
 static void put(struct select *s, const char *text)
@@ -28,6 +31,20 @@ static void put_value(struct select *s, struct db_value v)
 {
 	s->v[s->n++] = v;
 	buf_fmt(&s->sql, "$%zu", s->n);
+}
+
+/* An expression of the table's. */
+static void put_sql(struct select *s, const char *sql)
+{
+	for (const char *at; (at = strstr(sql, "$NOW")); sql = at + 4) {
+		buf_add(&s->sql, sql, (size_t)(at - sql));
+		if (!s->now) {
+			s->v[s->n++] = db_i(clock_wall_us());
+			s->now = s->n;
+		}
+		buf_fmt(&s->sql, "$%zu", s->now);
+	}
+	put(s, sql);
 }
 
 static const char *id_of(const struct table *t)
@@ -87,7 +104,7 @@ static json_t *row_json(const struct table *t, const struct db_rows *r)
 	json_t *o = json_object();
 
 	for (size_t i = 0; i < t->n_columns; i++)
-		if (t->columns[i].kind != COLUMN_HIDDEN)
+		if (t->columns[i].kind != COLUMN_HIDDEN && t->columns[i].kind != COLUMN_HIDDEN_INT)
 			json_object_set_new(o, t->columns[i].name,
 					    value_json(r, (int)i, t->columns[i].kind));
 	return o;
@@ -108,8 +125,10 @@ static void put_project(struct buf *sql, const struct table *t, size_t parameter
 static void put_head(struct select *s, const struct table *t, const char *project)
 {
 	put(s, "SELECT ");
-	for (size_t i = 0; i < t->n_columns; i++)
-		buf_fmt(&s->sql, "%s%s", i ? ", " : "", t->columns[i].sql);
+	for (size_t i = 0; i < t->n_columns; i++) {
+		put(s, i ? ", " : "");
+		put_sql(s, t->columns[i].sql);
+	}
 	buf_fmt(&s->sql, " FROM %s WHERE %s", t->sql, t->where ? t->where : "1 = 1");
 	if (!project)
 		return;
@@ -139,7 +158,8 @@ static int put_filter(struct select *s, const struct table *t, const struct list
 		put(s, ")");
 		return 0;
 	case FILTER_IS:
-		buf_fmt(&s->sql, "%s = ", f->sql);
+		put_sql(s, f->sql);
+		put(s, " = ");
 		put_value(s, db_t(given->value));
 		return 0;
 	default:
@@ -161,7 +181,7 @@ struct key {
 };
 
 struct keys {
-	struct key v[TABLE_SORTS + 2];
+	struct key v[KEYS];
 	size_t n;
 };
 
@@ -173,7 +193,8 @@ static void keys_done(struct keys *k)
 
 static bool is_number(enum column_kind k)
 {
-	return k == COLUMN_INT || k == COLUMN_TIME || k == COLUMN_DATE || k == COLUMN_FLAG;
+	return k == COLUMN_INT || k == COLUMN_TIME || k == COLUMN_DATE || k == COLUMN_FLAG ||
+	       k == COLUMN_HIDDEN_INT;
 }
 
 /* What a list is sorted by: as was asked, then by age where that is known, then by id. */
@@ -203,18 +224,23 @@ static int keys_of(const struct table *t, const struct list_query *q, struct key
 static int load_marker(struct db_tx *x, const struct table *t, const struct list_query *q,
 		       struct keys *k, struct err *e)
 {
-	const struct db_value v[] = {db_t(q->marker), db_t(q->project)};
-	AUTO_BUF sql = BUF_INIT;
+	struct select s = {.sql = BUF_INIT};
 	AUTO(db_rows) r = NULL;
 	int have;
 
-	buf_text(&sql, "SELECT ");
-	for (size_t i = 0; i < k->n; i++)
-		buf_fmt(&sql, "%s%s", i ? ", " : "", k->v[i].sql);
-	buf_fmt(&sql, " FROM %s WHERE %s = $1", t->sql, id_of(t));
-	if (q->project)
-		put_project(&sql, t, 2);
-	r = db_query_v(x, buf_str(&sql), v, q->project ? 2 : 1, e);
+	put(&s, "SELECT ");
+	for (size_t i = 0; i < k->n; i++) {
+		put(&s, i ? ", " : "");
+		put_sql(&s, k->v[i].sql);
+	}
+	buf_fmt(&s.sql, " FROM %s WHERE %s = ", t->sql, id_of(t));
+	put_value(&s, db_t(q->marker));
+	if (q->project) {
+		s.v[s.n++] = db_t(q->project);
+		put_project(&s.sql, t, s.n);
+	}
+	r = db_query_v(x, buf_str(&s.sql), s.v, s.n, e);
+	buf_done(&s.sql);
 	have = r ? db_next(r, e) : -1;
 	if (have < 0)
 		return -1;
@@ -234,12 +260,16 @@ static int load_marker(struct db_tx *x, const struct table *t, const struct list
 
 static void put_compare(struct select *s, const struct key *k, const char *op)
 {
-	buf_fmt(&s->sql, "%s %s ", k->sql, op);
+	put_sql(s, k->sql);
+	buf_fmt(&s->sql, " %s ", op);
 	put_value(s, k->is_number ? db_i(k->number) : db_t(k->text));
 }
 
 static void put_marker(struct select *s, const struct keys *k)
 {
+	/* What follows from the rest, said first: so an index is walked from there. */
+	put(s, " AND ");
+	put_compare(s, &k->v[0], k->v[0].descending ? "<=" : ">=");
 	put(s, " AND (");
 	for (size_t i = 0; i < k->n; i++) {
 		put(s, i ? " OR (" : "(");
@@ -256,9 +286,11 @@ static void put_marker(struct select *s, const struct keys *k)
 static void put_tail(struct select *s, const struct keys *k, const struct list_query *q)
 {
 	put(s, " ORDER BY ");
-	for (size_t i = 0; i < k->n; i++)
-		buf_fmt(&s->sql, "%s%s%s", i ? ", " : "", k->v[i].sql,
-			k->v[i].descending ? " DESC" : "");
+	for (size_t i = 0; i < k->n; i++) {
+		put(s, i ? ", " : "");
+		put_sql(s, k->v[i].sql);
+		put(s, k->v[i].descending ? " DESC" : "");
+	}
 	buf_fmt(&s->sql, " LIMIT %zu OFFSET %zu", q->limit + 1, q->offset);
 }
 

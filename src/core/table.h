@@ -21,17 +21,19 @@
 enum column_kind {
 	COLUMN_TEXT,
 	COLUMN_INT,
-	COLUMN_TIME,	  /* shown as RFC 3339 */
-	COLUMN_DATE,	  /* a time, shown as YYYY-MM-DD */
-	COLUMN_FLAG,	  /* shown as true or false */
-	COLUMN_JSON,	  /* kept as text, shown as what it is */
-	COLUMN_JSON_TEXT, /* shown as the text that it is */
-	COLUMN_HIDDEN,	  /* not shown: for sorting */
+	COLUMN_TIME,	   /* shown as RFC 3339 */
+	COLUMN_DATE,	   /* a time, shown as YYYY-MM-DD */
+	COLUMN_FLAG,	   /* shown as true or false */
+	COLUMN_JSON,	   /* kept as text, shown as what it is */
+	COLUMN_JSON_TEXT,  /* shown as the text that it is */
+	COLUMN_HIDDEN,	   /* not shown: for sorting */
+	COLUMN_HIDDEN_INT, /* the same, of a number */
 };
 
+/* Of two columns with a name, lists are sorted by the first: a hidden one has no NULLs. */
 struct column {
 	const char *name; /* as it is shown */
-	const char *sql;  /* an expression over the row */
+	const char *sql;  /* an expression over the row; $NOW is the moment */
 	enum column_kind kind;
 	bool sorts; /* lists may be sorted by it; never NULL then */
 };

@@ -331,6 +331,31 @@ int flow_list(struct db_tx *t, const struct flow_filter *filter, json_t **ret_ar
 	return 0;
 }
 
+int flow_ended_days(struct db_tx *t, const char *project, uint64_t since_us, json_t **ret_array,
+		    struct err *e)
+{
+	AUTO(db_rows)
+	r = db_query(t, e,
+		     "SELECT ended_at / 86400000000 AS day, kind, state, count(*) FROM operations "
+		     "WHERE project_id = $1 AND ended_at >= $2 AND ended_at IS NOT NULL GROUP BY "
+		     "day, kind, state",
+		     db_t(project), db_i(since_us));
+	json_t *array = json_array();
+	int have = r ? 1 : -1;
+
+	while (have > 0 && (have = db_next(r, e)) > 0)
+		json_array_append_new(array, json_pack("{s:I, s:s, s:s, s:I}", "day",
+						       (json_int_t)db_int(r, 0), "kind",
+						       db_text(r, 1), "state", db_text(r, 2), "n",
+						       (json_int_t)db_int(r, 3)));
+	if (have < 0) {
+		json_decref(array);
+		return -1;
+	}
+	*ret_array = array;
+	return 0;
+}
+
 int flow_log_lines(struct db_tx *t, const char *operation, uint64_t after, unsigned limit,
 		   json_t **ret_array, struct err *e)
 {

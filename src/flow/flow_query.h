@@ -40,6 +40,13 @@ struct flow_filter {
 int flow_list(struct db_tx *t, const struct flow_filter *filter, json_t **ret_array,
 	      char **ret_marker, struct err *e);
 
+/*
+ * How many operations of a project ended since then, as an array (the caller's) of {day, kind,
+ * state, n}; days since 1970, UTC.
+ */
+int flow_ended_days(struct db_tx *t, const char *project, uint64_t since_us, json_t **ret_array,
+		    struct err *e);
+
 /* Lines with a number above `after`: seq, at, step (may be absent), level, text. */
 int flow_log_lines(struct db_tx *t, const char *operation, uint64_t after, unsigned limit,
 		   json_t **ret_array, struct err *e);

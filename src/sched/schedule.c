@@ -58,6 +58,11 @@ static uint64_t hash(const char *text, uint64_t v)
 	return h ^ h >> 31;
 }
 
+unsigned schedule_window_s(const struct schedule *s)
+{
+	return s->window_s;
+}
+
 uint64_t schedule_begin(const struct schedule *s, const char *trigger, uint64_t at_us)
 {
 	uint64_t most = (uint64_t)s->jitter_s * SECOND_US, next_us;

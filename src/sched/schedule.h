@@ -53,6 +53,9 @@ size_t schedule_next_n(const struct schedule *s, uint64_t after_us, size_t n, ui
 /* When the firing `at_us` is to begin: with the jitter of the trigger with this id. */
 uint64_t schedule_begin(const struct schedule *s, const char *trigger, uint64_t at_us);
 
+/* How late a firing may begin. */
+unsigned schedule_window_s(const struct schedule *s);
+
 struct schedule_firing {
 	uint64_t at_us;	  /* without jitter: its name */
 	bool fire;	  /* else it is skipped */

@@ -22,6 +22,9 @@ int step_platform_list(const struct step *s, json_t **ret, struct err *e);
 int step_target_init(const struct step *s, json_t **ret, struct err *e);
 /* {target} → {id, url, format, total_bytes, free_bytes (null: not known), stored_bytes, …} */
 int step_target_check(const struct step *s, json_t **ret, struct err *e);
+/* {target: {url, credentials}, repositories: [url]} → {total_bytes, free_bytes (null: not known),
+ * stored_bytes}: without any key. */
+int step_target_measure(const struct step *s, json_t **ret, struct err *e);
 /* {target, waste, dry_run} → as 'holdfast target collect'. What one run left, the next goes on
  * with. */
 int step_target_collect(const struct step *s, json_t **ret, struct err *e);

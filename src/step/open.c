@@ -124,6 +124,24 @@ int step_open_store(const struct step *s, const json_t *spec, const char *where,
 	return 0;
 }
 
+struct store *step_open_bare(const struct step *s, const json_t *spec, const char *where,
+			     struct err *e)
+{
+	struct target_spec t = {0};
+	const struct field f[] = {
+		{"url", FIELD_TEXT, &t.url, .needed = true},
+		{"credentials", FIELD_OBJECT, &t.credentials},
+	};
+	struct store *store;
+
+	if (fields_take(spec, where, f, ARRAY_LEN(f), e) < 0)
+		return NULL;
+	store = open_store(&t, where, false, e);
+	if (store)
+		store_stop_with(store, s->watch.cancel);
+	return store;
+}
+
 int step_open_target(const struct step *s, const json_t *spec, const char *where,
 		     struct step_target *ret, struct err *e)
 {

@@ -27,6 +27,9 @@ struct step_target {
 /* The store and the key. `where` names it in messages. With `create` a directory is made. */
 int step_open_store(const struct step *s, const json_t *spec, const char *where, bool create,
 		    struct step_target *ret, struct err *e);
+/* The store alone, for looking at it without a key; the caller's. */
+struct store *step_open_bare(const struct step *s, const json_t *spec, const char *where,
+			     struct err *e);
 /* And the repository; ERR_KEY. `cache`: what is read of a distant one may come from this machine.
  */
 int step_open_target(const struct step *s, const json_t *spec, const char *where,

@@ -17,6 +17,7 @@ static const struct kind kinds[] = {
 	{"platform.list", step_platform_list, NULL},
 	{"target.init", step_target_init, NULL}, /* an empty repository harms nobody */
 	{"target.check", step_target_check, NULL},
+	{"target.measure", step_target_measure, NULL},
 	{"target.collect", step_target_collect, NULL},
 	{"target.verify", step_target_verify, NULL},
 	{"checkpoint.protect", step_protect, step_protect_undo},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "base/uuid.h"
 #include "net/fields.h"
@@ -126,6 +127,64 @@ static json_t *usage_json(const struct step_target *t, const struct usage *u)
 			 "stored_bytes", (json_int_t)(u->pack_bytes + u->other_bytes), "packs",
 			 (json_int_t)u->packs, "pack_bytes", (json_int_t)u->pack_bytes, "points",
 			 (json_int_t)u->points, "parity_percent", (int)repo_parity(t->repo));
+}
+
+/* The file system of a directory that is not there yet is that of the folder that it will be in. */
+static void room_of(const char *url, json_t **ret_total, json_t **ret_free)
+{
+	AUTO_FREE char *at = xstrdup(url);
+	char *slash;
+
+	while (strncmp(at, "dir:/", 5) == 0 && access(at + 4, F_OK) < 0 &&
+	       (slash = strrchr(at, '/')) && slash > at + 4)
+		*slash = 0;
+	room(at, ret_total, ret_free);
+}
+
+/* One repository, without its key. One that was never made holds nothing. */
+static int measure_one(const struct step *s, const json_t *target, const char *url, struct usage *u,
+		       struct err *e)
+{
+	json_t *spec = json_pack("{s:s, s:O?}", "url", url, "credentials",
+				 json_object_get(target, "credentials"));
+	struct err why = {0};
+	struct store *store = step_open_bare(s, spec, "target", &why);
+	int rc = 0;
+
+	json_decref(spec);
+	if (store)
+		rc = measure(store, u, e);
+	else if (why.kind != ERR_NOENT)
+		rc = -1;
+	if (!store && rc < 0 && e)
+		*e = why;
+	store_free(store);
+	return rc;
+}
+
+int step_target_measure(const struct step *s, json_t **ret, struct err *e)
+{
+	struct usage u = {.s = s};
+	const json_t *target = NULL, *list = NULL, *v;
+	json_t *total, *free_bytes;
+	const struct field f[] = {
+		{"target", FIELD_OBJECT, &target, .needed = true},
+		{"repositories", FIELD_LIST, &list, .needed = true},
+	};
+	size_t i;
+
+	if (fields_take(s->input, "", f, ARRAY_LEN(f), e) < 0 ||
+	    measure_one(s, target, json_string_value(json_object_get(target, "url")), &u, e) < 0)
+		return -1;
+	json_array_foreach((json_t *)list, i, v)
+	{
+		if (json_is_string(v) && measure_one(s, target, json_string_value(v), &u, e) < 0)
+			return -1;
+	}
+	room_of(json_string_value(json_object_get(target, "url")), &total, &free_bytes);
+	*ret = json_pack("{s:o,s:o,s:I}", "total_bytes", total, "free_bytes", free_bytes,
+			 "stored_bytes", (json_int_t)(u.pack_bytes + u.other_bytes));
+	return 0;
 }
 
 int step_target_check(const struct step *s, json_t **ret, struct err *e)

@@ -57,7 +57,8 @@ def check(method, path, status, content_type, body):
         if body is not None:
             raise Broken(f"{method} {name} answers {status} with a body: {body}")
         return
-    if "application/json" not in content:
+    kind = (content_type or "").partition(";")[0]
+    if "application/json" not in content or (kind != "application/json" and kind in content):
         return
     if "json" not in (content_type or ""):
         raise Broken(f"{method} {name} answers {status} with {content_type}")
