@@ -160,6 +160,11 @@ static const struct config_option options[] = {
 	 .help = "how many connections one address may have; 0: any number"},
 	{S, "operations_per_project", CONFIG_INT, NULL, "0", 0, 100000,
 	 .help = "how many steps may run at once for a project; 0: any number"},
+	{S, "operations_per_platform", CONFIG_INT, NULL, "0", 0, 100000,
+	 .help = "how many machines of one platform may be protected and restored at once; 0: any "
+		 "number"},
+	{S, "operations_per_target", CONFIG_INT, NULL, "0", 0, 100000,
+	 .help = "how many steps may store to one target, or verify it, at once; 0: any number"},
 #undef S
 #define S "log"
 	{S, "level", CONFIG_TEXT, "LEVEL", "info", .choices = levels, .live = true,

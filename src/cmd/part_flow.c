@@ -6,21 +6,30 @@
 
 static int set_limits(struct db_tx *t, void *arg, struct err *e)
 {
-	const unsigned *per_project = arg;
+	static const struct {
+		const char *key, *option;
+	} limits[] = {{"project", "operations_per_project"},
+		      {"platform", "operations_per_platform"},
+		      {"target", "operations_per_target"}};
+	const struct daemon *d = arg;
 
-	return flow_set_limit(t, "project", *per_project, e);
+	for (size_t i = 0; i < ARRAY_LEN(limits); i++)
+		if (flow_set_limit(t, limits[i].key,
+				   (unsigned)config_int(d->config, "limits", limits[i].option),
+				   e) < 0)
+			return -1;
+	return 0;
 }
 
 static int start(struct daemon *d, struct err *e)
 {
-	unsigned per_project = (unsigned)config_int(d->config, "limits", "operations_per_project");
 	struct core *c = xcalloc(1, sizeof(*c));
 
 	c->db = d->db;
 	c->auth = d->auth;
 	c->zones = zones_new(NULL);
 	c->flow = flow_new(d->db, d->name, core_kinds, core_operations, e);
-	if (c->flow && db_write(d->db, set_limits, &per_project, e) < 0) {
+	if (c->flow && db_write(d->db, set_limits, d, e) < 0) {
 		flow_free(c->flow);
 		c->flow = NULL;
 	}

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/ticker.h"
 #include "cmd/parts.h"
+#include "core/duties.h"
 #include "core/keep.h"
 #include "core/keeper.h"
 #include "core/upkeep.h"
@@ -39,6 +40,19 @@ static void keep(struct core *c)
 			 report.failed, report.plan, report.first.msg);
 }
 
+static void see_to_duties(struct core *c)
+{
+	struct duties_report report = {0};
+	struct err e = {ERR_NONE};
+
+	if (duties_run(c, clock_wall_us(), &report, &e) < 0)
+		log_warn("copies and verifications: %s", e.msg);
+	else if (report.failed)
+		log_warn("copies and verifications: %zu plans could not be looked after; plan %s: "
+			 "%s",
+			 report.failed, report.plan, report.first.msg);
+}
+
 static void look_after(void *arg)
 {
 	struct err e = {ERR_NONE};
@@ -50,6 +64,7 @@ static void look_after(void *arg)
 	if (clock_mono_us() - work.kept > KEEP_EVERY_US) {
 		work.kept = clock_mono_us();
 		keep(work.core);
+		see_to_duties(work.core);
 	}
 }
 

@@ -208,6 +208,7 @@ int checkpoint_available(struct core *c, struct db_tx *t, const char *id, struct
 {
 	if (db_exec(t, NULL, e,
 		    "UPDATE checkpoints SET status = 'available', reason = NULL, ended_at = $2, "
+		    "good_at = coalesce(good_at, $2), "
 		    "instant_at = (SELECT min(instant_at) FROM checkpoint_resources r WHERE "
 		    "r.checkpoint_id = checkpoints.id), bytes_total = (SELECT sum(bytes_total) "
 		    "FROM checkpoint_resources r WHERE r.checkpoint_id = checkpoints.id), "

@@ -8,10 +8,13 @@
 #include "core/checkpoint.h"
 #include "core/ids.h"
 #include "core/json.h"
+#include "core/keep.h"
+#include "core/limits.h"
 #include "core/operation.h"
 #include "core/plan.h"
 #include "core/quota.h"
 #include "core/storage.h"
+#include "core/window.h"
 
 /* Rows of the copy are those of its original, with no point yet. */
 static int insert_rows(struct db_tx *t, const char *from, const char *to, const char *provider,
@@ -35,9 +38,10 @@ static int insert_rows(struct db_tx *t, const char *from, const char *to, const 
 		       db_t(to), db_t(repository), db_t(from));
 }
 
-static int add_steps(struct core *c, struct db_tx *t, const char *operation, const char *from,
-		     const char *repository, struct err *e)
+static int add_steps(struct core *c, struct db_tx *t, const struct copy_new *n,
+		     const char *operation, const char *from, const char *repository, struct err *e)
 {
+	AUTO_LIMITS limits = {0};
 	AUTO(db_rows)
 	r = db_query(t, e,
 		     "SELECT type, id, name, point_id, repository_id FROM checkpoint_resources "
@@ -47,7 +51,8 @@ static int add_steps(struct core *c, struct db_tx *t, const char *operation, con
 	const char *needs[] = {init};
 	int have;
 
-	if (!r || repository_place(t, repository, place, e) < 0)
+	if (!r || repository_place(t, repository, place, e) < 0 ||
+	    limits_of_plan(c, t, n->plan, repository, &limits, e) < 0)
 		return -1;
 	have = repository_add_init(c, t, operation, repository, init, e);
 	while (have >= 0 && (have = db_next(r, e)) > 0) {
@@ -58,6 +63,7 @@ static int add_steps(struct core *c, struct db_tx *t, const char *operation, con
 					  .needs = needs,
 					  .n_needs = 1};
 
+		limits_of_step(&limits, &s);
 		s.input = json_pack("{s:s, s:s, s:s, s:s, s:s}", "repository_id", db_text(r, 4),
 				    "to_repository_id", repository, "point", db_text(r, 3), "type",
 				    db_text(r, 0), "id", db_text(r, 1));
@@ -84,7 +90,7 @@ static int copy_one(struct core *c, struct db_tx *t, const struct copy_new *n, c
 	if (quota_check(t, n->project, "checkpoints", e) < 0 ||
 	    insert_rows(t, from, id, n->to, repository, e) < 0 ||
 	    operation_start(c, t, &o, links, 4, operation, e) < 0 ||
-	    add_steps(c, t, operation, from, repository, e) < 0)
+	    add_steps(c, t, n, operation, from, repository, e) < 0)
 		return -1;
 	json_array_append_new(pairs, json_pack("{s:s, s:s}", "checkpoint_protect_id", from,
 					       "checkpoint_copy_id", id));
@@ -177,11 +183,14 @@ static int ended(struct db_tx *t, const char *operation, const char *subject, co
 	if (operation_ended(t, operation, state, e) < 0)
 		return -1;
 	if (strcmp(state, FLOW_SUCCEEDED) == 0)
-		return checkpoint_available(core_current(), t, subject, e);
+		return checkpoint_available(core_current(), t, subject, e) < 0
+			       ? -1
+			       : keep_after_checkpoint(core_current(), t, operation, subject, e);
 	return checkpoint_set_status(core_current(), t, subject, "error", reason, e);
 }
 
 const struct flow_kind checkpoint_copy_kind = {.name = "checkpoint.copy",
+					       .may_begin = window_may_begin,
 					       .settle = settle,
 					       .failed = failed,
 					       .undone = undone,

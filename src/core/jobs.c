@@ -5,6 +5,7 @@
 
 #include "core/checkpoint.h"
 #include "core/copy.h"
+#include "core/limits.h"
 #include "core/platform.h"
 #include "core/restore.h"
 #include "core/storage.h"
@@ -200,7 +201,8 @@ static int fill_protect(struct core *c, struct db_tx *t, const struct flow_step 
 			struct err *e)
 {
 	AUTO(db_rows)
-	r = db_query(t, e, "SELECT project_id, plan FROM checkpoints WHERE id = $1",
+	r = db_query(t, e,
+		     "SELECT project_id, plan, plan_id, made_by FROM checkpoints WHERE id = $1",
 		     db_t(s->subject));
 	json_t *plan;
 	int have = r ? db_next(r, e) : -1;
@@ -217,7 +219,22 @@ static int fill_protect(struct core *c, struct db_tx *t, const struct flow_step 
 	json_object_set_new(o, "resource", resource_json(s->input, true));
 	add_options(json_object_get(plan, "parameters"), s->input, o);
 	json_decref(plan);
+	if (limits_add_ways(c, t, db_text(r, 2), db_text(r, 3), o, e) < 0)
+		return -1;
 	return add_platform(t, s, o, e) < 0 ? -1 : add_target(c, t, s, o, e);
+}
+
+/* How fast it may go: as the policies of the plan say that the operation is about. */
+static int add_pace(struct core *c, struct db_tx *t, const struct flow_step *s, json_t *o,
+		    struct err *e)
+{
+	AUTO(db_rows)
+	r = db_query(t, e,
+		     "SELECT id FROM operation_links WHERE operation_id = $1 AND kind = 'plan'",
+		     db_t(s->operation));
+	int have = r ? db_next(r, e) : -1;
+
+	return have > 0 ? limits_add_pace(c, t, db_text(r, 0), o, e) : have;
 }
 
 static int fill_restore(struct core *c, struct db_tx *t, const struct flow_step *s, json_t *o,
@@ -237,6 +254,8 @@ static int fill_restore(struct core *c, struct db_tx *t, const struct flow_step 
 		json_object_set(o, "name", json_object_get(options, "restore_name"));
 	json_object_set(o, "point", json_object_get(s->input, "point"));
 	json_object_set_new(o, "resource", resource_json(s->input, false));
+	if (add_pace(c, t, s, o, e) < 0)
+		return -1;
 	return add_platform(t, s, o, e) < 0 ? -1 : add_target(c, t, s, o, e);
 }
 
@@ -249,6 +268,8 @@ static int fill_copy(struct core *c, struct db_tx *t, const struct flow_step *s,
 		return -1;
 	json_object_set_new(o, "to", to);
 	json_object_set_new(o, "points", json_pack("[O]", json_object_get(s->input, "point")));
+	if (add_pace(c, t, s, o, e) < 0)
+		return -1;
 	return add_target(c, t, s, o, e);
 }
 
@@ -260,6 +281,8 @@ static int fill_verify(struct core *c, struct db_tx *t, const struct flow_step *
 	json_object_set_new(o, "points", json_pack("[O]", json_object_get(s->input, "point")));
 	if (depth)
 		json_object_set(o, "depth", (json_t *)depth);
+	if (add_pace(c, t, s, o, e) < 0)
+		return -1;
 	return add_target(c, t, s, o, e);
 }
 

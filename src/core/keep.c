@@ -3,7 +3,9 @@
 
 #include "base/clock.h"
 #include "core/checkpoint.h"
+#include "core/duties.h"
 #include "core/keeper.h"
+#include "core/window.h"
 
 int keep_start(struct db_tx *t, const struct scheduled_operation *s, uint64_t at_us, void *arg,
 	       struct err *e)
@@ -20,6 +22,8 @@ int keep_start(struct db_tx *t, const struct scheduled_operation *s, uint64_t at
 	};
 
 	(void)at_us;
+	if (window_admit(arg, t, s, clock_wall_us(), e) < 0)
+		return -1;
 	return checkpoint_protect(arg, t, &n, id, operation, e);
 }
 
@@ -31,8 +35,9 @@ int keep_after(struct core *c, struct db_tx *t, const char *operation, const cha
 	size_t started;
 	bool more;
 
-	if (keeper_plan(t, &k, plan, clock_wall_us(), &started, &more, &why) == 0 ||
-	    why.kind == ERR_NOENT) /* the plan is gone: its checkpoints stay until somebody deletes
+	if (keeper_plan(t, &k, plan, clock_wall_us(), &started, &more, &why) == 0)
+		return duties_after(c, t, operation, plan, e);
+	if (why.kind == ERR_NOENT) /* the plan is gone: its checkpoints stay until somebody deletes
 				      them */
 		return 0;
 	/* What is wrong with a policy must not cost the checkpoint. What is wrong with the database
@@ -42,4 +47,12 @@ int keep_after(struct core *c, struct db_tx *t, const char *operation, const cha
 	if (e)
 		*e = why;
 	return -1;
+}
+
+int keep_after_checkpoint(struct core *c, struct db_tx *t, const char *operation,
+			  const char *checkpoint, struct err *e)
+{
+	AUTO(checkpoint) k = checkpoint_load(t, NULL, checkpoint, e);
+
+	return k ? keep_after(c, t, operation, k->plan, e) : -1;
 }

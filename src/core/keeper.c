@@ -2,6 +2,7 @@
 #include "core/keeper.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/checkpoint.h"
@@ -204,6 +205,55 @@ static void add_scheduled(const struct keeping *g, struct keeping_group *group)
 	group->retention.n_sets = n;
 }
 
+/* ---- what has to be copied first ---- */
+
+static int by_id(const void *a, const void *b)
+{
+	return strcmp((*(struct retention_point *const *)a)->id,
+		      (*(struct retention_point *const *)b)->id);
+}
+
+static int mark_awaited(struct db_tx *t, const char *plan, const char *provider,
+			struct retention_point **sorted, size_t n, struct err *e)
+{
+	AUTO(db_rows)
+	r = db_query(
+		t, e,
+		"SELECT k.id FROM checkpoints k WHERE k.plan_id = $1 AND k.copy_of IS NULL AND "
+		"k.provider_id <> $2 AND k.status = 'available' AND coalesce(k.verified_ok, "
+		"1) = 1 AND NOT EXISTS (SELECT 1 FROM checkpoints o WHERE o.copy_of = k.id "
+		"AND o.provider_id = $2 AND o.good_at IS NOT NULL)",
+		db_t(plan), db_t(provider));
+	int have = r ? 1 : -1;
+
+	while (have > 0 && (have = db_next(r, e)) > 0) {
+		struct retention_point wanted = {.id = db_text(r, 0)}, *key = &wanted;
+		struct retention_point **found =
+			bsearch(&key, sorted, n, sizeof(struct retention_point *), by_id);
+
+		if (found)
+			(*found)->awaited = true;
+	}
+	return have;
+}
+
+/* Damaged ones are not waited for: they are not copied. */
+static int await_copies(struct keeping *g, struct db_tx *t, const struct policy *p, struct err *e)
+{
+	AUTO_FREE struct retention_point **sorted = xcalloc(g->n + 1, sizeof(*sorted));
+
+	for (size_t i = 0; i < g->n; i++) {
+		g->points[i].awaited = false;
+		sorted[i] = &g->points[i];
+	}
+	qsort(sorted, g->n, sizeof(struct retention_point *), by_id);
+	for (size_t i = 0; i < p->n_copies; i++)
+		if (p->copies[i].awaited &&
+		    mark_awaited(t, g->id, p->copies[i].provider, sorted, g->n, e) < 0)
+			return -1;
+	return 0;
+}
+
 int keeping_judge(struct keeping *g, struct db_tx *t, struct zones *zones,
 		  const struct policy_draft *draft, size_t firings, uint64_t now_us, struct err *e)
 {
@@ -217,6 +267,8 @@ int keeping_judge(struct keeping *g, struct db_tx *t, struct zones *zones,
 	if (load_scheduled(g, t, e) < 0)
 		return -1;
 	p = g->rules->merged;
+	if (await_copies(g, t, p, e) < 0)
+		return -1;
 	zone = policy_zone(p);
 	if (firings > 0)
 		g->firings =

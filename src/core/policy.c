@@ -113,14 +113,14 @@ uint64_t policy_window_opens(const struct policy *p, uint64_t now_us)
 
 	if (!w->given)
 		return now_us;
-	today = (zone_to_local(p->zone, now) - (int64_t)w->start * 60) / CIVIL_DAY_S - 1;
+	today = (zone_to_local(w->zone, now) - (int64_t)w->start * 60) / CIVIL_DAY_S - 1;
 	for (int64_t day = today; day < today + 10; day++) {
 		int64_t local = day * CIVIL_DAY_S, from, to;
 
 		if (!(w->days & 1u << (civil_weekday(day) + 6) % 7))
 			continue;
-		from = zone_to_utc(p->zone, local + (int64_t)w->start * 60);
-		to = zone_to_utc(p->zone, local + (int64_t)w->end * 60 +
+		from = zone_to_utc(w->zone, local + (int64_t)w->start * 60);
+		to = zone_to_utc(w->zone, local + (int64_t)w->end * 60 +
 						  (w->end < w->start ? CIVIL_DAY_S : 0));
 		if (now < to && from < to)
 			return from <= now ? now_us : (uint64_t)from * SECOND_US;
@@ -190,6 +190,8 @@ static json_t *copies_json(const struct policy *p)
 		o = json_pack("{s:s}", "provider_id", c->provider);
 		if (c->n_sets > 0)
 			add_retention(o, "retention", c->sets);
+		if (c->awaited)
+			json_object_set_new(o, "keep_until_copied", json_true());
 		json_array_append_new(array, o);
 	}
 	if (p->n_copies != 1)
@@ -213,6 +215,21 @@ static void add_numbers(const struct policy *p, json_t *o)
 		json_object_set_new(o, "consistency", json_string(p->consistency));
 }
 
+static void add_verify(const struct policy *p, json_t *o)
+{
+	json_t *v = json_object();
+
+	if (p->verify_days)
+		json_object_set_new(v, "every_days", json_integer(p->verify_days));
+	if (p->verify_after)
+		json_object_set_new(v, "after", json_integer(p->verify_after));
+	if (p->verify_structure)
+		json_object_set_new(v, "depth", json_string("structure"));
+	if (json_object_size(v) > 0)
+		json_object_set(o, "verify", v);
+	json_decref(v);
+}
+
 json_t *policy_json(const struct policy *p)
 {
 	json_t *o = json_object(), *limits = json_object();
@@ -233,9 +250,7 @@ json_t *policy_json(const struct policy *p)
 		json_object_set_new(limits, "concurrent", json_integer(p->concurrent));
 	if (json_object_size(limits) > 0)
 		json_object_set(o, "limits", limits);
-	if (p->verify_days)
-		json_object_set_new(o, "verify",
-				    json_pack("{s:i}", "every_days", (int)p->verify_days));
+	add_verify(p, o);
 	if (p->n_copies > 0)
 		json_object_set_new(o, "copy", copies_json(p));
 	json_decref(limits);

@@ -21,11 +21,16 @@
  *	consistency	required, best-effort, off; best-effort
  *	window		{"start": "22:00", "end": "06:00", "days": ["mon" …]}: work begins only
  *			then; the days are those on which it starts; all
- *	limits		{"bandwidth": "100MiB" (a second), "concurrent": N}
- *	verify		{"every_days": N}
- *	copy		{"provider_id", "retention"}, or an array of them: each checkpoint is
- *			copied there, and the copies stay as long as their own retention says
- *			(for all of them together), or as long as the checkpoints would
+ *	limits		{"bandwidth": "100MiB" (a second, of each step that moves data),
+ *			"concurrent": N (steps at once that protect, verify or copy, of all the
+ *			plans that it holds for)}
+ *	verify		{"every_days": N: whatever is kept is verified again before N days have
+ *			gone by, "after": N: so is each N-th new checkpoint as soon as it is there,
+ *			"depth": "content" (every byte is read; without it) or "structure"}
+ *	copy		{"provider_id", "retention", "keep_until_copied"}, or an array of them:
+ *			each checkpoint is copied there, and the copies stay as long as their own
+ *			retention says (for all of them together), or as long as the checkpoints
+ *			would; keep_until_copied: no checkpoint goes before it was copied there
  *
  * Unknown fields are errors.
  *
@@ -64,12 +69,14 @@ struct policy_window {
 	bool given;
 	unsigned start, end; /* minutes of the day; end < start: past midnight */
 	uint8_t days;	     /* bit 0: Monday */
+	struct zone *zone;   /* of the policy that has it; borrowed */
 };
 
 struct policy_copy {
 	char provider[UUID_TEXT];
 	struct retention_set *sets; /* of the copies; none: as of the checkpoints */
 	size_t n_sets;
+	bool awaited; /* keep_until_copied */
 };
 
 struct policy {
@@ -83,9 +90,11 @@ struct policy {
 	struct zone *zone;
 	const char *consistency; /* "required", "best-effort", "off"; NULL: not said */
 	struct policy_window window;
-	uint64_t bandwidth;   /* bytes a second; 0: no limit */
-	uint32_t concurrent;  /* 0: no limit */
-	uint32_t verify_days; /* 0: not verified */
+	uint64_t bandwidth;    /* bytes a second; 0: no limit */
+	uint32_t concurrent;   /* 0: no limit */
+	uint32_t verify_days;  /* 0: not by age */
+	uint32_t verify_after; /* each so many; 0: not because it is new */
+	bool verify_structure; /* only */
 	struct policy_copy *copies;
 	size_t n_copies;
 };
@@ -117,6 +126,8 @@ struct policy_mandatory {
 struct policy *policy_merge(const struct policy *own, const struct policy_mandatory *mandatory,
 			    size_t n);
 
+/* Of "required", "best-effort", "off" and NULL (not said). */
+const char *policy_stricter_consistency(const char *a, const char *b);
 /* What retention asks for. Borrowed from the policy. `copies_at`: for copies at that provider. */
 struct retention policy_retention(const struct policy *p, const char *copies_at);
 struct retention_zone policy_zone(const struct policy *p);
@@ -127,7 +138,8 @@ struct retention_zone policy_zone(const struct policy *p);
 struct retention_firing *policy_foretell(const struct policy *p, uint64_t now_us, uint64_t until_us,
 					 size_t most, size_t *ret_n);
 
-/* The first moment, now or later, that lies in the window; `now_us` where there is none. */
+/* The first moment, now or later, that lies in the window; `now_us` where there is none. By the
+ * clocks of the zone of the policy that says it. */
 uint64_t policy_window_opens(const struct policy *p, uint64_t now_us);
 
 #endif

@@ -15,7 +15,7 @@ static uint64_t stricter(uint64_t a, uint64_t b)
 	return a && b ? MIN(a, b) : MAX(a, b);
 }
 
-static const char *stricter_consistency(const char *a, const char *b)
+const char *policy_stricter_consistency(const char *a, const char *b)
 {
 	static const char *const order[] = {"required", "best-effort", "off"};
 
@@ -68,12 +68,17 @@ static void add_rest(struct policy *p, const struct policy *part, bool mandatory
 	p->minimum = MAX(p->minimum, part->minimum);
 	p->failed_days = MAX(p->failed_days, part->failed_days);
 	p->keep_verified |= part->keep_verified;
-	p->consistency = stricter_consistency(p->consistency, part->consistency);
+	p->consistency = policy_stricter_consistency(p->consistency, part->consistency);
 	if (part->window.given && (mandatory || !p->window.given))
 		p->window = part->window;
 	p->bandwidth = stricter(p->bandwidth, part->bandwidth);
 	p->concurrent = (uint32_t)stricter(p->concurrent, part->concurrent);
+	if ((part->verify_days || part->verify_after) && !part->verify_structure)
+		p->verify_structure = false;
+	else if (!p->verify_days && !p->verify_after)
+		p->verify_structure = part->verify_structure;
 	p->verify_days = (uint32_t)stricter(p->verify_days, part->verify_days);
+	p->verify_after = (uint32_t)stricter(p->verify_after, part->verify_after);
 }
 
 static struct policy_copy *find_copy(struct policy *p, const char *provider)
@@ -97,6 +102,7 @@ static void add_copies(struct policy *p, const struct policy *part)
 			*to = (struct policy_copy){0};
 			memcpy(to->provider, from->provider, sizeof(to->provider));
 		}
+		to->awaited |= from->awaited;
 		/* Those without a retention of their own ask for that of the checkpoints. */
 		if (from->n_sets > 0)
 			add_sets(&to->sets, &to->n_sets, from->sets, from->n_sets);

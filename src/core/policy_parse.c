@@ -250,6 +250,7 @@ static int read_window(struct policy *p, const struct spec *s, struct err *e)
 	    read_clock(&o, "end", 1440, &w->end, e) < 0 || read_days(&o, &w->days, e) < 0)
 		return -1;
 	w->given = true;
+	w->zone = p->zone;
 	if (w->start == w->end)
 		return err_set(e, ERR_INVALID,
 			       "window.end: it is the same as the start; leave the window out to "
@@ -288,7 +289,7 @@ static int read_limits(struct policy *p, const struct spec *s, struct err *e)
 
 static int read_copy(struct policy *p, const json_t *v, const char *path, struct err *e)
 {
-	static const char *const fields[] = {"provider_id", "retention", NULL};
+	static const char *const fields[] = {"provider_id", "retention", "keep_until_copied", NULL};
 	struct policy_copy *copy = &p->copies[p->n_copies];
 	struct retention_set set = {.scope = RETENTION_OF_EVERY};
 	const char *provider = NULL;
@@ -298,7 +299,8 @@ static int read_copy(struct policy *p, const json_t *v, const char *path, struct
 
 	if (spec_object(v, path, fields, &s, e) < 0 ||
 	    spec_text(&s, "provider_id", UUID_TEXT, &provider, e) < 0 ||
-	    read_retention(&s, "retention", set.keep, &given, e) < 0)
+	    read_retention(&s, "retention", set.keep, &given, e) < 0 ||
+	    spec_flag(&s, "keep_until_copied", &copy->awaited, e) < 0)
 		return -1;
 	if (!provider || !uuid_parse(provider, &id))
 		return err_set(e, ERR_INVALID, "%s.provider_id: give the id of a provider", path);
@@ -351,6 +353,28 @@ static int read_days_field(const struct spec *s, const char *field, const char *
 	return spec_number(&o, inner, low, POLICY_NUMBER_MAX, days, e);
 }
 
+static int read_verify(struct policy *p, const struct spec *s, struct err *e)
+{
+	static const char *const fields[] = {"every_days", "after", "depth", NULL};
+	static const char *const depths[] = {"content", "structure", NULL};
+	const json_t *v = spec_get(s, "verify");
+	const char *depth = NULL;
+	struct spec o;
+
+	if (!v)
+		return 0;
+	if (spec_object(v, "verify", fields, &o, e) < 0 ||
+	    spec_number(&o, "every_days", 1, POLICY_NUMBER_MAX, &p->verify_days, e) < 0 ||
+	    spec_number(&o, "after", 1, POLICY_NUMBER_MAX, &p->verify_after, e) < 0 ||
+	    spec_word(&o, "depth", depths, &depth, e) < 0)
+		return -1;
+	p->verify_structure = depth && strcmp(depth, "structure") == 0;
+	if (p->verify_days || p->verify_after)
+		return 0;
+	return err_set(e, ERR_INVALID,
+		       "verify: it does not say when: give every_days or after, or leave it out");
+}
+
 static int read_rest(struct policy *p, const struct spec *s, struct err *e)
 {
 	static const char *const consistencies[] = {"required", "best-effort", "off", NULL};
@@ -359,8 +383,7 @@ static int read_rest(struct policy *p, const struct spec *s, struct err *e)
 	    spec_flag(s, "keep_verified", &p->keep_verified, e) < 0 ||
 	    read_days_field(s, "failed", "days", 0, &p->failed_days, e) < 0 ||
 	    spec_word(s, "consistency", consistencies, &p->consistency, e) < 0 ||
-	    read_window(p, s, e) < 0 || read_limits(p, s, e) < 0 ||
-	    read_days_field(s, "verify", "every_days", 1, &p->verify_days, e) < 0)
+	    read_window(p, s, e) < 0 || read_limits(p, s, e) < 0 || read_verify(p, s, e) < 0)
 		return -1;
 	return read_copies(p, s, e);
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/policy_store.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "core/ids.h"
 #include "core/plan.h"
 #include "core/table.h"
+#include "flow/flow.h"
 
 /* ---- writing ---- */
 
@@ -25,9 +27,23 @@ static int check_copies(struct db_tx *t, const struct policy *p, const char *pro
 	return 0;
 }
 
-/* The text of a document that was given, in its one form. */
+/* How many steps of its plans may run at once: policy_limit_key(). */
+static int set_limit(struct db_tx *t, const char *id, uint32_t most, struct err *e)
+{
+	char key[POLICY_LIMIT_KEY];
+
+	return flow_set_limit(t, policy_limit_key(id, key), most, e);
+}
+
+char *policy_limit_key(const char *id, char out[POLICY_LIMIT_KEY])
+{
+	snprintf(out, POLICY_LIMIT_KEY, "policy:%s", id);
+	return out;
+}
+
+/* The text of a document that was given, in its one form; *ret_concurrent: what limits it sets. */
 static char *form_of(struct db_tx *t, struct zones *zones, const json_t *spec, const char *project,
-		     struct err *e)
+		     uint32_t *ret_concurrent, struct err *e)
 {
 	AUTO(policy) p = policy_parse(spec, zones, clock_wall_us(), e);
 	AUTO_FREE char *text = NULL;
@@ -35,6 +51,7 @@ static char *form_of(struct db_tx *t, struct zones *zones, const json_t *spec, c
 
 	if (!p || check_copies(t, p, project, e) < 0)
 		return NULL;
+	*ret_concurrent = p->concurrent;
 	form = policy_json(p);
 	text = json_text(form);
 	json_decref(form);
@@ -49,7 +66,8 @@ static char *form_of(struct db_tx *t, struct zones *zones, const json_t *spec, c
 int policy_insert(struct db_tx *t, struct zones *zones, const struct policy_new *n,
 		  char ret_id[UUID_TEXT], struct err *e)
 {
-	AUTO_FREE char *spec = form_of(t, zones, n->spec, n->project, e);
+	uint32_t most;
+	AUTO_FREE char *spec = form_of(t, zones, n->spec, n->project, &most, e);
 	uint64_t now = clock_wall_us();
 	char id[UUID_TEXT];
 
@@ -60,7 +78,8 @@ int policy_insert(struct db_tx *t, struct zones *zones, const struct policy_new 
 		    "$8)",
 		    db_t(new_id(id)), db_t(n->project), db_t(n->name),
 		    db_t(n->description ? n->description : ""), db_t(spec), db_i(n->mandatory),
-		    db_t(n->created_by), db_i(now)) < 0)
+		    db_t(n->created_by), db_i(now)) < 0 ||
+	    set_limit(t, id, most, e) < 0)
 		return -1;
 	memcpy(ret_id, id, sizeof(id));
 	return 0;
@@ -88,12 +107,13 @@ int policy_update(struct db_tx *t, struct zones *zones, const char *id,
 {
 	AUTO_FREE char *project = NULL;
 	AUTO_FREE char *spec = NULL;
+	uint32_t most;
 
 	if (project_of(t, id, &project, e) < 0)
 		return -1;
 	if (c->spec) {
-		spec = form_of(t, zones, c->spec, project, e);
-		if (!spec)
+		spec = form_of(t, zones, c->spec, project, &most, e);
+		if (!spec || set_limit(t, id, most, e) < 0)
 			return -1;
 	}
 	return db_exec(t, NULL, e,
@@ -118,7 +138,9 @@ int policy_remove(struct db_tx *t, const char *id, struct err *e)
 		return err_set(e, ERR_BUSY,
 			       "Policy '%s' is used by %lld plans: give them another one first.",
 			       id, (long long)db_int(r, 0));
-	return db_exec(t, NULL, e, "DELETE FROM policies WHERE id = $1", db_t(id));
+	return set_limit(t, id, 0, e) < 0
+		       ? -1
+		       : db_exec(t, NULL, e, "DELETE FROM policies WHERE id = $1", db_t(id));
 }
 
 /* ---- what holds for a plan ---- */
@@ -200,6 +222,7 @@ static int load_own(struct db_tx *t, struct zones *zones, const char *id, struct
 
 	if (have <= 0)
 		return have < 0 ? -1 : no_policy(id, e);
+	snprintf(p->own_id, sizeof(p->own_id), "%s", id);
 	p->own = parse_stored(id, db_text(r, 0), zones, e);
 	return p->own ? 0 : -1;
 }
@@ -222,4 +245,21 @@ struct plan_policy *plan_policy_load(struct db_tx *t, struct zones *zones, const
 		return NULL;
 	p->merged = policy_merge(of_draft ? draft->policy : p->own, p->parts, p->n);
 	return steal(&p);
+}
+
+int plan_policy_of(struct db_tx *t, struct zones *zones, const char *plan, struct plan_policy **ret,
+		   struct err *e)
+{
+	AUTO(db_rows)
+	r = db_query(t, e, "SELECT project_id, policy_id FROM plans WHERE id = $1", db_t(plan));
+	struct plan_policy *p;
+	int have = r ? db_next(r, e) : -1;
+
+	if (have <= 0)
+		return have;
+	p = plan_policy_load(t, zones, db_text(r, 0), db_text_or_null(r, 1), NULL, e);
+	if (!p)
+		return err_wrap(e, "plan %s", plan);
+	*ret = p;
+	return 0;
 }

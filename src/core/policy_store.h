@@ -31,6 +31,10 @@ int policy_update(struct db_tx *t, struct zones *zones, const char *id,
 /* ERR_NOENT; ERR_BUSY: a plan has it. */
 int policy_remove(struct db_tx *t, const char *id, struct err *e);
 
+#define POLICY_LIMIT_KEY (UUID_TEXT + 8)
+/* What its steps are counted under (flow_set_limit); the limit is kept as the policy says. */
+char *policy_limit_key(const char *id, char out[POLICY_LIMIT_KEY]);
+
 /* One that is not in the catalogue (yet): it takes the place of the one with this id, or, without
  * one (NULL), of the plan's own. */
 struct policy_draft {
@@ -42,6 +46,7 @@ struct policy_draft {
 /* All that holds for a plan. */
 struct plan_policy {
 	struct policy *own; /* NULL: none */
+	char own_id[UUID_TEXT];
 	struct policy **mandatory;
 	struct policy_mandatory *parts;
 	size_t n;
@@ -53,5 +58,9 @@ DEFINE_AUTO(plan_policy, plan_policy_free);
 struct plan_policy *plan_policy_load(struct db_tx *t, struct zones *zones, const char *project,
 				     const char *policy, const struct policy_draft *draft,
 				     struct err *e);
+
+/* The same of a plan by its id. *ret stays NULL where there is no such plan any more. */
+int plan_policy_of(struct db_tx *t, struct zones *zones, const char *plan, struct plan_policy **ret,
+		   struct err *e);
 
 #endif

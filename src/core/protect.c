@@ -18,12 +18,14 @@
 #include "core/checkpoint.h"
 #include "core/ids.h"
 #include "core/keep.h"
+#include "core/limits.h"
 #include "core/operation.h"
 #include "core/plan.h"
 #include "core/platform.h"
 #include "core/quota.h"
 #include "core/storage.h"
 #include "core/table.h"
+#include "core/window.h"
 
 /* ---- starting ---- */
 
@@ -186,26 +188,28 @@ static int insert_resource(struct db_tx *t, const char *checkpoint, const char *
 }
 
 /* One backup at a time of one machine; what more is asked for waits. */
-static int add_protect(const struct flow_step *s, struct db_tx *t, const char *repository,
-		       const char *init, const json_t *v, struct err *e)
+static int add_protect(const struct flow_step *s, struct db_tx *t, const struct checkpoint *k,
+		       const char *repository, const char *init, const json_t *v, struct err *e)
 {
 	struct core *c = core_current();
 	const char *platform = json_text_in(v, "platform_id");
 	AUTO_FREE char *resource = xasprintf("resource:%s/%s", platform, json_text_in(v, "id"));
-	AUTO_FREE char *on = xasprintf("platform:%s", platform);
 	AUTO_FREE char *name = xasprintf("protect %s", json_text_in(v, "name"));
-	const char *limits[] = {resource, on};
+	AUTO_LIMITS limits = {0};
 	const char *needs[] = {init};
 	char place[OPERATION_PLACE], step[UUID_TEXT];
 	struct flow_step_new n = {.kind = "checkpoint.protect",
 				  .place = place,
 				  .name = name,
 				  .needs = needs,
-				  .n_needs = 1,
-				  .limits = limits,
-				  .n_limits = 2};
+				  .n_needs = 1};
 	int done;
 
+	limits_add(&limits, "platform", platform);
+	limits.keys[limits.n++] = xstrdup(resource);
+	if (limits_of_plan(c, t, k->plan, repository, &limits, e) < 0)
+		return -1;
+	limits_of_step(&limits, &n);
 	if (insert_resource(t, s->subject, repository, v, e) < 0 ||
 	    flow_set_limit(t, resource, 1, e) < 0 || platform_place(t, platform, place, e) < 0)
 		return -1;
@@ -230,7 +234,7 @@ static int settle_prepare(struct db_tx *t, const struct flow_step *s, struct err
 		return -1;
 	json_array_foreach(json_object_get(s->result, "resources"), i, v)
 	{
-		if (add_protect(s, t, repository, init, v, e) < 0)
+		if (add_protect(s, t, k, repository, init, v, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -302,9 +306,13 @@ static int ended_protect(struct db_tx *t, const char *operation, const char *sub
 	return checkpoint_clean(core_current(), t, k, e);
 }
 
-const struct flow_kind protect_prepare = {
-	.name = "protect.prepare", .run = run_prepare, .settle = settle_prepare, .attempts = 3};
+const struct flow_kind protect_prepare = {.name = "protect.prepare",
+					  .run = run_prepare,
+					  .may_begin = window_may_begin,
+					  .settle = settle_prepare,
+					  .attempts = 3};
 const struct flow_kind checkpoint_protect_kind = {.name = "checkpoint.protect",
+						  .may_begin = window_may_begin,
 						  .settle = settle_protect,
 						  .failed = failed_protect,
 						  .undone = undone_protect,

@@ -7,12 +7,15 @@
 #include "base/clock.h"
 #include "core/checkpoint.h"
 #include "core/ids.h"
+#include "core/keep.h"
+#include "core/limits.h"
 #include "core/operation.h"
 #include "core/platform.h"
 #include "core/protectable.h"
 #include "core/storage.h"
 #include "core/table.h"
 #include "core/usage.h"
+#include "core/window.h"
 
 /* Restores and verifications differ in this alone. */
 struct work {
@@ -117,20 +120,24 @@ struct item {
 };
 
 static int add_step(struct core *c, struct db_tx *t, const struct work *w,
-		    const struct restore_new *n, const char *operation, const struct item *i,
-		    struct err *e)
+		    const struct restore_new *n, const char *plan, const char *operation,
+		    const struct item *i, struct err *e)
 {
 	const char *platform = n->target ? n->target : i->platform;
-	AUTO_FREE char *on = xasprintf("platform:%s", platform);
 	AUTO_FREE char *name = xasprintf("%s %s", w->verb, i->name);
-	const char *limits[] = {on};
+	AUTO_LIMITS limits = {0};
 	char place[OPERATION_PLACE], step[UUID_TEXT];
-	struct flow_step_new s = {.kind = w->step, .place = place, .name = name, .limits = limits};
+	struct flow_step_new s = {.kind = w->step, .place = place, .name = name};
 	json_t *extra = json_of(i->extra, "{}");
 	int done = w->verifies ? repository_place(t, i->repository, place, e)
 			       : platform_place(t, platform, place, e);
 
-	s.n_limits = w->verifies ? 0 : 1;
+	/* Nobody who restores waits for what a policy says of backups. */
+	if (!w->verifies)
+		limits_add(&limits, "platform", platform);
+	else if (done == 0)
+		done = limits_of_plan(c, t, plan, i->repository, &limits, e);
+	limits_of_step(&limits, &s);
 	s.input = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s}", "checkpoint_id",
 			    n->checkpoint, "platform_id", platform, "repository_id", i->repository,
 			    "point", i->point, "type", i->type, "id", i->id, "name", i->name,
@@ -144,7 +151,8 @@ static int add_step(struct core *c, struct db_tx *t, const struct work *w,
 }
 
 static int add_steps(struct core *c, struct db_tx *t, const struct work *w,
-		     const struct restore_new *n, const char *operation, struct err *e)
+		     const struct restore_new *n, const char *plan, const char *operation,
+		     struct err *e)
 {
 	AUTO(db_rows)
 	r = db_query(t, e,
@@ -165,7 +173,7 @@ static int add_steps(struct core *c, struct db_tx *t, const struct work *w,
 
 		if (!chosen(n->parameters, i.type, i.id))
 			continue;
-		if (add_step(c, t, w, n, operation, &i, e) < 0)
+		if (add_step(c, t, w, n, plan, operation, &i, e) < 0)
 			return -1;
 		added++;
 	}
@@ -222,7 +230,7 @@ static int start(struct core *c, struct db_tx *t, const struct work *w, const st
 	if (insert(t, w, n, ret_id, e) < 0 ||
 	    operation_start(c, t, &o, links, 4, ret_operation, e) < 0)
 		return -1;
-	return add_steps(c, t, w, n, ret_operation, e);
+	return add_steps(c, t, w, n, k->plan, ret_operation, e);
 }
 
 int restore_start(struct core *c, struct db_tx *t, const struct restore_new *n,
@@ -370,7 +378,9 @@ static int ended_verify(struct db_tx *t, const char *operation, const char *subj
 		    "UPDATE checkpoints SET verified_at = $2, verified_ok = $3 WHERE id = $1",
 		    db_t(db_text(r, 1)), db_i(clock_wall_us()), db_i(whole)) < 0)
 		return -1;
-	return checkpoint_changed(core_current(), t, db_text(r, 1), e);
+	return checkpoint_changed(core_current(), t, db_text(r, 1), e) < 0
+		       ? -1
+		       : keep_after_checkpoint(core_current(), t, operation, db_text(r, 1), e);
 }
 
 const struct flow_kind checkpoint_restore_kind = {.name = "checkpoint.restore",
@@ -380,6 +390,7 @@ const struct flow_kind checkpoint_restore_kind = {.name = "checkpoint.restore",
 						  .mover_undoes = true,
 						  .attempts = 3};
 const struct flow_kind checkpoint_verify_kind = {.name = "checkpoint.verify",
+						 .may_begin = window_may_begin,
 						 .settle = settle_verify,
 						 .failed = failed_verify,
 						 .attempts = 3};

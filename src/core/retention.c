@@ -65,6 +65,8 @@ static void judge_others(struct retention_work *w)
 
 		if (p->held)
 			keep_point(w, i, NEVER, RETENTION_HELD, 0);
+		if (p->awaited)
+			keep_point(w, i, NEVER, RETENTION_AWAITED, 0);
 		if (p->locked_until_us > w->now_us)
 			keep_point(w, i, p->locked_until_us, RETENTION_LOCKED, 0);
 		if (p->state == RETENTION_UNFINISHED)

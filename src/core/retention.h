@@ -92,6 +92,7 @@ struct retention_point {
 	enum retention_state state;
 	bool verified; /* it was proved to restore */
 	bool held;     /* legal hold */
+	bool awaited;  /* a copy of it has to be there before it may go, and is not yet */
 };
 
 /* A point that a schedule will make. Those that are not later than now are ignored. */
@@ -110,6 +111,7 @@ enum retention_why {
 	/* why it stays */
 	RETENTION_HELD,
 	RETENTION_LOCKED,
+	RETENTION_AWAITED,	/* it is not copied yet */
 	RETENTION_IS_NEWEST,	/* of the good ones */
 	RETENTION_MINIMUM,	/* number of `of` */
 	RETENTION_IS_PROVEN,	/* the newest that was verified */

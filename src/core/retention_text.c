@@ -36,6 +36,8 @@ const char *retention_reason_word(const struct retention_reason *reason)
 		return "hold";
 	case RETENTION_LOCKED:
 		return "lock";
+	case RETENTION_AWAITED:
+		return "copy";
 	case RETENTION_IS_NEWEST:
 		return "newest";
 	case RETENTION_MINIMUM:
@@ -125,6 +127,7 @@ static void plan_text(const struct retention_reason *x, char *out, size_t size)
 {
 	static const char *const texts[] = {
 		[RETENTION_HELD] = "legal hold",
+		[RETENTION_AWAITED] = "it is not copied yet as the policy asks for",
 		[RETENTION_IS_NEWEST] = "the newest good point",
 		[RETENTION_IS_PROVEN] = "the newest point that was verified",
 		[RETENTION_UNCOVERED] = "no rule of the policy is for points like this one",

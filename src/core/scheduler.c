@@ -186,6 +186,7 @@ static int deal_alone(struct batch *b, const char *id, struct err *e)
 			break;
 		memcpy(f->id, b->fire.starting, sizeof(f->id));
 		snprintf(f->reason, sizeof(f->reason), "%s", why.msg);
+		f->skipped = why.kind == ERR_EXISTS;
 		b->n_failures++;
 	}
 	if (e)

@@ -21,7 +21,8 @@
 /*
  * Start what `s` says, in the transaction; `at_us` is the firing's name. May be called again if the
  * transaction is. An error that could go away (err_info: retryable) is tried again later; any other
- * is recorded in the firing.
+ * is recorded in the firing. ERR_EXISTS: a rule says that nothing is to be started, which is no
+ * failure.
  */
 typedef int scheduler_start_fn(struct db_tx *x, const struct scheduled_operation *s, uint64_t at_us,
 			       void *arg, struct err *e);

@@ -61,26 +61,32 @@ static int put(struct db_tx *x, const struct firing *n, const json_t *operations
 	return status;
 }
 
-static const char *known_failure(const struct fire *f, const char *id)
+static const struct fire_failure *known_failure(const struct fire *f, const char *id)
 {
 	for (size_t i = 0; i < f->n_failures; i++)
 		if (strcmp(f->failures[i].id, id) == 0)
-			return f->failures[i].reason;
+			return &f->failures[i];
 	return NULL;
 }
 
-/* What will be started, and what is known not to start. */
-static json_t *describe(const struct things *s, const struct fire *f, size_t *ret_good)
+/* What will be started, and what is known not to start; *ret_skipped: a reason of those that a rule
+ * skips, NULL if there are none. */
+static json_t *describe(const struct things *s, const struct fire *f, size_t *ret_good,
+			const char **ret_skipped)
 {
 	json_t *all = json_array();
 
 	*ret_good = 0;
+	*ret_skipped = NULL;
 	for (size_t i = 0; i < s->n; i++) {
-		const char *why = known_failure(f, s->list[i]->id);
+		const struct fire_failure *why = known_failure(f, s->list[i]->id);
 
-		json_array_append_new(all, json_pack("{s:s, s:s*}", "scheduled_operation_id",
-						     s->list[i]->id, "error", why));
+		json_array_append_new(all,
+				      json_pack("{s:s, s:s*}", "scheduled_operation_id",
+						s->list[i]->id, "error", why ? why->reason : NULL));
 		*ret_good += !why;
+		if (why && why->skipped)
+			*ret_skipped = why->reason;
 	}
 	return all;
 }
@@ -103,15 +109,18 @@ static int start_all(struct db_tx *x, const struct things *s, uint64_t at_us, st
 static int fire_one(struct db_tx *x, struct firing *n, const struct things *s, struct fire *f,
 		    struct err *e)
 {
+	const char *skipped;
 	size_t good;
-	json_t *all = describe(s, f, &good);
+	json_t *all = describe(s, f, &good, &skipped);
 	bool mine;
 	int status;
 
 	n->state = "fired";
-	if (s->n == 0) {
+	if (s->n == 0)
+		skipped = "no enabled scheduled operation uses this trigger";
+	if (good == 0 && skipped) {
 		n->state = "skipped";
-		n->reason = "no enabled scheduled operation uses this trigger";
+		n->reason = skipped;
 	} else if (good == 0) {
 		n->state = "failed";
 		n->reason = "none of its operations could be started";
@@ -120,8 +129,8 @@ static int fire_one(struct db_tx *x, struct firing *n, const struct things *s, s
 	json_decref(all);
 	if (status < 0 || !mine)
 		return status;
-	f->counts.skipped += s->n == 0;
-	f->counts.failed += s->n > 0 && good == 0;
+	f->counts.skipped += good == 0 && skipped;
+	f->counts.failed += good == 0 && !skipped;
 	f->counts.fired += good > 0;
 	return start_all(x, s, n->at_us, f, e);
 }

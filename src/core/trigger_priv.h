@@ -23,6 +23,7 @@ char *trigger_token_hash(const char *token, char out[TRIGGER_TOKEN]);
 struct fire_failure {
 	char id[UUID_TEXT];
 	char reason[256];
+	bool skipped; /* a rule says so: no failure */
 };
 
 struct fire {

@@ -76,6 +76,11 @@ struct flow_run {
 	struct db *db;
 };
 
+/* So short, so that nothing waits long where a clock has jumped. */
+#define FLOW_PUT_OFF_MOST_US UINT64_C(600000000)
+#define FLOW_NEVER UINT64_MAX
+#define FLOW_WHY 200
+
 struct flow_kind {
 	const char *name;
 	/*
@@ -84,6 +89,14 @@ struct flow_kind {
 	 * ERR_CANCELLED is right when `cancel` is set, and means nothing else.
 	 */
 	int (*run)(const struct flow_run *r, json_t **ret_result, struct err *e);
+	/*
+	 * Asked in a transaction that reads before the first attempt is taken; may be NULL. Not
+	 * yet: *ret_until_us is when to ask again (at most FLOW_PUT_OFF_MOST_US from now), and
+	 * `why` says what it waits for. FLOW_NEVER: its operation is cancelled, as `why` says.
+	 * An error is told, and it is asked again.
+	 */
+	int (*may_begin)(struct db_tx *t, const struct flow_step *s, uint64_t now_us,
+			 uint64_t *ret_until_us, char why[FLOW_WHY], struct err *e);
 	/* In the transaction that records that it is done: changes the model, adds steps
 	 * (flow_current). If it fails, the attempt has failed. May be NULL. */
 	int (*settle)(struct db_tx *t, const struct flow_step *s, struct err *e);

@@ -522,3 +522,14 @@ int flow_prune(struct flow *f, uint64_t before_us, unsigned most, unsigned *ret_
 	}
 	return 0;
 }
+
+int flow_has_begun(struct db_tx *t, const char *operation, const char *kind, struct err *e)
+{
+	AUTO(db_rows)
+	r = db_query(t, e,
+		     "SELECT 1 FROM steps WHERE operation_id = $1 AND kind = $2 AND attempt > 0 "
+		     "LIMIT 1",
+		     db_t(operation), db_t(kind));
+
+	return r ? db_next(r, e) : -1;
+}

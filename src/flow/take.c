@@ -240,7 +240,9 @@ struct claim {
 	const char *who;
 	const struct proposal *p;
 	struct flow_step *step; /* taken */
-	bool gone;		/* it is not there any more, is not due, or its limits are full */
+	uint64_t until_us;	/* its kind says: not before; 0: it may begin */
+	char why[FLOW_WHY];
+	bool gone; /* it is not there any more, is not due, or its limits are full */
 };
 
 /* Leave without a trace: what was done until here is rolled back. */
@@ -342,7 +344,8 @@ static int claim_record(struct claim *c, struct turn *x, struct err *e)
 	s->fence++;
 	s->attempt++;
 	if (db_exec(x->t, NULL, e,
-		    "UPDATE steps SET state = 'running', fence = $2, attempt = $3, leased_by = $4, "
+		    "UPDATE steps SET state = 'running', reason = CASE attempt WHEN 0 THEN NULL "
+		    "ELSE reason END, fence = $2, attempt = $3, leased_by = $4, "
 		    "lease_until = $5, lease_us = $6, deadline_at = $7, started_at = CASE undoing "
 		    "WHEN 0 THEN $8 ELSE started_at END, undo_started_at = CASE undoing WHEN 1 "
 		    "THEN $8 ELSE undo_started_at END WHERE id = $1",
@@ -356,6 +359,76 @@ static int claim_record(struct claim *c, struct turn *x, struct err *e)
 		       db_t(s->id), db_t(s->project));
 }
 
+/* Whether its kind lets it begin. If not, this transaction leaves no trace, and put_off() follows.
+ */
+static int ask_kind(struct claim *c, struct turn *x, struct err *e)
+{
+	const struct flow_step *s = c->step;
+	const struct flow_kind *k = flow_kind_find(c->f, s->kind);
+	struct err why = {0};
+	uint64_t until_us = 0;
+	int rc;
+
+	if (!k || !k->may_begin || s->attempt > 0 || s->undo)
+		return 0;
+	flow_enter(c->f, s);
+	rc = k->may_begin(x->t, s, x->now, &until_us, c->why, &why);
+	flow_enter(NULL, NULL);
+	if (rc < 0 && err_info(why.kind)->retryable) {
+		if (e)
+			*e = why;
+		return -1;
+	}
+	/* It must not keep others from being taken. */
+	if (rc < 0) {
+		until_us = FLOW_NEVER - 1;
+		snprintf(c->why, sizeof(c->why), "%.*s", FLOW_WHY - 1, why.msg);
+	}
+	if (until_us <= x->now)
+		return 0;
+	c->until_us =
+		until_us == FLOW_NEVER ? until_us : MIN(until_us, x->now + FLOW_PUT_OFF_MOST_US);
+	return gone(c, e);
+}
+
+/*
+ * It is looked at again later. That it was "given back" makes it one of the steps whose pause is
+ * cut when the clock jumps back (keep.c).
+ */
+static int put_off_step(struct turn *x, const struct claim *c, struct err *e)
+{
+	uint64_t changed;
+
+	/* Told once. */
+	if (db_exec(x->t, &changed, e,
+		    "UPDATE steps SET given_back = 1 WHERE id = $1 AND state = 'ready' AND attempt "
+		    "= 0 AND given_back = 0",
+		    db_t(c->p->step)) < 0 ||
+	    (changed > 0 && turn_log(x, c->p->operation, c->p->step, "info", e, "%s", c->why) < 0))
+		return -1;
+	return db_exec(x->t, NULL, e,
+		       "UPDATE steps SET not_before = $2, reason = $3 WHERE id = $1 AND state = "
+		       "'ready' AND attempt = 0",
+		       db_t(c->p->step), db_i(c->until_us), db_t(c->why));
+}
+
+static int put_off(struct turn *x, void *arg, struct err *e)
+{
+	const struct claim *c = arg;
+	AUTO_OPERATION o = {0};
+
+	if (turn_lock(x, c->p->operation, &o, e) < 0)
+		return -1;
+	if (o.ended || strcmp(o.state, FLOW_UNDOING) == 0)
+		return 0;
+	if (c->until_us != FLOW_NEVER)
+		return put_off_step(x, c, e);
+	if (turn_log(x, o.id, c->p->step, "warning", e, "It is cancelled: %s", c->why) < 0 ||
+	    turn_stop(x, &o, FLOW_CANCELLED, c->why, e) < 0)
+		return -1;
+	return turn_advance(x, &o, e);
+}
+
 static int claim(struct db_tx *t, void *arg, struct err *e)
 {
 	struct claim *c = arg;
@@ -363,7 +436,8 @@ static int claim(struct db_tx *t, void *arg, struct err *e)
 
 	flow_step_free(steal(&c->step));
 	c->gone = false;
-	if (claim_operation(c, &x, e) < 0 || claim_step(c, &x, e) < 0 ||
+	c->until_us = 0;
+	if (claim_operation(c, &x, e) < 0 || claim_step(c, &x, e) < 0 || ask_kind(c, &x, e) < 0 ||
 	    claim_limits(c, &x, c->step->project, e) < 0)
 		return -1;
 	return claim_record(c, &x, e);
@@ -389,6 +463,8 @@ int flow_take(struct flow *f, const char *who, const char *const *places, size_t
 			return 0;
 		}
 		flow_step_free(c.step);
+		if (c.until_us && turn_write(f, put_off, &c, NULL, e) < 0)
+			return -1;
 		if (!c.gone) {
 			if (e)
 				*e = why;

@@ -106,7 +106,8 @@ static int copy_with(const struct copying *c, struct session *s, const struct po
 {
 	AUTO(source)
 	src = source_point_open(c->from, &d->tree, b ? &b->source->tree : NULL, d->name, e);
-	struct backup_disk job = {.source = src, .progress = c->progress, .cancel = c->cancel};
+	struct backup_disk job = {
+		.source = src, .pace = c->pace, .progress = c->progress, .cancel = c->cancel};
 
 	if (!src)
 		return -1;
@@ -179,7 +180,8 @@ static int copy_stream(const struct copying *c, struct session *s, const struct 
 			   .tree = &d->tree,
 			   .sink = sink,
 			   .progress = &ignored,
-			   .cancel = c->cancel},
+			   .cancel = c->cancel,
+			   .pace = c->pace},
 			  fds[1]};
 	if (crew_add(crew, pump, &p, e) < 0) {
 		close(fds[0]);

@@ -13,6 +13,7 @@
 #define HF_MOVER_COPY_H
 
 #include "base/cancel.h"
+#include "base/pace.h"
 #include "base/progress.h"
 #include "repo/session.h"
 
@@ -21,6 +22,7 @@ struct copying {
 	const struct point_list *source; /* all of `from`; NULL: everything is read */
 	const struct point_list *there;	 /* all of `to` */
 	struct session_options options;
+	struct pace *pace; /* of reading; NULL: as fast as it goes */
 	struct progress *progress;
 	const struct cancel *cancel;
 };

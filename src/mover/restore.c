@@ -312,6 +312,8 @@ static int work_data(struct worker *w, struct task *t, struct err *e)
 	bool have;
 
 	t->out.len = t->in.len = 0;
+	if (w->r->job->pace && pace_keep(w->r->job->pace, n, w->r->job->cancel, e) < 0)
+		return -1;
 	have = fetch_range(w->fetch, t->pieces[0].at.pack, t->from, buf_reserve(&t->in, n), n,
 			   NULL) == 0;
 	progress_add(&w->r->job->progress->read, n);

@@ -10,6 +10,7 @@
 #define HF_MOVER_RESTORE_H
 
 #include "base/cancel.h"
+#include "base/pace.h"
 #include "base/progress.h"
 #include "mover/sink.h"
 #include "repo/point.h"
@@ -30,6 +31,7 @@ struct restore {
 	restore_damage_fn *damage; /* NULL: the first damage ends it */
 	tree_skip_fn *skip;	   /* asked of nodes and blocks, by one thread; NULL: nothing */
 	void *arg;
+	struct pace *pace; /* how fast it may be read; NULL: as fast as it goes */
 };
 
 /* How many threads will write: what a sink is opened for. */

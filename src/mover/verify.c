@@ -104,7 +104,8 @@ static int read_tree(void *arg, const struct point_resource *r, const char *what
 				    .cancel = v->cancel,
 				    .damage = note_bad,
 				    .skip = seen_before,
-				    .arg = arg};
+				    .arg = arg,
+				    .pace = v->pace};
 
 	(void)r;
 	(void)what;

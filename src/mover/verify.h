@@ -28,6 +28,7 @@ struct verify {
 	const struct cancel *cancel;
 	verify_damage_fn *damage;
 	void *arg;
+	struct pace *pace; /* of reading; NULL: as fast as it goes */
 };
 
 /* Damage is told, and no failure. A checkpoint that is deleted meanwhile lacks nothing. */

@@ -102,6 +102,7 @@ struct platform_restore {
 	const char *const *only;
 	const struct rename_pair *networks;
 	size_t n_networks;
+	struct pace *pace; /* of reading the repository; NULL: as fast as it goes */
 	struct platform_watch watch;
 	/*
 	 * Not in place: called before something is made that was not there, which `unmake` removes

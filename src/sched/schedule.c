@@ -15,6 +15,11 @@
 
 #define FIRST_SPAN_US (UINT64_C(3600) * SECOND_US)
 
+unsigned schedule_makes_up(const struct schedule *s)
+{
+	return s->misfire == MISFIRE_SKIP ? 0 : s->misfire == MISFIRE_ONCE ? 1 : s->misfire_limit;
+}
+
 static bool next_of_cron(const void *arg, int64_t local_s, int64_t *ret_s)
 {
 	return cron_next(arg, local_s, ret_s);

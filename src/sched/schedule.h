@@ -46,6 +46,8 @@ DEFINE_AUTO(schedule, schedule_free);
 /* Properties with a start_time: what was given, or `now_us` if that is missing or null. New. */
 json_t *schedule_with_start(const json_t *properties, uint64_t now_us);
 
+/* How many firings that were missed are made up for at most: 0 (skip), 1 (once), or the limit. */
+unsigned schedule_makes_up(const struct schedule *s);
 /* The first firing strictly after `after_us`, without its jitter. False: there is none. */
 bool schedule_next(const struct schedule *s, uint64_t after_us, uint64_t *ret_at_us);
 /* The next `n` into `ret_at_us`; how many there are. */

@@ -108,7 +108,7 @@ static void on_damage(void *arg, const struct point *p, const struct point_resou
 }
 
 static int verify(struct verifying *v, const struct step_target *t, const struct step_points *p,
-		  bool structure, json_t **ret, struct err *e)
+		  bool structure, struct pace *pace, json_t **ret, struct err *e)
 {
 	AUTO(presence) packs = structure ? presence_new(t->store) : NULL;
 	const struct verify job = {.repo = t->repo,
@@ -118,7 +118,8 @@ static int verify(struct verifying *v, const struct step_target *t, const struct
 				   .progress = v->s->watch.progress,
 				   .cancel = v->s->watch.cancel,
 				   .damage = on_damage,
-				   .arg = v};
+				   .arg = v,
+				   .pace = pace};
 	uint64_t total = 0;
 
 	for (size_t i = 0; i < p->n; i++)
@@ -142,12 +143,15 @@ int step_checkpoint_verify(const struct step *s, json_t **ret, struct err *e)
 	struct verifying v = {.s = s};
 	struct step_target t = {0};
 	struct step_points p = {0};
+	int64_t bytes_per_s = 0;
+	struct pace pace;
 	int rc;
 	const struct field f[] = {
 		{"target", FIELD_OBJECT, &target, .needed = true},
 		{"points", FIELD_LIST, &ids},
 		{"checkpoint", FIELD_UUID, &checkpoint},
 		{"depth", FIELD_TEXT, &depth, .among = depths},
+		{"bytes_per_s", FIELD_NUMBER, &bytes_per_s, .most = INT64_MAX},
 	};
 
 	if (fields_take(s->input, "", f, ARRAY_LEN(f), e) < 0 ||
@@ -156,7 +160,9 @@ int step_checkpoint_verify(const struct step *s, json_t **ret, struct err *e)
 	rc = step_points_choose(t.repo, ids, checkpoint, &p, e);
 	if (rc == 0) {
 		v.findings = json_array();
-		rc = verify(&v, &t, &p, strcmp(depth, "structure") == 0, ret, e);
+		pace_init(&pace, (uint64_t)bytes_per_s);
+		rc = verify(&v, &t, &p, strcmp(depth, "structure") == 0, &pace, ret, e);
+		pace_done(&pace);
 		json_decref(v.findings);
 	}
 	step_points_done(&p);
@@ -171,6 +177,7 @@ struct copies {
 	struct step_target from, to;
 	struct step_points chosen;
 	struct point_list there;
+	int64_t bytes_per_s;
 	json_t *list;
 };
 
@@ -182,12 +189,13 @@ static void add_copy(struct copies *c, const struct point *from, const struct po
 }
 
 /* Oldest first: each is the ground for the next. */
-static int copy_all(struct copies *c, struct err *e)
+static int copy_all(struct copies *c, struct pace *pace, struct err *e)
 {
 	const struct copying job = {.from = c->from.repo,
 				    .to = c->to.repo,
 				    .source = &c->chosen.all,
 				    .there = &c->there,
+				    .pace = pace,
 				    .progress = c->s->watch.progress,
 				    .cancel = c->s->watch.cancel};
 	uint64_t total = 0;
@@ -221,6 +229,7 @@ static int open_copies(struct copies *c, struct err *e)
 		{"to", FIELD_OBJECT, &to, .needed = true},
 		{"points", FIELD_LIST, &ids},
 		{"checkpoint", FIELD_UUID, &checkpoint},
+		{"bytes_per_s", FIELD_NUMBER, &c->bytes_per_s, .most = INT64_MAX},
 	};
 
 	if (fields_take(c->s->input, "", f, ARRAY_LEN(f), e) < 0 ||
@@ -239,10 +248,13 @@ static int open_copies(struct copies *c, struct err *e)
 int step_checkpoint_copy(const struct step *s, json_t **ret, struct err *e)
 {
 	struct copies c = {.s = s, .list = json_array()};
+	struct pace pace;
 	int rc = open_copies(&c, e);
 
+	pace_init(&pace, (uint64_t)c.bytes_per_s);
 	if (rc == 0)
-		rc = copy_all(&c, e);
+		rc = copy_all(&c, &pace, e);
+	pace_done(&pace);
 	if (rc == 0)
 		*ret = json_pack("{s:O}", "copies", c.list);
 	json_decref(c.list);

@@ -40,11 +40,11 @@ int step_protect(const struct step *s, json_t **ret, struct err *e);
 int step_protect_undo(const struct step *s, json_t **ret, struct err *e);
 /* {target, points: [id] or checkpoint} → {deleted: [id], absent: [id]} */
 int step_checkpoint_delete(const struct step *s, json_t **ret, struct err *e);
-/* {target, points or checkpoint, depth: "structure" or "content"} → {checkpoints,
+/* {target, points or checkpoint, depth: "structure" or "content", bytes_per_s} → {checkpoints,
  * damaged_checkpoints, damaged_ranges, read_bytes, missing: [id], findings: […]} */
 int step_checkpoint_verify(const struct step *s, json_t **ret, struct err *e);
-/* {target, to: target, points or checkpoint} → {copies: [{from, copied, point}]}. One that is there
- * already is not copied again. Undone: those that were copied are deleted. */
+/* {target, to: target, points or checkpoint, bytes_per_s} → {copies: [{from, copied, point}]}. One
+ * that is there already is not copied again. Undone: those that were copied are deleted. */
 int step_checkpoint_copy(const struct step *s, json_t **ret, struct err *e);
 int step_checkpoint_copy_undo(const struct step *s, json_t **ret, struct err *e);
 /* {target, after, limit} → {points: […], next: id or null, damaged: […]}: all that is in the

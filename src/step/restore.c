@@ -23,6 +23,7 @@
 struct restoring {
 	const json_t *platform, *target, *resource, *networks, *disks;
 	const char *point, *mode, *name, *directory, *pool, *type, *id;
+	int64_t bytes_per_s;
 	bool start, stop, keep_old, keep_identity, definition_only;
 	struct rename_pair pairs[NETWORKS_MAX];
 	size_t n_pairs;
@@ -80,6 +81,7 @@ static int take_input(const struct step *s, struct restoring *r, struct err *e)
 		{"keep_old", FIELD_FLAG, &r->keep_old},
 		{"keep_identity", FIELD_FLAG, &r->keep_identity},
 		{"definition_only", FIELD_FLAG, &r->definition_only},
+		{"bytes_per_s", FIELD_NUMBER, &r->bytes_per_s, .most = INT64_MAX},
 	};
 	const struct field g[] = {
 		{"type", FIELD_TEXT, &r->type, .most = 64},
@@ -109,7 +111,8 @@ static const struct point_resource *find_resource(const struct point *p, const s
 }
 
 static int restore_to(const struct step *s, const struct restoring *r, const struct step_target *t,
-		      struct platform *platform, struct journal *j, json_t **ret, struct err *e)
+		      struct platform *platform, struct journal *j, struct pace *pace, json_t **ret,
+		      struct err *e)
 {
 	AUTO_FREE const char **only = r->disks ? fields_texts(r->disks, "disks", e) : NULL;
 	struct platform_restored made = {0};
@@ -128,6 +131,7 @@ static int restore_to(const struct step *s, const struct restoring *r, const str
 				       .only = only,
 				       .networks = r->pairs,
 				       .n_networks = r->n_pairs,
+				       .pace = pace,
 				       .watch = s->watch,
 				       .making = journal_making,
 				       .making_arg = j};
@@ -158,6 +162,7 @@ static int restore_once(const struct step *s, const struct restoring *r, struct 
 {
 	AUTO(platform) platform = NULL;
 	struct step_target t = {0};
+	struct pace pace;
 	int rc;
 
 	if (j->result) {
@@ -170,7 +175,9 @@ static int restore_once(const struct step *s, const struct restoring *r, struct 
 	if (!platform || begin_anew(s, j, platform, e) < 0 ||
 	    step_open_target(s, r->target, "target", &t, e) < 0)
 		return -1;
-	rc = restore_to(s, r, &t, platform, j, ret, e);
+	pace_init(&pace, (uint64_t)r->bytes_per_s);
+	rc = restore_to(s, r, &t, platform, j, &pace, ret, e);
+	pace_done(&pace);
 	step_target_done(&t);
 	return rc;
 }

@@ -4,6 +4,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import time
 import uuid
 
 import pytest
@@ -254,6 +255,22 @@ def test_bandwidth(lab, mover, off):
     """24 MiB at 8 MiB/s take three seconds."""
     point = mover.protect(off, bytes_per_s=8 * MIB)
     assert 2.5 < point["stats"]["seconds"] < 30
+
+
+def test_bandwidth_of_reading_back(lab, guests, mover, off, folder):
+    """24 MiB at 24 MiB/s take a second, whether they are verified, copied or restored."""
+    point = mover.protect(off)
+    other = Mover.__new__(Mover)
+    other.__dict__.update(mover.__dict__, key=os.urandom(32).hex(), url=f"dir:{folder}/other")
+    other.init()
+    (folder / "to").mkdir()
+    guests.restored("slow")  # is removed after the test
+    point_only = {"target": mover.target, "points": [point.id]}
+    for kind, job in [("checkpoint.verify", point_only), ("checkpoint.copy", {**point_only, "to": other.target}),
+                      ("checkpoint.restore", mover.restore_input(point, name="slow", directory=str(folder / "to")))]:
+        began = time.monotonic()
+        mover.run(kind, {**job, "bytes_per_s": 24 * MIB})
+        assert time.monotonic() - began > 0.8, kind
 
 
 def test_protect_undone(lab, mover, off):

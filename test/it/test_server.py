@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The server with a real guest: protect, restore, verify, copy, delete, and what happens when something dies."""
+import datetime
+
 import pytest
 
 from server import Refused
@@ -163,3 +165,54 @@ def test_wrong_parameters(cloud):
                                                  "parameters": parameters}})
         assert refused.value.status == 400 and says in refused.value.message
     assert server.get("restores")["restores"] == []
+
+
+def test_what_a_policy_asks_for(cloud):
+    """Copied and verified by themselves, and kept until then; outside of its window only people begin."""
+    server = cloud.server
+    other = server.provider(cloud.folder / "other", "other")["id"]
+    spec = {"schedules": [{"name": "s", "retention": {"last": 1}}], "manual": {"last": 1}, "consistency": "off",
+            "verify": {"after": 1}, "limits": {"bandwidth": "200MiB", "concurrent": 1},
+            "copy": {"provider_id": other, "retention": {"last": 9}, "keep_until_copied": True}}
+    policy = server.post("policies", {"policy": {"name": "p", "spec": spec}})["policy"]
+    server.do("PUT", f"plans/{cloud.plan}", {"plan": {"policy_id": policy["id"]}})
+    made = server.post(cloud.path, {"checkpoint": {"plan_id": cloud.plan}})["checkpoint"]
+    copies = f"providers/{other}/checkpoints"
+    server.wait_operation(made["operation_id"])
+    assert cloud.checkpoint(made["id"])["resources"][0]["consistency"] == "crash", "it was not frozen"
+    second = cloud.protect()
+    wait_until(lambda: [c["status"] for c in server.get(copies)["checkpoints"]] == ["available"] * 2, 120,
+               lambda: f"both are copied\n{server.log_text()}", every=0.3)
+    wait_until(lambda: cloud.checkpoint(second["id"])["verified_ok"] and
+               cloud.checkpoint(made["id"])["status"] == "deleted", 120,
+               lambda: f"it is verified, and the first went after it was copied\n{server.log_text()}", every=0.3)
+    kinds = [o["kind"] for o in server.get("operations")["operations"] if o["created_by"] == "policy"]
+    assert kinds.count("copy") == 2 and "verify" in kinds
+
+    now = datetime.datetime.now(datetime.timezone.utc)
+    window = {"start": f"{(now.hour + 2) % 24:02}:00", "end": f"{(now.hour + 3) % 24:02}:00"}
+    server.do("PUT", f"policies/{policy['id']}", {"policy": {"spec": {"window": window}}})
+    trigger = server.post("triggers", {"trigger_info": {"name": "t", "type": "event",
+                                                        "properties": {"event": "webhook"}}})["trigger_info"]
+    server.post("scheduled_operations", {"scheduled_operation": {
+        "name": "s", "operation_type": "protect", "trigger_id": trigger["id"],
+        "operation_definition": {"provider_id": cloud.provider, "plan_id": cloud.plan}}})
+
+    def fire():
+        server.post(f"/v1/hooks/{trigger['id']}", {}, headers={"X-Holdfast-Token": trigger["token"]}, user=None)
+        firings = f"triggers/{trigger['id']}/firings"
+        wait_until(lambda: server.get(firings)["firings"][0]["state"] != "pending", 30, "it fires", every=0.1)
+        return server.get(firings)["firings"][0]
+
+    assert fire()["state"] == "fired"
+    waiting = server.get("operations?state=queued")["operations"]
+    assert len(waiting) == 1
+    waiting = waiting[0]["id"]
+    wait_until(lambda: any("waits for the window" in x["text"] for x in server.get(f"operations/{waiting}/log")["log"]),
+               30, "it waits", every=0.1)
+    again = fire()
+    assert again["state"] == "skipped" and "wait for it" in again["reason"]
+    cloud.protect()
+    assert server.operation(waiting)["state"] == "queued"
+    server.post(f"operations/{waiting}/cancel")
+    server.wait_operation(waiting, state="cancelled")

@@ -237,6 +237,7 @@ static int fill(const struct platform_restore *job, const struct lv_place *x, st
 		.sink = sink,
 		.progress = job->watch.progress,
 		.cancel = job->watch.cancel,
+		.pace = job->pace,
 	};
 
 	if (!sink || restore_run(&r, e) < 0)
