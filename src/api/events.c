@@ -5,6 +5,10 @@
  * the name "operation", and says that it is worth looking at; a stream is never the only place
  * where something is told.
  *
+ * That somebody changed something else (a plan, a policy) is in the audit log, whichever server
+ * took the request; it becomes {"kinds": ["plans"]} under the name "changed". Lines are written by
+ * other servers' clocks, so the last seconds are read each time, and what was told is remembered.
+ *
  * A stream ends after an hour, so that who was locked out does not listen for ever; clients connect
  * again by themselves, and get what runs at first.
  */
@@ -15,6 +19,7 @@
 #include <string.h>
 
 #include "api/api_priv.h"
+#include "auth/audit.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -25,6 +30,10 @@
 #define STREAMS_MAX 2000
 #define LIFE_US UINT64_C(3600000000)
 #define PULSE_MS 10000
+#define HEAR_US UINT64_C(500000)    /* so often at most */
+#define HEARD_US UINT64_C(10000000) /* so far back */
+#define HEARD_MAX 256
+#define KIND_MAX 64
 
 struct watcher {
 	struct watcher *next;
@@ -42,6 +51,10 @@ struct api_events {
 	struct watcher *watchers;
 	size_t n;
 	uint64_t since;
+	/* Of the feeding thread: lines of the audit log that were told, the oldest overwritten. */
+	char heard[HEARD_MAX][AUTH_ID];
+	size_t n_heard;
+	uint64_t heard_at_us; /* by the clock that only goes on; 0: never */
 	atomic_bool stop;
 };
 
@@ -167,6 +180,87 @@ static void tell_changes(struct api_events *v)
 	json_decref(l.changes);
 }
 
+/* ---- what is no operation ---- */
+
+static bool was_heard(struct api_events *v, const char *id)
+{
+	size_t n = v->n_heard < HEARD_MAX ? v->n_heard : HEARD_MAX;
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(v->heard[i], id) == 0)
+			return true;
+	snprintf(v->heard[v->n_heard++ % HEARD_MAX], AUTH_ID, "%s", id);
+	return false;
+}
+
+/* "/v1/PROJECT/providers/ID/checkpoints" to ["providers", "checkpoints"]: what no id is. */
+static json_t *kinds_of(const char *path)
+{
+	json_t *kinds = json_array();
+	char part[KIND_MAX];
+
+	for (int i = 0; *path; i++) {
+		size_t len = strcspn(path += *path == '/', "/");
+
+		if (i > 1 && len > 0 && len < sizeof(part) &&
+		    strspn(path, "abcdefghijklmnopqrstuvwxyz_-") == len) {
+			snprintf(part, sizeof(part), "%.*s", (int)len, path);
+			json_array_append_new(kinds, json_string(part));
+		}
+		path += len;
+	}
+	return kinds;
+}
+
+struct hearing {
+	uint64_t since_us;
+	struct audit_lines *lines;
+};
+
+static int hear(struct db_tx *t, void *arg, struct err *e)
+{
+	struct hearing *h = arg;
+	const struct audit_filter f = {
+		.outcome = "done", .since_us = h->since_us, .limit = HEARD_MAX};
+
+	audit_lines_free(h->lines);
+	h->lines = audit_list(t, &f, e);
+	return h->lines ? 0 : -1;
+}
+
+static void tell_line(struct api_events *v, const struct audit_line *l)
+{
+	AUTO_FREE char *text = NULL;
+	AUTO_BUF b = BUF_INIT;
+	json_t *event;
+
+	if (!l->project_id || !l->subject || was_heard(v, l->id))
+		return;
+	event = json_pack("{s:o}", "kinds", kinds_of(l->subject));
+	text = json_dumps(event, JSON_COMPACT);
+	sse_write(&b, "changed", NULL, text, strlen(text));
+	json_decref(event);
+	tell(v, l->project_id, b.data, b.len);
+}
+
+static void tell_writes(struct api_events *v)
+{
+	struct hearing h = {.since_us = clock_wall_us() - HEARD_US};
+	uint64_t now = clock_mono_us();
+	struct err e = {ERR_NONE};
+
+	if (v->heard_at_us && now - v->heard_at_us < HEAR_US)
+		return;
+	v->heard_at_us = now;
+	if (db_read(v->core->db, hear, &h, &e) < 0)
+		log_debug("events: %s", e.msg);
+	pthread_mutex_lock(&v->lock);
+	for (size_t i = 0; h.lines && i < h.lines->n; i++)
+		tell_line(v, &h.lines->v[i]);
+	pthread_mutex_unlock(&v->lock);
+	audit_lines_free(h.lines);
+}
+
 static void *feed(void *arg)
 {
 	static const char pulse[] = ":\n\n"; /* shows proxies and clients that we are there */
@@ -177,6 +271,7 @@ static void *feed(void *arg)
 		uint64_t seen = db_woken(v->core->db, FLOW_WAKE_OPERATIONS);
 
 		tell_changes(v);
+		tell_writes(v);
 		sweep(v);
 		if (clock_mono_us() - pulsed > PULSE_MS * UINT64_C(1000)) {
 			pulsed = clock_mono_us();

@@ -350,19 +350,31 @@ def test_events(server, folder):
     connection.request("GET", f"/v1/{server.project}/events", headers={"X-Auth-Token": login["token"]})
     stream = connection.getresponse()
     assert stream.status == 200 and stream.headers["Content-Type"].startswith("text/event-stream")
-    heard = []
+    heard, changed = [], []
 
     def listen():
         with contextlib.suppress(OSError, ValueError, AttributeError):  # the connection is closed under it
             while line := stream.readline():
                 if line.startswith(b"data: "):
-                    heard.append(json.loads(line[6:])["operation"])
+                    event = json.loads(line[6:])
+                    if "operation" in event:
+                        heard.append(event["operation"])
+                    else:
+                        changed.append(event["kinds"])
 
     thread = threading.Thread(target=listen, daemon=True)
     thread.start()
     server.post("platforms", {"platform": {"name": "none", "kind": "libvirt", "uri": "test:///default"}})
     wait_until(lambda: [o for o in heard if o["state"] == "failed"], 60, lambda: f"the end is told: {heard}")
     assert {o["kind"] for o in heard} == {"discover"}
+    server.post("policies", {"policy": {"name": "told", "spec": {}}})
+    wait_until(lambda: ["policies"] in changed, 10, lambda: f"the policy is told: {changed}")
+    elsewhere = server.post("/v1/projects", {"project": {"name": "elsewhere"}})["project"]["id"]
+    server.post(f"/v1/{elsewhere}/triggers", {"trigger_info": {"name": "theirs", "type": "time", "properties": {
+        "format": "crontab", "pattern": "0 9 * * *"}}})
+    server.post("policies", {"policy": {"name": "told last", "spec": {}}})
+    wait_until(lambda: changed.count(["policies"]) == 2, 10, lambda: f"once each: {changed}")
+    assert ["triggers"] not in changed, "what others do in another project is not told"
     connection.close()
 
 

@@ -115,6 +115,10 @@ export function changed(...kinds: string[]): void {
 	for (const s of slots.values()) if (!kinds.length || kinds.some((k) => s.kinds.has(k))) refresh(s, true);
 }
 
+function touched(kinds: string[]): void {
+	for (const s of slots.values()) if (kinds.some((k) => s.kinds.has(k))) refresh(s);
+}
+
 /** Another project or another user: nothing is known. */
 export function forget(): void {
 	for (const s of slots.values()) {
@@ -206,7 +210,7 @@ export function listen(on: boolean): void {
 				}, 3000);
 		};
 		s.addEventListener('operation', (e) => tookOperation((JSON.parse(e.data as string) as { operation: Operation }).operation));
-		s.addEventListener('changed', (e) => changed(...(JSON.parse(e.data as string) as { kinds: string[] }).kinds));
+		s.addEventListener('changed', (e) => touched((JSON.parse(e.data as string) as { kinds: string[] }).kinds));
 	};
 	open();
 }
