@@ -133,7 +133,7 @@ static int time_of(const char *name, const char *text, bool *ret_is_day, int64_t
 int api_query_day(struct api_call *c, const char *name, int64_t *day, struct err *e)
 {
 	const char *text = httpd_query(c->http, name);
-	int64_t at;
+	int64_t at = 0;
 	bool is_day;
 
 	if (!text)
