@@ -20,6 +20,8 @@
 #include "repo/point_json.h"
 #include "repo/repo.h"
 
+struct client;
+
 struct cli {
 	struct parsed p;
 	bool json, quiet;
@@ -29,6 +31,8 @@ struct cli {
 	struct store *store;
 	struct repo *repo;
 	struct credential *credential; /* that opened it */
+	struct client *client;	       /* of the server, if one is used */
+	json_t *names;		       /* remote_name()'s: noun → id → name */
 };
 
 /* ---- opening (open.c) ---- */
@@ -41,6 +45,11 @@ int cli_open(struct cli *c, struct err *e);
 struct credential *cli_credential(struct cli *c, struct err *e);
 /* Ask for a new passphrase twice. */
 struct credential *cli_ask_new(const char *prompt, struct err *e);
+/*
+ * A secret, asked for at the terminal without echo, its first `*ret_n` bytes. `otherwise` is what
+ * is wrong where there is no terminal.
+ */
+struct secret *cli_ask(const char *prompt, const char *otherwise, size_t *ret_n, struct err *e);
 /* "yes" from the terminal; -1 with ERR_INVALID where nobody can answer and `--yes` was not given.
  */
 int cli_confirm(struct cli *c, const char *question, struct err *e);
@@ -91,7 +100,9 @@ struct table;
 struct table *table_new(const char *const *titles, const char *align);
 void table_row(struct table *t, const char *const *cells);
 void table_print(struct table *t); /* and free */
-/* "name: value" lines, aligned. */
+/* Text in which nothing commands a terminal; the caller's. */
+char *cli_safe(const char *text);
+/* "name: value" lines, aligned; the value is made safe for a terminal. */
 void cli_field(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A checkpoint for people, with its disks. */
 void point_show(const struct point *p);

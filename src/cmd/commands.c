@@ -3,14 +3,25 @@
  * The grammar: every command and option that there is. A new command is one row here and one
  * function in a cmd_*.c file; parser, help, man page and completion follow.
  */
-#include "cmd/cli.h"
+#include "cmd/commands.h"
 
 const struct noun nouns[] = {
+	{"login", "log in to a server"},
+	{"logout", "log out of a server"},
+	{"status", "who is logged in, where, and what runs there"},
 	{"target", "the place where checkpoints are stored, and its keys"},
 	{"protect", "make a checkpoint"},
 	{"checkpoint", "look at, check, copy and remove checkpoints"},
 	{"restore", "bring something back from a checkpoint"},
 	{"resource", "what can be protected"},
+	{"plan", "what a server protects, and where to"},
+	{"policy", "when a server protects, and what is kept for how long"},
+	{"trigger", "times and events at which a server does something"},
+	{"schedule", "what a server does when a trigger fires"},
+	{"operation", "what runs and ran on a server"},
+	{"provider", "what a server stores with"},
+	{"platform", "where a server finds machines"},
+	{"mover", "the processes that move data for a server"},
 	{"completion", "shell completion"},
 	{"version", "the version of this program"},
 	{0},
@@ -24,10 +35,17 @@ static const char *const image_formats[] = {"raw", "qcow2", NULL};
 
 const struct opt global_opts[] = {
 	{"target", 't', "TARGET", "where checkpoints are stored: dir:PATH or s3:BUCKET/PREFIX",
-	 "HOLDFAST_TARGET"},
+	 "HOLDFAST_TARGET", .side = SIDE_TARGET},
 	{"key-file", 'k', "FILE",
 	 "file with the key, or with a passphrase; without it the passphrase is asked for",
-	 "HOLDFAST_KEY_FILE"},
+	 "HOLDFAST_KEY_FILE", .side = SIDE_TARGET},
+	{"server", 's', "URL",
+	 "the server to ask, if not the one that was logged in to last; none: no server",
+	 "HOLDFAST_SERVER", .side = SIDE_SERVER},
+	{"project", 'p', "NAME", "work in this project of the server", "HOLDFAST_PROJECT",
+	 "the one that was chosen with the login", .side = SIDE_SERVER},
+	{"ca-file", 0, "FILE", "certificates to trust the server by, instead of the system's",
+	 "HOLDFAST_CA_FILE", .side = SIDE_SERVER},
 	{"output", 'o', "FORMAT", "how results are printed", NULL, "table", outputs},
 	{"quiet", 'q', NULL, "no progress, no notes"},
 	{"verbose", 'v', NULL, "say more, for finding out what went wrong"},
@@ -36,24 +54,27 @@ const struct opt global_opts[] = {
 };
 
 /* Rows that several tables have. */
+#define OPT_PROVIDER(help) "provider", 0, "NAME", help, .side = SIDE_SERVER
 #define OPT_CONNECT                                                                                \
 	"connect", 'c', "URI", "libvirt connection: qemu:///system, qemu+ssh://HOST/system …",     \
-		"LIBVIRT_DEFAULT_URI", "libvirt's default"
-#define OPT_COMPRESSION "compression", 0, "LEVEL", "zstd level, 1 to 19", .fallback = "1"
+		"LIBVIRT_DEFAULT_URI", "libvirt's default", .side = SIDE_TARGET
+#define OPT_COMPRESSION                                                                            \
+	"compression", 0, "LEVEL", "zstd level, 1 to 19", .fallback = "1", .side = SIDE_TARGET
 #define OPT_DELTA                                                                                  \
 	"delta", 0, "WHEN",                                                                        \
 		"store of a block that changed a little what changed since the last checkpoint; "  \
 		"auto: not in a bucket, from which old blocks come slowly",                        \
-		NULL, "auto", deltas
+		NULL, "auto", deltas, .side = SIDE_TARGET
 #define OPT_TAG "tag", 0, "KEY=VALUE", "note this with the checkpoint", .many = true
 #define OPT_LOCK                                                                                   \
 	"lock", 0, "TIME",                                                                         \
 		"nobody can remove the checkpoint for this time, as 30d; needs a bucket with "     \
-		"Object Lock"
+		"Object Lock",                                                                     \
+		.side = SIDE_TARGET
 #define OPT_LOCK_MODE                                                                              \
 	"lock-mode", 0, "MODE",                                                                    \
 		"governance: but who has a right of its own to; compliance: nobody at all", NULL,  \
-		"governance", lock_modes
+		"governance", lock_modes, .side = SIDE_TARGET
 #define OPT_NAME(help) "name", 'n', "NAME", help
 
 static const struct opt init_opts[] = {
@@ -79,23 +100,29 @@ static const struct opt key_rotate_opts[] = {
 
 static const struct opt protect_domain_opts[] = {
 	{OPT_CONNECT},
-	{"disk", 0, "NAME", "only this disk", .many = true},
-	{"except", 0, "NAME", "all disks but this one", .many = true},
+	{"disk", 0, "NAME", "only this disk", .many = true, .side = SIDE_TARGET},
+	{"except", 0, "NAME", "all disks but this one", .many = true, .side = SIDE_TARGET},
 	{"consistency", 0, "HOW",
 	 "freeze the guest's file systems for the instant: required (else fail), best-effort, off",
-	 NULL, "best-effort", consistencies},
-	{"freeze-timeout", 0, "TIME", "how long the guest may stand still", .fallback = "10s"},
+	 NULL, "best-effort", consistencies, .side = SIDE_TARGET},
+	{"freeze-timeout", 0, "TIME", "how long the guest may stand still", .fallback = "10s",
+	 .side = SIDE_TARGET},
 	{"scratch", 0, "DIR",
 	 "folder for blocks that the guest overwrites during the backup; fast and local",
-	 "HOLDFAST_SCRATCH", "/var/tmp"},
+	 "HOLDFAST_SCRATCH", "/var/tmp", .side = SIDE_TARGET},
 	{"scratch-reserve", 0, "BYTES", "stop the backup before less than this is free there",
-	 .fallback = "1GiB"},
-	{"full", 0, NULL, "read everything, do not rely on change tracking this time"},
+	 .fallback = "1GiB", .side = SIDE_TARGET},
+	{"full", 0, NULL, "read everything, do not rely on change tracking this time",
+	 .side = SIDE_TARGET},
 	{OPT_COMPRESSION},
 	{OPT_DELTA},
 	{OPT_TAG},
 	{OPT_LOCK},
 	{OPT_LOCK_MODE},
+	{OPT_PROVIDER("store with this provider, where no plan for the machine says so")},
+	{"plan", 0, "NAME", "run this plan, which may protect other machines, too",
+	 .side = SIDE_SERVER},
+	{OPT_NO_WAIT},
 	{0},
 };
 
@@ -122,7 +149,8 @@ static const struct opt protect_stdin_opts[] = {
 };
 
 static const struct opt list_opts[] = {
-	{"resource", 'r', "NAME", "only checkpoints of the resource with this name or id"},
+	{"resource", 'r', "NAME",
+	 "only checkpoints of the resource (of a server: or plan) with this name or id"},
 	{0},
 };
 
@@ -135,16 +163,19 @@ static const struct opt diff_opts[] = {
 static const struct opt verify_opts[] = {
 	{"all", 'a', NULL, "every checkpoint in the repository"},
 	{"structure", 0, NULL, "read no blocks: only see that each is in a pack that is there"},
+	{OPT_NO_WAIT},
 	{0},
 };
 
 static const struct opt copy_opts[] = {
 	{"all", 'a', NULL, "every checkpoint in the repository"},
-	{"to", 0, "TARGET", "the other target (required)"},
+	{"to", 0, "TARGET", "the other target, of a server the other provider (required)"},
 	{"to-key-file", 0, "FILE",
-	 "file with its key or passphrase; without it the passphrase is asked for"},
+	 "file with its key or passphrase; without it the passphrase is asked for",
+	 .side = SIDE_TARGET},
 	{OPT_LOCK},
 	{OPT_LOCK_MODE},
+	{OPT_NO_WAIT},
 	{0},
 };
 
@@ -189,12 +220,15 @@ static const struct opt delete_opts[] = {
 static const struct opt checkpoint_delete_opts[] = {
 	{"yes", 'y', NULL, "do not ask"},
 	{"bypass-governance", 0, NULL,
-	 "also what is locked in governance mode; the access key must have the right to"},
+	 "also what is locked in governance mode; the access key must have the right to",
+	 .side = SIDE_TARGET},
+	{OPT_NO_WAIT},
 	{0},
 };
 
 static const struct opt hold_opts[] = {
 	{"all", 'a', NULL, "every checkpoint in the repository"},
+	{"reason", 0, "TEXT", "why, for people", .side = SIDE_SERVER},
 	{0},
 };
 
@@ -222,12 +256,18 @@ static const struct opt restore_domain_opts[] = {
 	{"stop", 0, NULL, "with --in-place: shut the domain down if it runs"},
 	{"keep-old", 0, NULL,
 	 "with --in-place: leave the old disks beside the new ones, as PATH.old, or PATH.old.2 and "
-	 "so on"},
+	 "so on",
+	 .side = SIDE_TARGET},
 	{"keep-identity", 0, NULL, "the same UUID and MAC addresses, also under another name"},
 	{"network", 0, "FROM=TO", "attach to network or bridge TO what was attached to FROM",
 	 .many = true},
-	{"definition-only", 0, NULL, "define the domain, restore no disks"},
+	{"definition-only", 0, NULL, "define the domain, restore no disks", .side = SIDE_TARGET},
 	{"start", 0, NULL, "start it when it is complete"},
+	{"resource", 'r', "NAME", "of a checkpoint with several machines this one",
+	 .side = SIDE_SERVER},
+	{"platform", 0, "NAME", "restore to this platform", .fallback = "where it was",
+	 .side = SIDE_SERVER},
+	{OPT_NO_WAIT},
 	{0},
 };
 
@@ -242,7 +282,7 @@ static const struct opt resource_opts[] = {
 	{0},
 };
 
-const struct command commands[] = {
+static const struct command commands[] = {
 	{"target init", "", 0, 0, "create a repository in a target",
 	 "Creates the repository that keeps checkpoints: deduplicated, compressed and encrypted. "
 	 "It "
@@ -274,10 +314,11 @@ const struct command commands[] = {
 	 "holdfast target init -t dir:/srv/backup\n"
 	 "holdfast target init -t s3:https://s3.example.org/backup/site1\n",
 	 init_opts, cmd_target_init},
-	{"target show", "", 0, 0, "show a repository",
+	{"target show", "[NAME]", 0, 1, "show a repository, or a target of a server",
 	 "Shows what is in the target: its format, keys, number of checkpoints, and how much it "
-	 "takes.",
-	 "holdfast target show -t dir:/srv/backup -k /root/backup.key\n", NULL, cmd_target_show},
+	 "takes. With the name of one, what a server says of it.",
+	 "holdfast target show -t dir:/srv/backup -k /root/backup.key\n", NULL, cmd_target_show,
+	 .remote = remote_show},
 	{"target verify", "", 0, 0, "check every stored byte, without a key",
 	 "Reads everything in the target and checks that every byte is as it was written. No key "
 	 "is "
@@ -372,7 +413,7 @@ const struct command commands[] = {
 	 "stopped before that could fill up, because then the guest's own writes would fail.",
 	 "holdfast protect domain web1\n"
 	 "holdfast protect domain db1 --consistency required --scratch /fast/scratch\n",
-	 protect_domain_opts, cmd_protect_domain},
+	 protect_domain_opts, cmd_protect_domain, .remote = remote_protect_domain},
 	{"protect disk", "PATH", 1, 1, "back up a disk image or block device",
 	 "Makes a checkpoint of a file or device. It must not change meanwhile, and one that QEMU "
 	 "writes to is refused: for the disks of a running machine use 'holdfast protect domain', "
@@ -398,13 +439,14 @@ const struct command commands[] = {
 	 "pg_dumpall | holdfast protect stdin --name pg-dump\n", protect_stdin_opts,
 	 cmd_protect_stdin},
 	{"checkpoint list", "", 0, 0, "list checkpoints", "Lists checkpoints, oldest first.", NULL,
-	 list_opts, cmd_checkpoint_list},
+	 list_opts, cmd_checkpoint_list, .remote = remote_checkpoint_list},
 	{"checkpoint show", "CHECKPOINT", 1, 1, "show one checkpoint",
 	 "Shows what a checkpoint holds, how consistent it is, and what it cost.\n\n"
 	 "A checkpoint is named by its id, by the first digits of it (at least four), by 'latest', "
 	 "or "
 	 "by NAME@latest: the newest one of that resource.",
-	 "holdfast checkpoint show web1@latest\n", NULL, cmd_checkpoint_show},
+	 "holdfast checkpoint show web1@latest\n", NULL, cmd_checkpoint_show,
+	 .remote = remote_checkpoint_show},
 	{"checkpoint diff", "OLD NEW", 2, 2, "show what changed between two checkpoints",
 	 "Compares the disks of two checkpoints. Only what differs is looked at.",
 	 "holdfast checkpoint diff 3f2a web1@latest --ranges\n", diff_opts, cmd_checkpoint_diff},
@@ -416,23 +458,25 @@ const struct command commands[] = {
 	 "what is bent.",
 	 "holdfast checkpoint verify --all\n"
 	 "holdfast checkpoint verify --all --structure\n",
-	 verify_opts, cmd_checkpoint_verify, .direct = true},
+	 verify_opts, cmd_checkpoint_verify, .direct = true, .remote = remote_checkpoint_verify},
 	{"checkpoint delete", "CHECKPOINT …", 1, -1, "delete checkpoints",
 	 "Deletes checkpoints. Others do not depend on them and stay whole. The space comes back "
 	 "with 'holdfast target collect'.\n\n"
 	 "One that is locked (see 'holdfast help protect disk', --lock) or held cannot be deleted. "
 	 "In governance mode who has the right to can (--bypass-governance); the space that it "
 	 "takes comes back when the locks of its packs have ended.",
-	 NULL, checkpoint_delete_opts, cmd_checkpoint_delete},
+	 NULL, checkpoint_delete_opts, cmd_checkpoint_delete, .remote = remote_checkpoint_delete},
 	{"checkpoint hold", "[CHECKPOINT …]", 0, -1, "keep checkpoints until they are released",
 	 "Puts a legal hold on checkpoints and on everything that they need: nobody can remove "
 	 "these, with any right, until 'holdfast checkpoint release'. Needs a bucket with Object "
 	 "Lock. Whoever has the right to set holds can also end them: against a thief of the "
 	 "access key, lock checkpoints (--lock) besides.",
-	 "holdfast checkpoint hold 3f2a\n", hold_opts, cmd_checkpoint_hold},
+	 "holdfast checkpoint hold 3f2a\n", hold_opts, cmd_checkpoint_hold,
+	 .remote = remote_checkpoint_hold},
 	{"checkpoint release", "[CHECKPOINT …]", 0, -1, "end legal holds",
 	 "Ends the legal hold on checkpoints, and on what no other held checkpoint needs.",
-	 "holdfast checkpoint release 3f2a\n", hold_opts, cmd_checkpoint_release},
+	 "holdfast checkpoint release 3f2a\n", hold_opts, cmd_checkpoint_release,
+	 .remote = remote_checkpoint_release},
 	{"checkpoint cat", "CHECKPOINT NAME", 2, 2, "write a disk or an item to standard output",
 	 "NAME is a disk (its raw content is written) or an item, such as domain.xml.",
 	 "holdfast checkpoint cat web1@latest domain.xml\n"
@@ -448,7 +492,7 @@ const struct command commands[] = {
 	 "repository that it came from, and stays when the original is deleted.",
 	 "holdfast checkpoint copy --all --to s3:offsite/holdfast --to-key-file /etc/offsite.key\n"
 	 "holdfast checkpoint copy web1@latest --to dir:/media/disk --to-key-file disk.key\n",
-	 copy_opts, cmd_checkpoint_copy},
+	 copy_opts, cmd_checkpoint_copy, .remote = remote_checkpoint_copy},
 	{"checkpoint serve", "CHECKPOINT [DISK]", 1, 2, "give access to disks over NBD",
 	 "Serves the disks of a checkpoint, or one of them, until it is stopped (Ctrl-C): QEMU "
 	 "boots from them, nbdcopy and qemu-img read them, guestfish and guestmount find files in "
@@ -477,7 +521,7 @@ const struct command commands[] = {
 	 "holdfast restore domain 3f2a --name web1-test --to /var/lib/libvirt/images "
 	 "--network default=isolated\n"
 	 "holdfast restore domain web1@latest --in-place --stop --start\n",
-	 restore_domain_opts, cmd_restore_domain},
+	 restore_domain_opts, cmd_restore_domain, .remote = remote_restore_domain},
 	{"restore disk", "CHECKPOINT DISK TO", 3, 3, "bring one disk back",
 	 "Writes a disk to a file (sparse), a block device, an NBD export given as a URI, or "
 	 "standard "
@@ -489,7 +533,12 @@ const struct command commands[] = {
 	 restore_disk_opts, cmd_restore_disk},
 	{"resource list", "", 0, 0, "list what can be protected",
 	 "Lists the domains of a libvirt host with their disks.",
-	 "holdfast resource list -c qemu+ssh://kvm1/system\n", resource_opts, cmd_resource_list},
+	 "holdfast resource list -c qemu+ssh://kvm1/system\n", resource_opts, cmd_resource_list,
+	 .remote = remote_resource_list},
+	{0},
+};
+
+static const struct command last_commands[] = {
 	{"completion", "SHELL", 1, 1, "print completion rules for a shell",
 	 "SHELL is bash, zsh or fish.", "source <(holdfast completion bash)\n", NULL,
 	 cmd_completion},
@@ -498,3 +547,5 @@ const struct command commands[] = {
 	{"freeze-guard", "URI UUID MS", 3, 3, "", "", NULL, NULL, cmd_freeze_guard, true},
 	{0},
 };
+
+const struct command *const command_tables[] = {commands, server_commands, last_commands, NULL};

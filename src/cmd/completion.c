@@ -17,36 +17,40 @@ static void print_opts(const struct opt *list, const char *before, const char *a
 /* The words that may follow `prefix` (of n bytes) in any command. */
 static void print_next(const char *prefix, size_t n)
 {
-	char seen[256] = " ";
+	char seen[1024] = " ";
 
-	for (const struct command *c = commands; c->name; c++) {
+	COMMANDS_FOREACH(c)
+	{
 		const char *rest = c->name + n + (n > 0);
-		char word[32];
+		char word[32]; /* with a space on both sides, as they are in `seen` */
 
 		if (c->hidden || strncmp(c->name, prefix, n) != 0 || (n && c->name[n] != ' '))
 			continue;
-		snprintf(word, sizeof(word), "%.*s ", (int)strcspn(rest, " "), rest);
+		snprintf(word, sizeof(word), " %.*s ", (int)strcspn(rest, " "), rest);
 		if (strstr(seen, word))
 			continue;
-		strncat(seen, word, sizeof(seen) - strlen(seen) - 1);
-		fputs(word, stdout);
+		strncat(seen, word + 1, sizeof(seen) - strlen(seen) - 1);
+		fputs(word + 1, stdout);
 	}
 }
 
 /* One case for every command and every prefix of one. */
 static void bash_cases(void)
 {
+	const struct command *last = NULL;
+
 	printf("\t'') words='");
 	print_next("", 0);
 	printf("help';;\n");
-	for (const struct command *c = commands; c->name; c++) {
+	COMMANDS_FOREACH(c)
+	{
 		const char *space = strchr(c->name, ' ');
 
 		/* "target key" is printed once, before its first command. */
 		for (; !c->hidden && space; space = strchr(space + 1, ' ')) {
 			size_t n = (size_t)(space - c->name);
-			bool before = c != commands && strncmp(c[-1].name, c->name, n) == 0 &&
-				      c[-1].name[n] == ' ';
+			bool before = last && strncmp(last->name, c->name, n) == 0 &&
+				      last->name[n] == ' ';
 
 			if (before)
 				continue;
@@ -56,6 +60,7 @@ static void bash_cases(void)
 		}
 		if (c->hidden)
 			continue;
+		last = c;
 		printf("\t'%s') opts='", c->name);
 		print_opts(c->opts, "", " ");
 		printf("'");
@@ -73,7 +78,8 @@ static void print_bash(void)
 	       "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
 	       "\t\tw=${COMP_WORDS[i]}\n"
 	       "\t\tcase $w in\n"
-	       "\t\t-t|-k|-o|-c|-n|-r|--target|--key-file|--output) ((i++));;\n"
+	       "\t\t-t|-k|-o|-s|-p|-c|-n|-r|--target|--key-file|--output|--server|--project) "
+	       "((i++));;\n"
 	       "\t\t-*) ;;\n"
 	       "\t\t*) _holdfast_known \"${cmd:+$cmd }$w\" && cmd=${cmd:+$cmd }$w;;\n"
 	       "\t\tesac\n"
@@ -119,7 +125,8 @@ static void print_fish(void)
 	for (const struct noun *n = nouns; n->name; n++)
 		printf("complete -c holdfast -n 'test -z (__holdfast_words)' -f -a %s -d '%s'\n",
 		       n->name, n->summary);
-	for (const struct command *c = commands; c->name; c++) {
+	COMMANDS_FOREACH(c)
+	{
 		const char *space = strrchr(c->name, ' ');
 
 		if (c->hidden)

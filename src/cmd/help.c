@@ -94,7 +94,8 @@ static void print_command(const struct command *c)
 
 static void print_list(const char *prefix)
 {
-	for (const struct command *c = commands; c->name; c++) {
+	COMMANDS_FOREACH(c)
+	{
 		char head[64];
 
 		if (!command_under(c, prefix))
@@ -109,8 +110,9 @@ static void print_list(const char *prefix)
 
 static const struct command *only_one(const char *prefix)
 {
-	for (const struct command *c = commands; prefix && c->name; c++) {
-		if (strcmp(c->name, prefix) == 0)
+	COMMANDS_FOREACH(c)
+	{
+		if (prefix && strcmp(c->name, prefix) == 0)
 			return c;
 	}
 	return NULL;

@@ -9,7 +9,8 @@
 #include <unistd.h>
 
 #include "base/secret.h"
-#include "cmd/cli.h"
+#include "client/client.h"
+#include "cmd/remote.h"
 
 /* The only thing that a signal may touch. */
 static struct cancel *stop_flag;
@@ -51,6 +52,18 @@ static int report(const struct cli *c, const struct err *e)
 	return info->exit_code;
 }
 
+/* Straight against a target, or against a server? */
+static int run_command(struct cli *c, struct err *e)
+{
+	enum side side;
+
+	if (remote_side(c, &side, e) < 0)
+		return -1;
+	if (side == SIDE_TARGET)
+		return c->p.command->run(c, e);
+	return c->p.command->remote(c, e);
+}
+
 static int run(struct cli *c, struct err *e)
 {
 	const char *output = parsed_text(&c->p, "output");
@@ -63,7 +76,7 @@ static int run(struct cli *c, struct err *e)
 		help_print(c->p.command, c->p.help_prefix);
 		return 0;
 	}
-	if (c->p.command->run(c, e) < 0)
+	if (run_command(c, e) < 0)
 		return -1;
 	if (fflush(stdout) != 0)
 		return err_sys(e, errno, "write standard output");
@@ -107,6 +120,8 @@ int main(int argc, char **argv)
 	} else if (run(&c, &e) < 0) {
 		code = report(&c, &e);
 	}
+	client_free(c.client);
+	json_decref(c.names);
 	repo_free(c.repo);
 	store_free(c.store);
 	credential_free(c.credential);

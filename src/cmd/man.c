@@ -101,7 +101,8 @@ static void noun_page(const struct noun *n)
 	snprintf(page, sizeof(page), "holdfast-%s", n->name);
 	head(page, n->summary);
 	printf("# COMMANDS\n\n");
-	for (const struct command *c = commands; c->name; c++) {
+	COMMANDS_FOREACH(c)
+	{
 		if (command_under(c, n->name))
 			command(c);
 	}
@@ -152,7 +153,8 @@ static void overview(void)
 	       "is asked for or read from a file. Without a key nothing in a target can be "
 	       "read.\n\n"
 	       "# COMMANDS\n\n");
-	for (const struct command *c = commands; c->name; c++) {
+	COMMANDS_FOREACH(c)
+	{
 		if (c->hidden)
 			continue;
 		printf("*%s*", c->name);

@@ -21,21 +21,20 @@ static const char *target_url(struct cli *c, struct err *e)
 	if (!t)
 		err_set(e, ERR_INVALID,
 			"no target: give one with --target dir:PATH or s3:BUCKET/PREFIX, or set "
-			"HOLDFAST_TARGET");
+			"HOLDFAST_TARGET; or log in to a server with 'holdfast login URL'");
 	return t;
 }
 
 /* ---- asking ---- */
 
-static int open_tty(struct err *e)
+static const char no_key[] = "no key: give one with --key-file, or set HOLDFAST_KEY_FILE (there is "
+			     "no terminal to ask for a passphrase)";
+
+static int open_tty(const char *otherwise, struct err *e)
 {
 	int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 
-	return fd >= 0 ? fd
-		       : err_set(e, ERR_INVALID,
-				 "no key: give one with --key-file, or set HOLDFAST_KEY_FILE "
-				 "(there "
-				 "is no terminal to ask for a passphrase)");
+	return fd >= 0 ? fd : err_set(e, ERR_INVALID, "%s", otherwise);
 }
 
 /* One line from the terminal into locked memory; its length without the newline, or -1. */
@@ -49,18 +48,17 @@ static ssize_t read_line(int fd, struct secret *s, struct err *e)
 		if (got < 0 && errno == EINTR)
 			return err_set(e, ERR_CANCELLED, "stopped on request");
 		if (got <= 0)
-			return err_set(e, ERR_INVALID, "no passphrase was given");
+			return err_set(e, ERR_INVALID, "nothing was typed");
 		if (s->data[n] == '\n')
 			return (ssize_t)n;
 		n++;
 	}
-	return err_set(e, ERR_LIMIT, "the passphrase is longer than %zu bytes", s->len);
+	return err_set(e, ERR_LIMIT, "what was typed is longer than %zu bytes", s->len);
 }
 
-/* Ask without echo. The first `*ret_n` bytes of the secret are the answer. */
-static struct secret *ask(const char *prompt, size_t *ret_n, struct err *e)
+struct secret *cli_ask(const char *prompt, const char *otherwise, size_t *ret_n, struct err *e)
 {
-	AUTO_CLOSE int fd = open_tty(e);
+	AUTO_CLOSE int fd = open_tty(otherwise, e);
 	AUTO(secret) s = NULL;
 	struct termios was, quiet;
 	ssize_t n;
@@ -89,7 +87,7 @@ static struct secret *ask(const char *prompt, size_t *ret_n, struct err *e)
 static struct credential *ask_once(const char *prompt, struct err *e)
 {
 	size_t n = 0;
-	AUTO(secret) s = ask(prompt, &n, e);
+	AUTO(secret) s = cli_ask(prompt, no_key, &n, e);
 
 	return s ? credential_passphrase(s->data, n, e) : NULL;
 }

@@ -19,6 +19,33 @@ static const struct opt *find_opt(const struct opt *list, const char *name)
 	return NULL;
 }
 
+const struct command *command_next(const struct command *c)
+{
+	const struct command *const *t = command_tables;
+
+	if (!c)
+		return *t;
+	if (c[1].name)
+		return c + 1;
+	/* The end of which table? */
+	for (; *t; t++) {
+		const struct command *end = *t;
+
+		while (end->name)
+			end++;
+		if (c + 1 == end)
+			return t[1];
+	}
+	return NULL;
+}
+
+enum side command_side(const struct command *c)
+{
+	if (c->remote)
+		return c->run ? SIDE_BOTH : SIDE_SERVER;
+	return SIDE_TARGET;
+}
+
 bool command_under(const struct command *c, const char *words)
 {
 	size_t n = words ? strlen(words) : 0;
@@ -54,7 +81,8 @@ static const struct command *find_command(char *const *argv, int argc, int *ret_
 	const struct command *best = NULL;
 
 	*ret_words = 0;
-	for (const struct command *c = commands; c->name; c++) {
+	COMMANDS_FOREACH(c)
+	{
 		int words = spells(c->name, argv, argc);
 
 		if (words > *ret_words) {
@@ -70,7 +98,8 @@ static bool is_prefix(const char *prefix)
 {
 	size_t n = strlen(prefix);
 
-	for (const struct command *c = commands; c->name; c++) {
+	COMMANDS_FOREACH(c)
+	{
 		if (!c->hidden && strncmp(c->name, prefix, n) == 0 &&
 		    (c->name[n] == ' ' || c->name[n] == 0))
 			return true;

@@ -15,6 +15,9 @@
 
 struct cli;
 
+/* Where an option, or a command, is of use. */
+enum side { SIDE_BOTH, SIDE_TARGET, SIDE_SERVER };
+
 struct opt {
 	const char *name; /* without the dashes */
 	char letter;	  /* or 0 */
@@ -24,6 +27,7 @@ struct opt {
 	const char *fallback;	    /* what holds when it is not given, for people; or NULL */
 	const char *const *choices; /* NULL-terminated, or NULL: any value */
 	bool many;		    /* may be given several times */
+	enum side side;
 };
 
 struct command {
@@ -34,10 +38,14 @@ struct command {
 	const char *text;	/* paragraphs, separated by empty lines */
 	const char *examples;	/* lines; those that start with "holdfast" are commands */
 	const struct opt *opts; /* ended by one without a name; or NULL */
-	int (*run)(struct cli *c, struct err *e); /* NULL: internal, see hidden */
+	int (*run)(struct cli *c, struct err *e); /* straight against a target, or without any */
 	bool hidden;
 	bool direct; /* it looks at the target itself, not at what is kept of it on this machine */
+	int (*remote)(struct cli *c, struct err *e); /* against a server; NULL: it cannot */
 };
+
+/* What the command works against: one that has neither a target nor a server is SIDE_TARGET. */
+enum side command_side(const struct command *c);
 
 /* Is it shown among the commands that begin with these words (NULL: among all)? */
 bool command_under(const struct command *c, const char *words);
@@ -45,8 +53,14 @@ bool command_under(const struct command *c, const char *words);
  * them already. */
 const char *const *opt_choices(const struct opt *o);
 
-/* All commands, in the order in which they are shown; ended by one without a name. */
-extern const struct command commands[];
+/* The tables of commands, in the order in which they are shown; each ended by one without a name.
+ */
+extern const struct command *const command_tables[];
+/* The command after `c`, the first one after NULL; NULL at the end. */
+const struct command *command_next(const struct command *c);
+/* for each command */
+#define COMMANDS_FOREACH(c)                                                                        \
+	for (const struct command *c = command_next(NULL); c; c = command_next(c))
 /* Options that every command takes. */
 extern const struct opt global_opts[];
 /* What a first word is for: "target" – "the place where checkpoints are stored". */

@@ -40,15 +40,34 @@ void cli_json_end(size_t n)
 	puts(n ? "\n]" : "[]");
 }
 
+/* Names come from guests and other tenants: nothing of them may command a terminal. */
+char *cli_safe(const char *s)
+{
+	char *copy = xstrdup(s ? s : "");
+
+	for (char *p = copy; *p; p++) {
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
+	}
+	return copy;
+}
+
 void cli_field(const char *name, const char *fmt, ...)
 {
-	va_list ap;
+	AUTO_FREE char *text = NULL;
+	AUTO_FREE char *shown = NULL;
+	va_list ap, again;
+	int n;
 
-	printf("%-14s ", name);
 	va_start(ap, fmt);
-	vprintf(fmt, ap);
+	va_copy(again, ap);
+	n = vsnprintf(NULL, 0, fmt, ap);
+	text = xmalloc((size_t)n + 1);
+	vsnprintf(text, (size_t)n + 1, fmt, again);
+	va_end(again);
 	va_end(ap);
-	putchar('\n');
+	shown = cli_safe(text);
+	printf("%-14s %s\n", name, shown);
 }
 
 /* ---- tables ---- */
@@ -73,18 +92,6 @@ static size_t width(const char *s)
 	return n;
 }
 
-/* Names come from guests and other tenants: nothing of them may command a terminal. */
-static char *safe(const char *s)
-{
-	char *copy = xstrdup(s ? s : "");
-
-	for (char *p = copy; *p; p++) {
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = '?';
-	}
-	return copy;
-}
-
 void table_row(struct table *t, const char *const *cells)
 {
 	if (t->n + t->columns > t->cap) {
@@ -92,7 +99,7 @@ void table_row(struct table *t, const char *const *cells)
 		t->cells = xreallocarray(t->cells, t->cap, sizeof(char *));
 	}
 	for (size_t i = 0; i < t->columns; i++) {
-		char *cell = safe(cells[i]);
+		char *cell = cli_safe(cells[i]);
 
 		t->widths[i] = MAX(t->widths[i], width(cell));
 		t->cells[t->n++] = cell;

@@ -21,6 +21,7 @@
 
 struct http {
 	char *ca;
+	char *pem;
 	pthread_mutex_t lock;
 	CURL *idle[IDLE_MAX]; /* with their connections */
 	size_t n_idle;
@@ -75,7 +76,14 @@ void http_free(struct http *h)
 		curl_easy_cleanup(h->idle[--h->n_idle]);
 	pthread_mutex_destroy(&h->lock);
 	free(h->ca);
+	free(h->pem);
 	free(h);
+}
+
+void http_trust(struct http *h, const char *pem)
+{
+	free(h->pem);
+	h->pem = xstrdup(pem);
 }
 
 static CURL *take_handle(struct http *h)
@@ -285,6 +293,23 @@ static void set_body(struct transfer *t)
 	}
 }
 
+static void set_trust(struct http *h, struct transfer *t)
+{
+	struct curl_blob pem = {h->pem, h->pem ? strlen(h->pem) : 0, CURL_BLOB_COPY};
+	CURL *c = t->curl;
+
+	if (h->ca)
+		curl_easy_setopt(c, CURLOPT_CAINFO, h->ca);
+	if (h->pem)
+		curl_easy_setopt(c, CURLOPT_CAINFO_BLOB, &pem);
+	if (h->ca || h->pem)
+		curl_easy_setopt(c, CURLOPT_CAPATH, NULL); /* these, and no others */
+	if (t->q->unverified) {
+		curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 0L);
+		curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 0L);
+	}
+}
+
 static struct curl_slist *set_options(struct http *h, struct transfer *t, char *why)
 {
 	/* Waiting for "100 Continue" costs a round trip, or a second where nobody sends it. */
@@ -321,8 +346,7 @@ static struct curl_slist *set_options(struct http *h, struct transfer *t, char *
 	}
 	if (t->q->no_proxy)
 		curl_easy_setopt(c, CURLOPT_NOPROXY, "*");
-	if (h->ca)
-		curl_easy_setopt(c, CURLOPT_CAINFO, h->ca);
+	set_trust(h, t);
 	return headers;
 }
 

@@ -38,10 +38,11 @@ struct http_request {
 	/* Where the body of a 2xx answer goes, at most `into_len` bytes; NULL: to the reply. */
 	void *into;
 	size_t into_len;
-	unsigned timeout_ms;	     /* for all of it; 0: as long as bytes move */
-	unsigned stall_s;	     /* without a byte for so long it is over; 0: 60 */
-	bool no_proxy;		     /* whatever the environment says */
-	bool keep_headers;	     /* for http_reply_header() */
+	unsigned timeout_ms; /* for all of it; 0: as long as bytes move */
+	unsigned stall_s;    /* without a byte for so long it is over; 0: 60 */
+	bool no_proxy;	     /* whatever the environment says */
+	bool unverified;   /* whoever answers: only for what is checked in another way afterwards */
+	bool keep_headers; /* for http_reply_header() */
 	const struct cancel *cancel; /* looked at once a second; NULL: never */
 };
 
@@ -69,6 +70,8 @@ bool http_is_url(const char *text);
 /* `ca` names a file of certificates to trust instead of the system's, or is NULL. Never NULL. */
 struct http *http_new(const char *ca);
 void http_free(struct http *h);
+/* Trust the certificates in this PEM text instead of the system's. Before the first request. */
+void http_trust(struct http *h, const char *pem);
 /*
  * 0: there is an answer, whatever its status. ERR_UNREACHABLE, ERR_TIMEOUT, ERR_DENIED (the
  * server's certificate), ERR_LIMIT (a body or headers longer than allowed), ERR_IO (the file),

@@ -42,6 +42,7 @@ def session_folder():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="hf-it-", dir="/tmp"))
     folder.chmod(0o755)
     os.environ["XDG_CACHE_HOME"] = str(folder / "cache")  # not that of who runs the tests
+    os.environ["XDG_CONFIG_HOME"] = str(folder / "config")  # nor his logins
     root = os.geteuid() == 0
     if root:
         # What is mounted below it is seen by libvirtd, too, which has a mount namespace of its own.

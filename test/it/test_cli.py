@@ -113,7 +113,7 @@ def test_bash_completion(hf, folder):
     """At every place the words that go on from there, and the options of that command."""
     (folder / "some.raw").touch()
     assert {"target", "protect", "checkpoint", "restore", "help"} <= set(bash_completion(hf, folder, "holdfast "))
-    assert bash_completion(hf, folder, "holdfast pro") == ["protect"]
+    assert bash_completion(hf, folder, "holdfast prot") == ["protect"]
     assert set(bash_completion(hf, folder, "holdfast protect ")) == {"domain", "disk", "stdin"}
     assert set(bash_completion(hf, folder, "holdfast target key ")) == {"list", "add", "remove", "rotate"}
     assert bash_completion(hf, folder, "holdfast -t dir:/x target k") == ["key"]
