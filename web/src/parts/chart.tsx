@@ -16,6 +16,7 @@ export interface Line {
 }
 
 const HEIGHT = 130;
+const DAY_S = 86400;
 
 function colorOf(name: string): string {
 	return getComputedStyle(document.documentElement).getPropertyValue(name).trim() || '#888';
@@ -32,19 +33,21 @@ function increments(): number[] {
 	return all;
 }
 
-function optionsOf(line: Line, width: number, onPoint: (i: number | null | undefined) => void): uPlot.Options {
+function optionsOf(line: Line, times: number[], width: number, onPoint: (i: number | null | undefined) => void): uPlot.Options {
 	const text = colorOf('--pf-t--global--text--color--subtle');
 	const grid = { stroke: colorOf('--pf-t--global--border--color--default'), width: 1 };
 	const font = '12px RedHatText, sans-serif';
 	const format = line.format ?? bytes;
 	const color = colorOf(line.color);
+	const [first = 0, last = 0] = [times[0], times[times.length - 1]];
 	return {
 		width,
 		height: HEIGHT,
 		cursor: { y: false, points: { size: 7 } },
 		legend: { show: false },
 		hooks: { setCursor: [(u) => onPoint(u.cursor.idx)] },
-		scales: { y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] } },
+		// One moment alone stands at the end of a day.
+		scales: { x: { range: () => [Math.min(first, last - DAY_S), last] }, y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] } },
 		axes: [
 			{ stroke: text, grid: { show: false }, ticks: { show: false }, font, size: 26, space: 48, values: (_, ticks) => ticks.map((v) => day.format(v * 1000)) },
 			{
@@ -74,7 +77,7 @@ export function TimeChart({ times, line }: { times: number[]; line: Line }) {
 		const element = box.current;
 		if (!element) return undefined;
 		const point = (i: number | null | undefined) => setAt(i ?? undefined);
-		const plot = new uPlot(optionsOf(line, element.clientWidth || 300, point), [times, line.values] as uPlot.AlignedData, element);
+		const plot = new uPlot(optionsOf(line, times, element.clientWidth || 300, point), [times, line.values] as uPlot.AlignedData, element);
 		const observer = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height: HEIGHT }));
 		observer.observe(element);
 		return () => {

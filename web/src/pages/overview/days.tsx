@@ -12,6 +12,9 @@ const HOUR_MS = 3600000;
 const DAY_MS = 24 * HOUR_MS;
 const APART_MS = 5000;
 
+/** As the server takes times in filters. */
+const timeOf = (ms: number) => new Date(ms).toISOString().replace(/\.\d+/, '');
+
 // Counted from the start of an hour, so that the request stays the same for an hour.
 function useDayStart(): number {
 	return Math.floor(useNow() / HOUR_MS) * HOUR_MS + HOUR_MS - DAY_MS;
@@ -19,7 +22,7 @@ function useDayStart(): number {
 
 export function LastDay() {
 	const from = useDayStart();
-	const list = useList<Schema<'Operation'>>('operations', 'operations', { created_from: new Date(from).toISOString(), limit: 1000 }, undefined, APART_MS);
+	const list = useList<Schema<'Operation'>>('operations', 'operations', { created_from: timeOf(from), limit: 1000 }, undefined, APART_MS);
 	const hours = useMemo(() => {
 		const all = Array.from({ length: 24 }, (_, i) => ({ at: from + i * HOUR_MS, good: 0, bad: 0 }));
 		for (const o of list.items) {
@@ -32,7 +35,7 @@ export function LastDay() {
 	const good = hours.reduce((n, h) => n + h.good, 0);
 	const bad = hours.reduce((n, h) => n + h.bad, 0);
 	const most = Math.max(1, ...hours.map((h) => h.good + h.bad));
-	const since = new Date(from).toISOString();
+	const since = timeOf(from);
 	return (
 		<Shown live={list}>
 			{() => (
@@ -102,7 +105,7 @@ function Calendar({ days }: { days: Day[] }) {
 						<li key={d.date}>
 							<Link
 								to="/operations"
-								query={{ created_from: `${d.date}T00:00:00Z`, created_until: new Date(Date.parse(d.date) + DAY_MS).toISOString() }}
+								query={{ created_from: `${d.date}T00:00:00Z`, created_until: timeOf(Date.parse(d.date) + DAY_MS) }}
 								className={`hf-heat-${heatOf(d, most)}`}
 								title={dayWords(d)}
 								aria-label={dayWords(d)}

@@ -32,7 +32,7 @@ export function Plans({ plans }: { plans: Plan[] }) {
 	if (!plans.length) return <Empty title={t('overview.noPlans')} />;
 	return (
 		<>
-			<ul className="hf-rows">
+			<ul className="hf-lines">
 				{plans.slice(0, SHOWN).map((p) => {
 					const part = gone(p, now);
 					return (
@@ -42,7 +42,7 @@ export function Plans({ plans }: { plans: Plan[] }) {
 								<StateLabel state={p.running ? 'protecting' : p.state} />
 								<span className="hf-small hf-row-end">{ageWords(p, now)}</span>
 							</div>
-							<div className="hf-bar hf-bar-thin" aria-hidden="true">
+							<div className="hf-share hf-share-thin" aria-hidden="true">
 								{part !== undefined && <span className={`hf-is-${p.state}`} style={{ flexGrow: 0, flexBasis: `${part * 100}%` }} />}
 							</div>
 						</li>

@@ -68,7 +68,7 @@ export function Protection({ counts }: { counts: Counts }) {
 
 export function Platforms({ platforms }: { platforms: { id: string; name: string; status: string; resources: Counts }[] }) {
 	return (
-		<ul className="hf-rows">
+		<ul className="hf-lines">
 			{platforms.map((p) => (
 				<li key={p.id}>
 					<div className="hf-row-head">
@@ -78,7 +78,7 @@ export function Platforms({ platforms }: { platforms: { id: string; name: string
 						{p.status === 'error' && <StateLabel state="error" />}
 						<span className="hf-small hf-row-end">{tn('overview.machines', p.resources.total)}</span>
 					</div>
-					<div className="hf-bar" role="img" aria-label={wordsOf(p.resources)} title={wordsOf(p.resources)}>
+					<div className="hf-share" role="img" aria-label={wordsOf(p.resources)} title={wordsOf(p.resources)}>
 						{STATES.map((s) => (p.resources[s] ? <span key={s} className={`hf-is-${s}`} style={{ flexGrow: p.resources[s] }} /> : null))}
 					</div>
 				</li>

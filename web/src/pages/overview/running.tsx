@@ -26,7 +26,7 @@ export function Running({ operations }: { operations: Schema<'Operation'>[] }) {
 	if (!live.length) return <p className="hf-fine hf-none">{t('overview.idle')}</p>;
 	return (
 		<>
-			<ul className="hf-rows">
+			<ul className="hf-lines">
 				{live.slice(0, SHOWN).map((o) => (
 					<li key={o.id}>
 						<div className="hf-row-head">

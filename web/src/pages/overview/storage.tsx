@@ -54,7 +54,7 @@ function Target({ target }: { target: Overview['targets'][number] }) {
 				<span className="hf-small hf-row-end">{target.free_bytes !== null ? t('overview.free', { n: bytes(target.free_bytes) }) : ''}</span>
 			</div>
 			{used !== undefined && (
-				<div className="hf-bar hf-bar-thin" role="img" aria-label={t('overview.used', { n: Math.round(used * 100) })}>
+				<div className="hf-share hf-share-thin" role="img" aria-label={t('overview.used', { n: Math.round(used * 100) })}>
 					<span className={`hf-is-${tone}`} style={{ flexGrow: 0, flexBasis: `${used * 100}%` }} />
 				</div>
 			)}
@@ -69,7 +69,7 @@ export function Storage({ targets }: { targets: Overview['targets'] }) {
 	if (!target) return <p className="hf-fine hf-none">{t('overview.noTargets')}</p>;
 	return (
 		<div className="hf-storage">
-			<ul className="hf-rows">
+			<ul className="hf-lines">
 				{targets.map((x) => (
 					<Target key={x.id} target={x} />
 				))}

@@ -2,7 +2,8 @@
 // The first backup as it runs, and what to do next.
 import { ActionGroup, Alert, AlertActionLink, Button, Content, EmptyState, EmptyStateActions, EmptyStateBody, EmptyStateFooter } from '@patternfly/react-core';
 import CheckCircleIcon from '@patternfly/react-icons/dist/esm/icons/check-circle-icon';
-import type { Schema } from '../../api/client';
+import { useEffect, useRef } from 'react';
+import { api, type Schema } from '../../api/client';
 import { go, href } from '../../app/router';
 import { toastError } from '../../app/toasts';
 import { useOne } from '../../live/hooks';
@@ -34,10 +35,23 @@ function Done({ checkpoint, name }: { checkpoint: Schema<'Checkpoint'>; name: st
 	);
 }
 
+async function look(provider: string): Promise<void> {
+	const { provider: p } = await api.get<{ provider: Schema<'Provider'> }>(`providers/${provider}`);
+	await api.post(`targets/${p.target_id}/check`);
+}
+
 export function BackupStep({ started, onStarted }: { started: Started; onStarted: (s: Started) => void }) {
 	const { data } = useOne<Schema<'Checkpoint'>>(`providers/${started.provider}/checkpoints/${started.checkpoint}`, 'checkpoint', ['operations']);
 	const operation = started.operation ?? data?.operation_id ?? undefined;
 	const { data: course } = useOne<Schema<'OperationDetail'>>(operation ? `operations/${operation}` : null, 'operation');
+	const ran = useRef(false);
+	useEffect(() => {
+		if (data?.status === 'protecting') ran.current = true;
+		if (data?.status !== 'available' || !ran.current) return;
+		ran.current = false;
+		// So that the overview, which comes next, says at once how much is stored.
+		void look(started.provider).catch(() => undefined);
+	}, [data?.status]);
 	if (!data) return <Loading lines={2} />;
 	if (data.status === 'available') return <Done checkpoint={data} name={started.name} />;
 	if (data.status !== 'protecting') {
