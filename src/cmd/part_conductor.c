@@ -3,6 +3,7 @@
 #include "cmd/parts.h"
 
 #include "core/jobs.h"
+#include "core/service.h"
 #include "link/conductor.h"
 
 static struct conductor *conductor; /* there is one in the process */
@@ -12,10 +13,13 @@ static int start(struct daemon *d, struct err *e)
 	const struct httpd_route *routes;
 	size_t n;
 
-	conductor = conductor_new(
-		&(const struct conductor_options){
-			.db = d->db, .flow = d->core->flow, .fill = job_fill, .arg = d->core},
-		e);
+	conductor = conductor_new(&(const struct conductor_options){.db = d->db,
+								    .flow = d->core->flow,
+								    .fill = job_fill,
+								    .arg = d->core,
+								    .may = services_conductor_may,
+								    .may_arg = d->core->services},
+				  e);
 	if (!conductor)
 		return -1;
 	routes = conductor_routes(conductor, &n);

@@ -3,8 +3,6 @@
  * What is done by itself: triggers fire (core/scheduler.h), retention looks after plans, platforms
  * are listed anew, records that are old go. Any number of processes may do all of it.
  */
-#include <unistd.h>
-
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/ticker.h"
@@ -12,6 +10,7 @@
 #include "core/duties.h"
 #include "core/keep.h"
 #include "core/keeper.h"
+#include "core/service.h"
 #include "core/upkeep.h"
 
 #define ROUND_MS 5000
@@ -21,10 +20,8 @@ static struct {
 	struct core *core;
 	struct scheduler *scheduler;
 	struct ticker *ticker;
-	unsigned roles;
 	uint64_t operations_us; /* how long those that have ended can be looked at */
 	uint64_t kept;		/* when retention was looked after */
-	char host[256];
 } work;
 
 static void keep(struct core *c)
@@ -58,8 +55,9 @@ static void look_after(void *arg)
 	struct err e = {ERR_NONE};
 
 	(void)arg;
-	if (upkeep_run(work.core, work.host, work.roles, clock_wall_us(), work.operations_us, &e) <
-	    0)
+	if (!services_may(work.core->services, SERVICE_SCHEDULER))
+		return;
+	if (upkeep_run(work.core, clock_wall_us(), work.operations_us, &e) < 0)
 		log_warn("upkeep: %s", e.msg);
 	if (clock_mono_us() - work.kept > KEEP_EVERY_US) {
 		work.kept = clock_mono_us();
@@ -71,12 +69,10 @@ static void look_after(void *arg)
 static int start(struct daemon *d, struct err *e)
 {
 	work.core = d->core;
-	work.roles = d->roles;
 	work.operations_us = config_us(d->config, "retention", "operations");
 	work.kept = clock_mono_us();
-	if (gethostname(work.host, sizeof(work.host) - 1) < 0)
-		work.host[0] = 0;
 	work.scheduler = scheduler_new(d->db, d->core->zones, keep_start, d->core);
+	scheduler_obey(work.scheduler, d->core->services);
 	if (scheduler_begin(work.scheduler, e) == 0)
 		work.ticker = ticker_start(look_after, NULL, ROUND_MS, e);
 	if (work.ticker)

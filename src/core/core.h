@@ -13,11 +13,14 @@
 #include "flow/flow.h"
 #include "sched/zone.h"
 
+struct services;
+
 struct core {
 	struct db *db;
 	struct auth *auth;
 	struct flow *flow;
 	struct zones *zones;
+	struct services *services; /* of this process: service.h */
 };
 
 #endif

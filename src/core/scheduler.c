@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/ids.h"
+#include "core/service.h"
 #include "core/trigger_priv.h"
 
 #define BATCH 200
@@ -39,6 +40,7 @@ struct scheduler {
 	pthread_t thread;
 	bool runs;
 	struct cancel stop;
+	struct services *services; /* NULL: it is never disabled */
 };
 
 struct scheduler *scheduler_new(struct db *d, struct zones *zones, scheduler_start_fn *start,
@@ -48,6 +50,11 @@ struct scheduler *scheduler_new(struct db *d, struct zones *zones, scheduler_sta
 
 	*s = (struct scheduler){.db = d, .zones = zones, .start = start, .arg = arg};
 	return s;
+}
+
+void scheduler_obey(struct scheduler *s, struct services *services)
+{
+	s->services = services;
 }
 
 void scheduler_free(struct scheduler *s)
@@ -344,7 +351,9 @@ static void *run(void *arg)
 		struct err e = {0};
 		unsigned ms = PAUSE_MS;
 
-		if (scheduler_run(s, clock_wall_us(), NULL, &next_us, &e) == 0)
+		if (s->services && !services_may(s->services, SERVICE_SCHEDULER))
+			ms = LOOK_MS;
+		else if (scheduler_run(s, clock_wall_us(), NULL, &next_us, &e) == 0)
 			ms = pause_ms(next_us, clock_wall_us());
 		else
 			log_error("scheduler: %s", e.msg);

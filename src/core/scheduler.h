@@ -28,10 +28,14 @@ typedef int scheduler_start_fn(struct db_tx *x, const struct scheduled_operation
 			       void *arg, struct err *e);
 
 struct scheduler;
+struct services;
 
 /* `zones` is borrowed. */
 struct scheduler *scheduler_new(struct db *d, struct zones *zones, scheduler_start_fn *start,
 				void *arg);
+/* Its thread fires nothing while the scheduler of this host is disabled; missed firings are dealt
+ * with when it is enabled. Borrowed; before scheduler_begin(). */
+void scheduler_obey(struct scheduler *s, struct services *services);
 void scheduler_free(struct scheduler *s);
 DEFINE_AUTO(scheduler, scheduler_free);
 

@@ -3,7 +3,6 @@
 
 #include "core/coverage.h"
 #include "core/platform.h"
-#include "core/service.h"
 #include "core/storage.h"
 #include "core/target_history.h"
 #include "flow/flow_query.h"
@@ -17,21 +16,15 @@
 
 struct round {
 	struct core *core;
-	const char *host;
-	unsigned roles;
 	uint64_t now_us;
 	bool due;
 	size_t plans; /* that were caught up with */
 };
 
-static int say_hello(struct db_tx *t, void *arg, struct err *e)
+static int forget_answers(struct db_tx *t, void *arg, struct err *e)
 {
-	static const char *const names[] = {"api", "scheduler", "worker", "conductor"};
 	const struct round *r = arg;
 
-	for (unsigned i = 0; i < ARRAY_LEN(names); i++)
-		if ((r->roles & (1u << i)) && service_seen(t, r->host, names[i], e) < 0)
-			return -1;
 	/* Answers are kept for a day for requests that come again. */
 	return db_exec(t, NULL, e, "DELETE FROM idempotency WHERE created_at < $1",
 		       db_i((int64_t)r->now_us - DAY_US));
@@ -139,13 +132,12 @@ static int run(struct db *d, struct round *r, db_fn *look, db_fn *work, struct e
 	return r->due ? db_write(d, work, r, e) : 0;
 }
 
-int upkeep_run(struct core *c, const char *host, unsigned roles, uint64_t now_us,
-	       uint64_t operations_us, struct err *e)
+int upkeep_run(struct core *c, uint64_t now_us, uint64_t operations_us, struct err *e)
 {
-	struct round r = {c, host, roles, now_us, false, 0};
+	struct round r = {c, now_us, false, 0};
 	unsigned pruned;
 
-	if (db_write(c->db, say_hello, &r, e) < 0 || run(c->db, &r, is_due, discover, e) < 0 ||
+	if (db_write(c->db, forget_answers, &r, e) < 0 || run(c->db, &r, is_due, discover, e) < 0 ||
 	    run(c->db, &r, is_any_unchecked, look_at_targets, e) < 0)
 		return -1;
 	do {

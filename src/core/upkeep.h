@@ -8,8 +8,6 @@
 
 #include "core/core.h"
 
-/* Roles as in cmd/daemon.h: bit 0 api, 1 scheduler, 2 worker, 3 conductor. */
-int upkeep_run(struct core *c, const char *host, unsigned roles, uint64_t now_us,
-	       uint64_t operations_us, struct err *e);
+int upkeep_run(struct core *c, uint64_t now_us, uint64_t operations_us, struct err *e);
 
 #endif

@@ -45,6 +45,12 @@ void flow_free(struct flow *f)
 	free(f);
 }
 
+void flow_set_gate(struct flow *f, bool (*may)(void *arg), void *arg)
+{
+	f->may = may;
+	f->may_arg = arg;
+}
+
 void flow_set_user(struct flow *f, void *user)
 {
 	f->user = user;

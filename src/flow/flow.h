@@ -134,6 +134,9 @@ void flow_free(struct flow *f);
 DEFINE_AUTO(flow, flow_free);
 /* Anything, for the functions of kinds; borrowed. Set before workers are started. */
 void flow_set_user(struct flow *f, void *user);
+/* Asked before a worker takes a step: false, it takes none now. Quick; any thread. Before
+ * flow_workers(). */
+void flow_set_gate(struct flow *f, bool (*may)(void *arg), void *arg);
 void *flow_user(const struct flow *f);
 /* In a function of a kind that is called in a transaction: the flow that calls it. */
 struct flow *flow_current(void);

@@ -47,6 +47,8 @@ struct flow {
 	const struct flow_kind *const *kinds;
 	const struct flow_operation_kind *const *operations;
 	void *user;
+	bool (*may)(void *arg); /* take work now; NULL: always */
+	void *may_arg;
 	struct crowd *crowd;
 	struct workers *workers;
 	/* Tests set these before anything runs: another clock, and shorter pauses. */

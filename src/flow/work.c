@@ -174,6 +174,10 @@ static void *work(void *arg)
 		struct flow_step *s = NULL;
 		struct err e = {0};
 
+		if (f->may && !f->may(f->may_arg)) {
+			db_wait(f->db, WAKE_STEPS, seen, IDLE_MS);
+			continue;
+		}
 		if (flow_take(f, f->name, places, ARRAY_LEN(places), &s, &e) < 0) {
 			if (!told)
 				log_warn("flow: no step can be taken: %s", e.msg);

@@ -44,6 +44,10 @@ struct conductor_options {
 	int (*fill)(void *arg, struct db_tx *t, const struct flow_step *s, json_t **ret_input,
 		    struct err *e);
 	void *arg;
+	/* Asked before a mover is given a step: false, it is given none now. Quick. NULL: always.
+	 */
+	bool (*may)(void *may_arg);
+	void *may_arg;
 	unsigned heartbeat_s; /* 0: 30 */
 };
 

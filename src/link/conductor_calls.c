@@ -323,6 +323,7 @@ static int take_steps(struct conductor *c, const struct mover_row *m, unsigned r
 
 static int take(struct asking *a, json_t **ret_answer, struct err *e)
 {
+	const struct conductor_options *o = &a->c->o;
 	int64_t room = 0, running = 0;
 	unsigned most, n;
 	json_t *list;
@@ -336,6 +337,9 @@ static int take(struct asking *a, json_t **ret_answer, struct err *e)
 	most = a->m.drain ? 0 : (unsigned)room;
 	/* Before it is looked for steps: one that becomes ready from here on wakes this mover. */
 	streams_note(a->c->streams, a->m.id, most, (unsigned)running);
+	/* Its room is noted all the same: it is told to look when we may again. */
+	if (o->may && !o->may(o->may_arg))
+		most = 0;
 	list = json_array();
 	if (take_steps(a->c, &a->m, MIN(most, (unsigned)ROOM_MAX), list, e) < 0) {
 		json_decref(list);

@@ -7,6 +7,7 @@ import http.client
 import json
 import re
 import threading
+import time
 
 import pytest
 
@@ -341,6 +342,42 @@ def test_after_an_operation(server, plan):
     server.wait_operation(second["id"], state="failed")
     assert server.operation(second["id"])["about"]["plan"] == other["id"]
     assert len(server.get("operations?kind=protect")["operations"]) == 2
+
+
+def test_services(server, plan):
+    """What is disabled takes no new work, says why, and goes on when it is enabled."""
+    services = {s["role"]: s for s in server.get("os-services")["services"]}
+    assert {s["binary"] for s in services.values()} == {"karbor-api", "karbor-operationengine", "karbor-protection",
+                                                        "holdfast-conductor"}
+    assert {(s["status"], s["state"], s["disabled_reason"]) for s in services.values()} == {("enabled", "up", None)}
+    status, message = refused(server, "PUT", f"os-services/{services['api']['id']}", {"status": "disabled"})
+    assert status == 400 and "cannot be disabled" in message
+    for role in "scheduler", "worker", "conductor":
+        body = {"status": "disabled", "disabled_reason": f"{role} is mended"}
+        assert server.do("PUT", f"os-services/{services[role]['id']}", body)["service"]["disabled_reason"] == f"{role} is mended"
+        wait_until(lambda r=role: f"{r} is mended" in server.log_text(), 30, f"the {role} says why", every=0.1)
+    made = server.post("plans", plan)["plan"]
+    trigger = server.post("triggers", {"trigger_info": {"name": "hook", "type": "event",
+                                                        "properties": {"event": "webhook"}}})["trigger_info"]
+    server.post("scheduled_operations", {"scheduled_operation": {
+        "name": "s", "operation_type": "protect", "trigger_id": trigger["id"],
+        "operation_definition": {"plan_id": made["id"], "provider_id": made["provider_id"]}}})
+    assert server.ask("POST", f"/v1/hooks/{trigger['id']}", {}, user=None, headers={"X-Holdfast-Token": trigger["token"]}).status == 202
+    wanted = {"scheduler": None,
+              "worker": server.post(f"providers/{made['provider_id']}/checkpoints",
+                                    {"checkpoint": {"plan_id": made["id"]}})["checkpoint"]["operation_id"],
+              "conductor": server.post("platforms", {"platform": {"name": "none", "kind": "libvirt",
+                                                                  "uri": "test:///default"}})["platform"]["operation_id"]}
+    time.sleep(3)  # longer than who waits for work looks again
+    kinds = [o["kind"] for o in server.get("operations")["operations"]]
+    assert sorted(kinds) == ["discover", "protect"], "nothing was started by the trigger"
+    for operation in filter(None, wanted.values()):
+        assert {s["state"] for s in server.operation(operation)["steps"]} <= {"ready", "waiting"}
+    for role in "conductor", "worker", "scheduler":
+        server.do("PUT", f"os-services/{services[role]['id']}", {"status": "enabled"})
+        if wanted[role]:
+            server.wait_operation(wanted[role], 30, state="failed")  # neither machine nor platform is there
+    wait_until(lambda: len(server.get("operations?kind=protect")["operations"]) == 2, 30, "the trigger fires", every=0.2)
 
 
 def test_events(server, folder):
