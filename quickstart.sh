@@ -113,6 +113,8 @@ The guest is running, and the server protects it every minute, keeping what its 
     $hf checkpoint show demo@latest          # straight against the first target, without a server
     $hf help
 
+    export XDG_CONFIG_HOME=$work/config
+    $hf status -s $api       # the same words against the server
     API=$api/v1/$project
     curl -s -u admin:\$(cat $work/server/first-password) \$API/operations | jq .
     $api/docs                                # what else it can do
@@ -182,7 +184,6 @@ wait_for() { # SECONDS WHAT COMMAND… : until it prints something
 }
 
 checkpoints() { ask GET "/v1/$project/providers/$provider/checkpoints?status=available" | jq -r '.checkpoints[].id'; }
-restored() { ask GET "/v1/$project/restores/$restore" | jq -r '.restore.status | select(. != "in_progress")'; }
 found() { ask GET "/v1/$project/protectables/OS::Nova::Server/instances" | jq -r '.instances[] | select(.name == "demo") | .id'; }
 
 # The usual one, if nobody has it.
@@ -213,6 +214,8 @@ CONF
 		sleep 0.1
 	done
 	project=$(ask GET /v1/identity | jq -r '.identity.projects[0].id')
+	export XDG_CONFIG_HOME=$work/config
+	run "$hf" login "$api" --password-file "$work/server/first-password"
 }
 
 # The server, and what it has to know before there is something to look at.
@@ -246,9 +249,7 @@ through_server() {
 	run virsh -q destroy demo
 	run virsh -q undefine demo --checkpoints-metadata
 	run rm "$disk" "$work/console.log"
-	restore=$(make restores "{\"restore\": {\"provider_id\": \"$provider\", \"checkpoint_id\": \"$newest\", \"parameters\": {}}}" .restore.id)
-	wait_for 120 "the restore ends" restored
-	[ "$(restored)" = success ] || fail "the restore failed: $(ask GET "/v1/$project/restores/$restore")"
+	run "$hf" restore domain demo@latest --start --server "$api"
 	wait_guest
 	[ "$(in_guest 'cat /data/marker')" = "protected by the server" ] || fail "the restored guest has other data"
 	run virsh -q list

@@ -8,7 +8,7 @@
 const struct noun nouns[] = {
 	{"login", "log in to a server"},
 	{"logout", "log out of a server"},
-	{"status", "who is logged in, where, and what runs there"},
+	{"status", "who is logged in, and how well things are protected"},
 	{"target", "the place where checkpoints are stored, and its keys"},
 	{"protect", "make a checkpoint"},
 	{"checkpoint", "look at, check, copy and remove checkpoints"},

@@ -7,6 +7,9 @@ static const char *const yes_no[] = {"yes", "no", NULL};
 static const char *const statuses[] = {"started", "suspended", NULL};
 static const char *const consistencies[] = {"required", "best-effort", "off", NULL};
 
+static const char *const protections[] = {"protected",	 "late",     "failing",
+					  "unprotected", "excluded", NULL};
+
 #define OPT_YES "yes", 'y', NULL, "do not ask"
 #define OPT_RENAME "name", 'n', "NAME", "a new name"
 #define OPT_DESCRIPTION "description", 0, "TEXT", "a note for people"
@@ -153,6 +156,10 @@ static const struct opt schedule_create_opts[] = {
 	{0},
 };
 static const struct opt schedule_update_opts[] = {{OPT_ENABLED}, {0}};
+static const struct opt coverage_opts[] = {
+	{"only", 0, "PROTECTION", "only what is so", .choices = protections},
+	{0},
+};
 static const struct opt operation_list_opts[] = {
 	{"state", 0, "STATE", "only those in this state"},
 	{"kind", 0, "KIND", "only this kind"},
@@ -201,8 +208,10 @@ const struct command server_commands[] = {
 	{"logout", "[URL]", 0, 1, "log out of a server",
 	 "Revokes the token that the login made, and forgets it.", NULL, NULL, NULL,
 	 .remote = remote_logout},
-	{"status", "", 0, 0, "show who is logged in, where, and what runs there",
-	 "Shows the server, the user and his roles, the project, and how many operations run.",
+	{"status", "", 0, 0, "show who is logged in, and how well things are protected",
+	 "Shows the server, the user and his roles, the project, how well its machines are "
+	 "protected, "
+	 "how many operations run, and what somebody has to do something about.",
 	 NULL, NULL, NULL, .remote = remote_status},
 	{LIST("target", "targets")},
 	{"target add", "NAME URL", 2, 2, "let a server store in a target",
@@ -245,6 +254,12 @@ const struct command server_commands[] = {
 	{UPDATE("mover", "a mover", mover_update_opts, "holdfast mover update kvm2 --drain yes\n")},
 	{REMOVE("mover", "remove", "a mover",
 		"It may not come back; what it was doing is done by others.")},
+	{"resource coverage", "", 0, 0, "list how well each machine is protected",
+	 "Lists all machines that were found, with the age of the newest good checkpoint of each, "
+	 "and "
+	 "why one is not protected, late or failing.",
+	 "holdfast resource coverage --only unprotected\n", coverage_opts, NULL,
+	 .remote = remote_resource_coverage},
 	{LIST("plan", "plans")},
 	{SHOW("plan", "a plan")},
 	{"plan create", "NAME", 1, 1, "make a plan",

@@ -128,6 +128,7 @@ int remote_remove(struct cli *c, struct err *e);
 int remote_action(struct cli *c, struct err *e);
 
 int remote_resource_list(struct cli *c, struct err *e);
+int remote_resource_coverage(struct cli *c, struct err *e);
 int remote_plan_run(struct cli *c, struct err *e);
 int remote_protect_domain(struct cli *c, struct err *e);
 int remote_restore_domain(struct cli *c, struct err *e);

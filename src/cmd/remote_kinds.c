@@ -111,6 +111,16 @@ static const struct remote_column resources[] = {
 	{"id", "id", CELL_TEXT, NULL},
 	{0},
 };
+static const struct remote_column coverage[] = {
+	{"name", "name", CELL_TEXT, NULL},
+	{"platform", "platform_name", CELL_TEXT, NULL},
+	{"protection", "protection", CELL_TEXT, NULL},
+	{"plans", "plans", CELL_COUNT, NULL},
+	{"newest good", "newest_good_at", CELL_TIME, NULL},
+	{"due by", "due_by", CELL_TIME, NULL},
+	{"reason", "reason", CELL_TEXT, NULL},
+	{0},
+};
 static const struct remote_column checkpoints[] = {
 	{"id", "id", CELL_ID, NULL},
 	{"time", "instant_at", CELL_TIME, NULL},
@@ -152,6 +162,7 @@ static const struct remote_kind kinds[] = {
 	 {"name"}},
 	{"operation", "operations", "operation", "operations", operations, NULL, NULL, {NULL}},
 	{"resource", SERVERS, "instance", "instances", resources, "name", NULL, {NULL}},
+	{"coverage", "coverage", "coverage", "coverage", coverage, "name", NULL, {NULL}},
 	{"checkpoint", NULL, "checkpoint", "checkpoints", checkpoints, NULL, NULL, {NULL}},
 };
 

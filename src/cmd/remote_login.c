@@ -385,10 +385,40 @@ static void field_words(const char *name, const json_t *words)
 		cli_field(name, "%s", buf_str(&b));
 }
 
-static void show_status(struct cli *c, json_t *who, json_t *running)
+/* "resources      3, of which 2 protected, 1 late" */
+static void field_counts(const char *name, const json_t *counts)
+{
+	static const char *const states[] = {"protected", "late", "failing", "unprotected"};
+	AUTO_BUF b = BUF_INIT;
+
+	buf_fmt(&b, "%lld", (long long)json_integer_value(json_object_get(counts, "total")));
+	for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+		json_int_t n = json_integer_value(json_object_get(counts, states[i]));
+
+		if (n)
+			buf_fmt(&b, ", %lld %s", (long long)n, states[i]);
+	}
+	cli_field(name, "%s", buf_str(&b));
+}
+
+/* What somebody has to do something about, the worst first. */
+static void field_attention(const json_t *attention)
+{
+	json_t *a;
+	size_t i;
+
+	json_array_foreach((json_t *)attention, i, a)
+	{
+		cli_field(i ? "" : "attention", "%s: %s", client_text(a, "severity"),
+			  client_text(a, "text"));
+	}
+}
+
+static void show_status(struct cli *c, json_t *who, json_t *overview)
 {
 	const json_t *project = remote_project(who, client_project(c->client), NULL);
 	char when[CLOCK_TEXT];
+	size_t running;
 	uint64_t us;
 
 	cli_field("server", "%s", client_url(c->client));
@@ -398,26 +428,28 @@ static void show_status(struct cli *c, json_t *who, json_t *running)
 	field_words("roles", json_object_get(who, "roles"));
 	if (clock_parse_rfc3339(client_text(who, "expires_at"), &us))
 		cli_field("logged in until", "%s", clock_local(us, when));
-	cli_field("running", "%zu operation%s", json_array_size(running),
-		  json_array_size(running) == 1 ? "" : "s");
+	field_counts("machines", json_object_get(overview, "resources"));
+	running = json_array_size(json_object_get(overview, "running"));
+	cli_field("running", "%zu operation%s", running, running == 1 ? "" : "s");
+	field_attention(json_object_get(overview, "attention"));
 }
 
 int remote_status(struct cli *c, struct err *e)
 {
-	json_t *who = NULL, *running = NULL;
+	json_t *who = NULL, *overview = NULL;
 	int rc = -1;
 
 	if (remote_open(c, e) == 0 &&
 	    client_get(c->client, "/v1/identity", "identity", &who, e) == 0 &&
-	    client_list(c->client, "operations?live=true", "operations", 0, &running, e) == 0)
+	    client_get(c->client, "overview", "overview", &overview, e) == 0)
 		rc = 0;
 	if (rc == 0 && c->json)
 		cli_json(json_pack("{s:s, s:s, s:O, s:O}", "server", client_url(c->client),
 				   "project_id", client_project(c->client), "identity", who,
-				   "operations", running));
+				   "overview", overview));
 	else if (rc == 0)
-		show_status(c, who, running);
+		show_status(c, who, overview);
 	json_decref(who);
-	json_decref(running);
+	json_decref(overview);
 	return rc;
 }

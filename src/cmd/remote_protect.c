@@ -21,6 +21,21 @@ int remote_resource_list(struct cli *c, struct err *e)
 	return 0;
 }
 
+int remote_resource_coverage(struct cli *c, struct err *e)
+{
+	const struct remote_kind *k = remote_kind("coverage");
+	AUTO_BUF path = BUF_INIT;
+	json_t *all = NULL;
+
+	buf_text(&path, k->path);
+	client_query(&path, "protection", parsed_text(&c->p, "only"));
+	if (remote_open(c, e) < 0 ||
+	    client_list(c->client, buf_str(&path), k->items, 0, &all, e) < 0)
+		return -1;
+	remote_print(c, k->columns, all);
+	return 0;
+}
+
 /* ---- running a plan ---- */
 
 /* --tag KEY=VALUE: what the checkpoint is noted with. *ret: the caller's, or NULL. */

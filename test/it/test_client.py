@@ -85,6 +85,9 @@ def test_whole_story(client, server, lab, guests, folder):
     client("checkpoint", "release", made["id"])
     assert made["id"][:8] in client("checkpoint", "list").text
 
+    assert [r["newest_checkpoint_id"] for r in client.json("resource", "coverage")] == [made["id"]]
+    assert "machines       1" in client("status").text
+
     # Ctrl-C ends the waiting, not the work.
     run = client.start("plan", "run", "web")
     wait_until(lambda: server.get("operations?kind=protect&live=true")["operations"], 60, "it began", every=0.05)
