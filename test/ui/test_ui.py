@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The dashboard as people use it, in Chromium, in front of a real server with a real guest."""
+import pathlib
 import urllib.parse
 
 import pytest
 
 import script
+from provider import Provider
 from server import Server
 
 SERVER = "OS::Nova::Server"
 # What is in web/src/app/pages.ts without a parameter.
 PAGES = ["/", "/start", "/operations", "/platforms", "/targets", "/providers", "/movers", "/projects", "/users", "/account",
-         "/audit", "/about"]
+         "/usage", "/audit", "/about"]
 
 
 def given(server, screenshots, **more):
@@ -46,3 +48,25 @@ def test_every_page(site):
     made = server.post(f"providers/{provider['id']}/checkpoints", {"checkpoint": {"plan_id": plan["id"]}})["checkpoint"]
     server.wait_operation(made["operation_id"])
     site.run("pages", pages=[*PAGES, f"/operations/{made['operation_id']}", f"/targets/{provider['target_id']}"])
+
+
+@pytest.mark.skipif(not pathlib.Path("/usr/bin/glewlwyd").exists(),
+                    reason="there is no OpenID provider: install the package glewlwyd")
+def test_open_id(holdfast, web, folder, screenshots):
+    """Somebody whom only the provider knows."""
+    secret = folder / "secret"
+    secret.write_text("s3cret\n")
+    secret.chmod(0o600)
+    with Provider(folder / "provider") as provider:
+        provider.user("alice", "web")
+        server = Server(holdfast, folder, server={"dashboard": web}, mover={"local": "no"},
+                        oidc={"issuer": provider.issuer, "name": "House", "user_claim": "name",
+                              "client_secret_file": secret, "roles": "web = member@default"})
+        server.options["server"]["public_url"] = server.url
+        server.write_config()
+        provider.know(server.url + "/v1/login/oidc/callback")
+        with server:
+            at = given(server, screenshots, provider=provider.api, name="alice", word="pw-alice", title="House",
+                       shown="alice of here")
+            at["hosts"].append(urllib.parse.urlsplit(provider.url).netloc)
+            script.run("oidc", at)

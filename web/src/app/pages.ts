@@ -39,6 +39,7 @@ export const pages: Page[] = [
 	{ path: '/projects', title: 'nav.projects', load: () => import('../pages/admin/projects') },
 	{ path: '/users', title: 'nav.users', load: () => import('../pages/admin/users') },
 	{ path: '/account', title: 'nav.account', load: () => import('../pages/admin/account') },
+	{ path: '/usage', title: 'nav.usage', load: () => import('../pages/admin/usage') },
 	{ path: '/audit', title: 'nav.audit', load: () => import('../pages/admin/audit') },
 	{ path: '/about', title: 'nav.about', load: () => import('../pages/admin/about') },
 ];
@@ -60,6 +61,7 @@ export const nav: NavGroup[] = [
 			{ path: '/projects', title: 'nav.projects', admin: true },
 			{ path: '/users', title: 'nav.users', admin: true },
 			{ path: '/account', title: 'nav.account' },
+			{ path: '/usage', title: 'nav.usage' },
 			{ path: '/audit', title: 'nav.audit' },
 			{ path: '/about', title: 'nav.about' },
 		],

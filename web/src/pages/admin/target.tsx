@@ -11,12 +11,14 @@ import {
 	DescriptionListGroup,
 	DescriptionListTerm,
 } from '@patternfly/react-core';
-import { useState, type ReactNode } from 'react';
+import { useMemo, useState, type ReactNode } from 'react';
+import type { Answer } from '../../api/client';
 import { Link } from '../../app/router';
 import { useSession } from '../../app/session';
 import { toast, toastError } from '../../app/toasts';
-import { useOne } from '../../live/hooks';
-import { Shown } from '../../parts/empty';
+import { useGet, useOne } from '../../live/hooks';
+import { TimeChart, type Line } from '../../parts/chart';
+import { Empty, Shown } from '../../parts/empty';
 import { Bytes, Time } from '../../parts/format';
 import { Page } from '../../parts/page';
 import { StateLabel } from '../../parts/state';
@@ -61,6 +63,48 @@ function Health({ x }: { x: Target }) {
 	);
 }
 
+const DAYS = 90;
+const SERIES = [
+	['stored_bytes', 'targets.stored'],
+	['logical_bytes', 'targets.logical'],
+	['free_bytes', 'targets.freeBytes'],
+] as const;
+
+function History({ id }: { id: string }) {
+	const live = useGet<Answer<'getTargetHistory'>>(`targets/${id}/history`, { days: DAYS }, ['operations']);
+	const history = live.data?.history;
+	const charts = useMemo<Line[]>(
+		() =>
+			SERIES.map(([key, title], i) => ({
+				title: t(title),
+				values: (history ?? []).map((h) => h[key]),
+				color: `--hf-chart-${i + 1}`,
+			})).filter((line) => line.values.some((v) => v !== null)),
+		[history],
+	);
+	const times = useMemo(() => (history ?? []).map((h) => Date.parse(h.at) / 1000), [history]);
+	return (
+		<Card>
+			<CardTitle component="h2">{t('targets.history', { n: DAYS })}</CardTitle>
+			<CardBody>
+				<Shown live={live}>
+					{() =>
+						charts.length ? (
+							<div className="hf-charts">
+								{charts.map((line) => (
+									<TimeChart key={line.title} times={times} line={line} />
+								))}
+							</div>
+						) : (
+							<Empty title={t('targets.noHistory')}>{t('targets.noHistoryText')}</Empty>
+						)
+					}
+				</Shown>
+			</CardBody>
+		</Card>
+	);
+}
+
 export default function TargetPage({ params }: { params: Record<string, string> }) {
 	const id = params.id ?? '';
 	const { canCare } = useSession();
@@ -95,6 +139,7 @@ export default function TargetPage({ params }: { params: Record<string, string> 
 				{(x) => (
 					<div className="hf-stack">
 						<Health x={x} />
+						<History id={id} />
 					</div>
 				)}
 			</Shown>

@@ -18,26 +18,24 @@ import { Link } from '../../app/router';
 import { useSession } from '../../app/session';
 import { toast, toastError } from '../../app/toasts';
 import { useOne } from '../../live/hooks';
-import { changed } from '../../live/store';
+import { changed, type Operation as Live } from '../../live/store';
 import { ConfirmDialog } from '../../parts/dialogs';
 import { Shown } from '../../parts/empty';
 import { Between, Time } from '../../parts/format';
 import { Page } from '../../parts/page';
+import { OperationProgress } from '../../parts/progress';
 import { StateLabel } from '../../parts/state';
 import { t, tx } from '../../texts';
 import { Graph, StepProgress, StepState, type Step } from './graph';
 import { Log, useLog } from './log';
-import { ProgressLine, type Told } from './progress';
 
 type Operation = Schema<'OperationDetail'>;
 
-// Where a thing that an operation is about is shown; a checkpoint is found by its own id.
+// Where a thing that an operation is about is shown.
 const PLACES: Record<string, string> = {
 	plan: '/plans',
-	checkpoint: '/checkpoints',
-	platform: '/platforms',
 	target: '/targets',
-	provider: '/providers',
+	restore: '/restores',
 };
 
 function About({ about }: { about: Record<string, unknown> }) {
@@ -46,7 +44,7 @@ function About({ about }: { about: Record<string, unknown> }) {
 	return (
 		<Fact term={t('operations.subjects')}>
 			{links.map(([kind, id]) => {
-				const place = PLACES[kind];
+				const place = kind === 'checkpoint' && about.provider ? `/checkpoints/${String(about.provider)}` : PLACES[kind];
 				const text = `${tx('operations.about', kind)} ${String(id).slice(0, 8)}`;
 				return (
 					<span key={kind} className="hf-listed">
@@ -191,7 +189,9 @@ function Body({ o }: { o: Operation }) {
 			)}
 			<Card>
 				<CardBody>
-					<ProgressLine told={(o.progress ?? {}) as Told} state={o.state} label={t('operations.progress')} />
+					<div className="hf-run">
+						<OperationProgress operation={{ id: o.id, state: o.state as Live['state'], progress: o.progress }} label={t('operations.progress')} />
+					</div>
 					<Facts o={o} />
 				</CardBody>
 			</Card>

@@ -2,10 +2,11 @@
 // The steps of an operation as a picture. Each is a button that shows its part of the log.
 import { useMemo } from 'react';
 import type { Schema } from '../../api/client';
+import type { Told } from '../../parts/progress';
 import { StateLabel, type Tone } from '../../parts/state';
 import { t, tx } from '../../texts';
 import { place, type Placed } from './layout';
-import { share, useSamples, words, type Told } from './progress';
+import { share, useSamples, words } from './progress';
 
 export type Step = Schema<'Step'>;
 

@@ -7,10 +7,10 @@ import { Link, setQuery, usePlace } from '../../app/router';
 import { Empty } from '../../parts/empty';
 import { Between, Time } from '../../parts/format';
 import { Page } from '../../parts/page';
+import { OperationProgress } from '../../parts/progress';
 import { StateLabel } from '../../parts/state';
 import { DataTable, type Column, type Filter } from '../../parts/table';
 import { t, tx, type Key } from '../../texts';
-import { Meter } from './progress';
 
 type Operation = Schema<'Operation'>;
 
@@ -47,7 +47,7 @@ const columns: Column<Operation>[] = [
 		cell: (o) => (
 			<>
 				<StateLabel state={o.state} text={o.cancel_asked && !o.ended_at ? t('operations.cancelAsked') : undefined} />
-				{!o.ended_at && <Meter id={o.id} />}
+				{!o.ended_at && <OperationProgress operation={o} label={t('operations.progress')} isCompact />}
 			</>
 		),
 	},

@@ -1,22 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// How far something is, how fast, and how long it will take.
-import { Progress, ProgressMeasureLocation, ProgressSize, ProgressVariant } from '@patternfly/react-core';
+// How far a step is, how fast, and how long it will take.
 import { useEffect, useState } from 'react';
-import { useOperation } from '../../live/hooks';
 import { bytes, duration } from '../../parts/format';
+import type { Told } from '../../parts/progress';
 import { t } from '../../texts';
 import { keep, left, speed, type Sample } from './speed';
-
-/** What movers tell of a step, and its sum over an operation. */
-export interface Told {
-	bytes_done?: number;
-	bytes_total?: number;
-	bytes_read?: number;
-	bytes_new?: number;
-	bytes_stored?: number;
-	steps?: number;
-	steps_done?: number;
-}
 
 export function useSamples(told: Told | undefined, running: boolean): Sample[] {
 	const [samples, set] = useState<Sample[]>([]);
@@ -45,49 +33,4 @@ export function words(told: Told, samples: Sample[]): string {
 	]
 		.filter(Boolean)
 		.join(' · ');
-}
-
-/** The whole line of a page: a bar, and the words below it. */
-export function ProgressLine({ told, state, label }: { told: Told; state: string; label: string }) {
-	const running = state === 'running';
-	const samples = useSamples(told, running);
-	const part = share(told);
-	if (part === undefined && !told.steps) return null;
-	const steps = told.steps ? (100 * (told.steps_done ?? 0)) / told.steps : 0;
-	const variant = { succeeded: ProgressVariant.success, failed: ProgressVariant.danger }[state];
-	return (
-		<div className="hf-run">
-			<Progress
-				aria-label={label}
-				value={state === 'succeeded' ? 100 : (part ?? steps)}
-				measureLocation={ProgressMeasureLocation.outside}
-				label={`${Math.floor(state === 'succeeded' ? 100 : (part ?? steps))} %`}
-				variant={variant}
-			/>
-			<p className="hf-small">
-				{[
-					words(told, samples),
-					told.steps ? t('operations.stepsDone', { done: told.steps_done ?? 0, n: told.steps }) : '',
-				]
-					.filter(Boolean)
-					.join(' · ')}
-			</p>
-		</div>
-	);
-}
-
-/** A small bar in a list; moves as events come. */
-export function Meter({ id }: { id: string }) {
-	const told = useOperation(id)?.progress as Told | undefined;
-	const part = share(told);
-	if (part === undefined) return null;
-	return (
-		<Progress
-			className="hf-meter"
-			aria-label={t('operations.progress')}
-			size={ProgressSize.sm}
-			measureLocation={ProgressMeasureLocation.none}
-			value={part}
-		/>
-	);
 }

@@ -49,7 +49,6 @@ export const operations = {
 	'operations.ofBytes': '{done} of {total}',
 	'operations.speed': '{speed}/s',
 	'operations.left': '{time} left',
-	'operations.stepsDone': '{done} of {n} steps done',
 	'operations.created': 'Created',
 	'operations.started': 'Started',
 	'operations.subjects': 'Belongs to',
