@@ -56,9 +56,11 @@ static json_t *resources_of(struct api_call *c, const char *id, const char *only
 {
 	AUTO(db_rows)
 	r = db_query(c->t, e,
-		     "SELECT type, id, name, status, reason, consistency, bytes_total, bytes_read, "
-		     "bytes_new, bytes_stored, extra_info, platform_id FROM checkpoint_resources "
-		     "WHERE checkpoint_id = $1 AND ($2 = '' OR id = $2) ORDER BY type, name, id",
+		     "SELECT k.type, k.id, k.name, k.status, k.reason, k.consistency, "
+		     "k.bytes_total, k.bytes_read, k.bytes_new, k.bytes_stored, k.extra_info, "
+		     "k.platform_id, k.point_id, r.url FROM checkpoint_resources k LEFT JOIN "
+		     "repositories r ON r.id = k.repository_id WHERE k.checkpoint_id = $1 AND ($2 "
+		     "= '' OR k.id = $2) ORDER BY k.type, k.name, k.id",
 		     db_t(id), db_t(only ? only : ""));
 	json_t *resources = json_array();
 	int have = r ? 1 : -1;
@@ -66,14 +68,17 @@ static json_t *resources_of(struct api_call *c, const char *id, const char *only
 	while (have > 0 && (have = db_next(r, e)) > 0)
 		json_array_append_new(
 			resources,
-			json_pack("{s:s, s:s, s:s, s:s, s:s?, s:s?, s:I, s:I, s:I, s:I, s:o, s:s}",
+			json_pack("{s:s, s:s, s:s, s:s, s:s?, s:s?, s:I, s:I, s:I, s:I, s:o, s:s, "
+				  "s:s?, s:s}",
 				  "type", db_text(r, 0), "id", db_text(r, 1), "name", db_text(r, 2),
 				  "status", db_text(r, 3), "reason", db_text_or_null(r, 4),
 				  "consistency", db_text_or_null(r, 5), "bytes_total",
 				  (json_int_t)db_int(r, 6), "bytes_read", (json_int_t)db_int(r, 7),
 				  "bytes_new", (json_int_t)db_int(r, 8), "bytes_stored",
 				  (json_int_t)db_int(r, 9), "extra_info",
-				  json_of(db_text(r, 10), "{}"), "platform_id", db_text(r, 11)));
+				  json_of(db_text(r, 10), "{}"), "platform_id", db_text(r, 11),
+				  "point_id", db_text_or_null(r, 12), "repository",
+				  db_text(r, 13)));
 	if (have == 0)
 		return resources;
 	json_decref(resources);

@@ -7,6 +7,12 @@
 #include "core/plan.h"
 #include "core/plan_schedules.h"
 
+/* When the newest checkpoint in a state is of. */
+#define NEWEST(state)                                                                              \
+	"(SELECT coalesce(k.instant_at, k.created_at) FROM checkpoints k WHERE k.plan_id = "       \
+	"plans.id AND k.status = " state " AND coalesce(k.verified_ok, 1) = 1 ORDER BY "           \
+	"k.created_at DESC LIMIT 1)"
+
 static const struct column columns[] = {
 	{"id", "id", COLUMN_TEXT, true},
 	{"name", "name", COLUMN_TEXT, true},
@@ -21,6 +27,14 @@ static const struct column columns[] = {
 	{"created_by", "created_by", COLUMN_TEXT, false},
 	{"created_at", "created_at", COLUMN_TIME, true},
 	{"updated_at", "updated_at", COLUMN_TIME, true},
+	{"paused", "paused", COLUMN_FLAG, false},
+	{"running", "CASE WHEN " NEWEST("'protecting'") " IS NULL THEN 0 ELSE 1 END", COLUMN_FLAG,
+	 false},
+	{"newest_good_at", NEWEST("'available'"), COLUMN_TIME, false},
+	{"next_at",
+	 "(SELECT min(g.next_at) FROM scheduled_operations s JOIN triggers g ON g.id = "
+	 "s.trigger_id WHERE s.plan_id = plans.id AND s.enabled = 1 AND g.enabled = 1)",
+	 COLUMN_TIME, false},
 };
 static const struct filter filters[] = {
 	{"name", "name", FILTER_CONTAINS},     {"description", "description", FILTER_CONTAINS},
@@ -47,6 +61,7 @@ static void take_changes(struct input *in, struct plan *p)
 	json_t *parameters = input_json(in, "parameters", OPTIONAL, JSON_OBJECT, 2000);
 	char policy[UUID_TEXT];
 
+	p->paused = input_flag(in, "paused", p->paused);
 	if (name) {
 		free(p->name);
 		p->name = xstrdup(name);
@@ -101,6 +116,7 @@ static int update(struct api_call *c, struct err *e)
 	AUTO(plan) p = NULL;
 	char id[UUID_TEXT];
 	struct input in;
+	bool was;
 
 	if (api_uuid(c, "plan_id", id, e) < 0)
 		return -1;
@@ -110,10 +126,13 @@ static int update(struct api_call *c, struct err *e)
 	api_input(c, "plan", &in);
 	if (in.object && json_object_size(in.object) == 0)
 		return err_set(e, ERR_INVALID, "Missing updated resources in request body.");
+	was = p->paused;
 	take_changes(&in, p);
 	if (input_done(&in, e) < 0 || plan_store(c->t, p, e) < 0 ||
 	    plan_schedules_sync(c->core, c->t, id, e) < 0 ||
 	    coverage_plan(c->t, c->core->zones, id, e) < 0)
+		return -1;
+	if (p->paused != was && plan_schedules_pause(c->t, id, p->paused, e) < 0)
 		return -1;
 	return api_show(c, &plans, id, e);
 }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* /providers: made by administrators, here and not in files. */
+#include <string.h>
+
 #include "api/api_priv.h"
 #include "base/clock.h"
+#include "base/secret.h"
 #include "core/ids.h"
 #include "core/plan.h"
 #include "core/protectable.h"
@@ -122,6 +125,31 @@ static int delete (struct api_call *c, struct err *e)
 	return api_own(c, &providers, "provider_id", id, e) < 0 ? -1 : provider_remove(c->t, id, e);
 }
 
+/*
+ * With it and the target alone, everything of the project can be restored, without this server; so
+ * somebody should keep it elsewhere. It is in the audit log who took it.
+ */
+static int show_key(struct api_call *c, struct err *e)
+{
+	char provider[UUID_TEXT], repository[UUID_TEXT];
+	json_t *access, *own;
+	AUTO_FREE char *key = NULL;
+
+	if (api_uuid(c, "provider_id", provider, e) < 0 ||
+	    table_get(c->t, &providers, c->project, provider, &own, e) < 0)
+		return -1;
+	json_decref(own);
+	if (repository_of(c->core, c->t, provider, c->project, repository, e) < 0 ||
+	    repository_access(c->core, c->t, repository, &access, e) < 0)
+		return -1;
+	key = xasprintf("holdfast-key-1:%s", json_text_in(access, "key"));
+	api_reply(c, 200, "repository",
+		  json_pack("{s:s, s:s}", "url", json_text_in(access, "url"), "key", key));
+	secret_wipe(key, strlen(key));
+	json_decref(access);
+	return 0;
+}
+
 static const struct api_route routes[] = {
 	{"GET", "/v1/{project_id}/providers", "provider:get_all", list, 0},
 	{"POST", "/v1/{project_id}/providers", "provider:create", create, API_WRITES},
@@ -129,5 +157,7 @@ static const struct api_route routes[] = {
 	{"PUT", "/v1/{project_id}/providers/{provider_id}", "provider:update", update, API_WRITES},
 	{"DELETE", "/v1/{project_id}/providers/{provider_id}", "provider:delete", delete,
 	 API_WRITES},
+	{"POST", "/v1/{project_id}/providers/{provider_id}/key", "provider:key", show_key,
+	 API_WRITES | API_SECRET},
 };
 const struct api_resource api_providers = {routes, ARRAY_LEN(routes)};

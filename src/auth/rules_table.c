@@ -82,6 +82,7 @@ static const struct rule table[] = {
 	{"provider:delete", CARE, 0},
 	{"provider:get", LOOK, 0},
 	{"provider:get_all", LOOK, 0},
+	{"provider:key", ADMIN, 0},
 	{"provider:update", CARE, 0},
 	{"quota:delete", 0, ADMIN},
 	{"quota:get", LOOK, 0},

@@ -67,7 +67,7 @@ json_t *keeper_explain(struct db_tx *t, struct zones *zones, const char *project
  * there are, "going_now": what would go that stays now, as in keeper_explain, "staying_now": ids of
  * what would stay that goes now, "timeline": [{"at", "checkpoints"}] of those that are not copies,
  * if its schedules fire as they should until `until_us`, "lives": [{"made_by", "at", "until",
- * "foretold"}] the first of them, one by one, "more_lives"}. `plan` "": one that begins now. The
+ * "foretold"}] those that live longest, "more_lives"}. `plan` "": one that begins now. The
  * caller's.
  */
 json_t *keeper_simulate(struct db_tx *t, struct zones *zones, const char *project, const char *plan,

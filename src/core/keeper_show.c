@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/keeper.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -82,12 +83,41 @@ json_t *keeper_explain(struct db_tx *t, struct zones *zones, const char *project
 
 /* ---- before a change ---- */
 
+static uint64_t length_of(const struct retention_life *l)
+{
+	return (l->gone_us ? l->gone_us : UINT64_MAX) - l->born_us;
+}
+
+static int longer_first(const void *a, const void *b)
+{
+	const struct retention_life *const *x = a, *const *y = b;
+
+	if (length_of(*x) != length_of(*y))
+		return length_of(*x) > length_of(*y) ? -1 : 1;
+	return *x < *y ? -1 : *x > *y;
+}
+
+static int older_first(const void *a, const void *b)
+{
+	const struct retention_life *const *x = a, *const *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* Those that live longest: the others would be points in a picture. In the order of time. */
 static json_t *lives_json(const struct keeping *g, const struct retention_timeline *line)
 {
+	AUTO_FREE const struct retention_life **lives =
+		xcalloc(line->n + 1, sizeof(*lives)); /* into line->lives */
+	size_t n = MIN(line->n, LIVES);
 	json_t *array = json_array();
 
-	for (size_t i = 0; i < MIN(line->n, LIVES); i++) {
-		const struct retention_life *l = &line->lives[i];
+	for (size_t i = 0; i < line->n; i++)
+		lives[i] = &line->lives[i];
+	qsort(lives, line->n, sizeof(struct retention_life *), longer_first);
+	qsort(lives, n, sizeof(struct retention_life *), older_first);
+	for (size_t i = 0; i < n; i++) {
+		const struct retention_life *l = lives[i];
 		const char *maker =
 			l->future ? g->firings[l->index].maker : g->rows[l->index].maker;
 

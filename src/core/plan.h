@@ -23,6 +23,7 @@ struct plan {
 	char id[UUID_TEXT], project[AUTH_ID], provider[UUID_TEXT], policy[UUID_TEXT]; /* "": none */
 	char *name, *description, *status;
 	json_t *resources, *selectors, *parameters;
+	bool paused; /* the schedules of its policies do not fire */
 };
 void plan_free(struct plan *p);
 DEFINE_AUTO(plan, plan_free);

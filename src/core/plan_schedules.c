@@ -63,7 +63,7 @@ static int make_scheduled(struct db_tx *t, const struct plan *p, const struct po
 	o->definition = json_pack("{s:s, s:s, s:s}", "plan_id", p->id, "provider_id", p->provider,
 				  "schedule", s->name);
 	o->created_by = xstrdup("policy");
-	o->enabled = true;
+	o->enabled = !p->paused;
 	if (scheduled_insert(t, o, clock_wall_us(), e) < 0)
 		return -1;
 	memcpy(ret_id, o->id, UUID_TEXT);
@@ -141,6 +141,14 @@ static int add_new(struct core *c, struct db_tx *t, const struct plan *p,
 			return -1;
 	}
 	return 0;
+}
+
+int plan_schedules_pause(struct db_tx *t, const char *plan, bool paused, struct err *e)
+{
+	return db_exec(t, NULL, e,
+		       "UPDATE scheduled_operations SET enabled = $2 WHERE id IN (SELECT "
+		       "scheduled_operation_id FROM plan_schedules WHERE plan_id = $1)",
+		       db_t(plan), db_i(!paused));
 }
 
 int plan_schedules_clear(struct db_tx *t, const char *plan, struct err *e)

@@ -13,6 +13,8 @@
  * `plan` that is gone: all of its go.
  */
 int plan_schedules_sync(struct core *c, struct db_tx *t, const char *plan, struct err *e);
+/* They do not fire, or fire again. */
+int plan_schedules_pause(struct db_tx *t, const char *plan, bool paused, struct err *e);
 /* Before a plan is removed: all of its go. */
 int plan_schedules_clear(struct db_tx *t, const char *plan, struct err *e);
 /* Of every plan that has the policy, or, where it is mandatory, that it holds for (`project` NULL:

@@ -264,6 +264,31 @@ def test_policy_schedules(server, plan):
     assert server.get("triggers")["triggers"] == [] and server.get("scheduled_operations")["operations"] == []
 
 
+def test_pause(server, plan):
+    """A plan that is paused does not fire, whatever becomes of its policy; and fires again."""
+    spec = {"schedules": [{"name": "hourly", "trigger": {"format": "crontab", "pattern": "0 * * * *"}}]}
+    policy = server.post("policies", {"policy": {"name": "p", "spec": spec}})["policy"]
+    made = server.post("plans", {"plan": {**plan["plan"], "policy_id": policy["id"]}})["plan"]
+    assert made["next_at"] and not made["paused"] and not made["running"] and made["newest_good_at"] is None
+    path = f"plans/{made['id']}"
+    paused = server.do("PUT", path, {"plan": {"paused": True}})["plan"]
+    assert paused["paused"] and paused["next_at"] is None
+    spec["schedules"].append({"name": "nightly", "trigger": {"format": "crontab", "pattern": "30 2 * * *"}})
+    server.do("PUT", f"policies/{policy['id']}", {"policy": {"spec": spec}})
+    assert server.get(path)["plan"]["next_at"] is None
+    assert server.do("PUT", path, {"plan": {"paused": False}})["plan"]["next_at"] == made["next_at"]
+
+
+def test_key_of_a_repository(server, plan):
+    """Who may, gets it, and it is not kept for who asks the same again; the others do not."""
+    path = f"providers/{plan['plan']['provider_id']}/key"
+    key = server.post(path)["repository"]
+    assert re.fullmatch(r"holdfast-key-1:[0-9a-f]{64}", key["key"]) and key["url"].endswith(server.project)
+    assert server.post(path)["repository"] == key
+    assert refused(server, "POST", path, **user(server, "mem", "member"))[0] == 403
+    assert any(line["action"] == "provider:key" for line in server.get("audit")["audit"])
+
+
 def test_triggers(server, plan):
     made = server.post("plans", plan)["plan"]
     for properties, says in [({"format": "crontab"}, "pattern"), ({"format": "x", "pattern": "* * * * *"}, "format"),

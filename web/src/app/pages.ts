@@ -42,10 +42,33 @@ export const pages: Page[] = [
 	{ path: '/usage', title: 'nav.usage', load: () => import('../pages/admin/usage') },
 	{ path: '/audit', title: 'nav.audit', load: () => import('../pages/admin/audit') },
 	{ path: '/about', title: 'nav.about', load: () => import('../pages/admin/about') },
+	{ path: '/resources', title: 'nav.resources', load: () => import('../pages/resources/list') },
+	{ path: '/resources/:type/:id', title: 'nav.resource', load: () => import('../pages/resources/show') },
+	{ path: '/plans', title: 'nav.plans', load: () => import('../pages/plans/list') },
+	{ path: '/plans/new', title: 'plans.newTitle', load: () => import('../pages/plans/wizard') },
+	{ path: '/plans/:id', title: 'nav.plan', load: () => import('../pages/plans/show') },
+	{ path: '/plans/:id/edit', title: 'nav.plan', load: () => import('../pages/plans/wizard') },
+	{ path: '/policies', title: 'nav.policies', load: () => import('../pages/policies/list') },
+	{ path: '/policies/:id', title: 'nav.policy', load: () => import('../pages/policies/edit') },
+	{ path: '/checkpoints', title: 'nav.checkpoints', load: () => import('../pages/checkpoints/list') },
+	{ path: '/checkpoints/:provider/:id', title: 'nav.checkpoint', load: () => import('../pages/checkpoints/show') },
+	{ path: '/checkpoints/:provider/:id/restore', title: 'nav.restore', load: () => import('../pages/restores/wizard') },
+	{ path: '/restores', title: 'nav.restores', load: () => import('../pages/restores/list') },
+	{ path: '/restores/:id', title: 'nav.restore', load: () => import('../pages/restores/show') },
 ];
 
 export const nav: NavGroup[] = [
-	{ items: [{ path: '/', title: 'nav.overview' }, { path: '/operations', title: 'nav.operations' }] },
+	{
+		items: [
+			{ path: '/', title: 'nav.overview' },
+			{ path: '/resources', title: 'nav.resources' },
+			{ path: '/plans', title: 'nav.plans' },
+			{ path: '/policies', title: 'nav.policies' },
+			{ path: '/checkpoints', title: 'nav.checkpoints' },
+			{ path: '/restores', title: 'nav.restores' },
+			{ path: '/operations', title: 'nav.operations' },
+		],
+	},
 	{
 		title: 'nav.infrastructure',
 		items: [

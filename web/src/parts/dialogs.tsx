@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asking before something is done that cannot be taken back; and a drawer at the side for forms and details.
-import { Alert, Button, DrawerActions, DrawerCloseButton, DrawerHead, DrawerPanelBody, Modal, ModalBody, ModalFooter, ModalHeader, TextInput, Title } from '@patternfly/react-core';
-import { useEffect, useRef, useState, type ReactNode } from 'react';
+// Asking before something is done that cannot be taken back; and a panel at the side for forms and details.
+import { Alert, Button, Modal, ModalBody, ModalFooter, ModalHeader, TextInput } from '@patternfly/react-core';
+import { useState, type ReactNode } from 'react';
 import { ApiError } from '../api/client';
 import { t } from '../texts';
 
@@ -64,26 +64,5 @@ export function SidePanel({ title, children, footer, onClose, isWide }: { title:
 			<ModalBody>{children}</ModalBody>
 			{footer && <ModalFooter>{footer}</ModalFooter>}
 		</Modal>
-	);
-}
-
-/** The head and body of a PatternFly drawer's panel. */
-export function DrawerPanel({ title, children, onClose }: { title: ReactNode; children: ReactNode; onClose: () => void }) {
-	const head = useRef<HTMLSpanElement>(null);
-	useEffect(() => head.current?.focus(), []);
-	return (
-		<>
-			<DrawerHead>
-				<span ref={head} tabIndex={-1}>
-					<Title headingLevel="h2" size="lg">
-						{title}
-					</Title>
-				</span>
-				<DrawerActions>
-					<DrawerCloseButton onClose={onClose} />
-				</DrawerActions>
-			</DrawerHead>
-			<DrawerPanelBody>{children}</DrawerPanelBody>
-		</>
 	);
 }

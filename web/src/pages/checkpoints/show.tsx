@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+// One checkpoint: what it is, what is inside, why it stays, and what can be done with it.
+import { Alert, Button, Card, CardBody, CardTitle, Flex, Grid, GridItem, Label, Progress } from '@patternfly/react-core';
+import { useState } from 'react';
+import type { Schema } from '../../api/client';
+import type { Params } from '../../app/pages';
+import { go, Link } from '../../app/router';
+import { useSession } from '../../app/session';
+import { useGet, useList, useOne, useOperation } from '../../live/hooks';
+import { moment } from '../../parts/dates';
+import { Loading, Shown } from '../../parts/empty';
+import { Between, Bytes, bytes, Time } from '../../parts/format';
+import { Facts } from '../../parts/facts';
+import { Page } from '../../parts/page';
+import { StateLabel } from '../../parts/state';
+import { t, tn, tx } from '../../texts';
+import { Proof } from '../resources/show';
+import { ActDialog, ActMenu, type Act } from './actions';
+import { apiOf, disksOf, pathOf, planName, resourcePath, sizeOf, type Checkpoint, type CheckpointResource, type Provider } from './model';
+import { Serve } from './serve';
+
+type Kept = Schema<'Kept'>;
+
+function About({ of, provider }: { of: Checkpoint; provider: string }) {
+	return (
+		<Facts
+			rows={[
+				[t('checkpoints.state'), <StateLabel state={of.status} />],
+				[t('checkpoints.instant'), <Time at={of.instant_at} exact />],
+				[t('checkpoints.plan'), <Link to={`/plans/${of.plan_id}`}>{planName(of)}</Link>],
+				[t('checkpoints.by'), of.copy_of ? <Link to={`/checkpoints?copy_of=${of.copy_of}`}>{t('checkpoints.isCopy')}</Link> : tx('maker', of.made_by)],
+				[t('checkpoints.provider'), provider],
+				[t('checkpoints.total'), <Bytes n={of.bytes_total} />],
+				[t('checkpoints.read'), <Bytes n={of.bytes_read} />],
+				[t('checkpoints.new'), <Bytes n={of.bytes_new} />],
+				[t('checkpoints.stored'), <Bytes n={of.bytes_stored} />],
+				[t('checkpoints.took'), <Between from={of.started_at} to={of.ended_at} />],
+				[t('checkpoints.proof'), <Proof of={of} />],
+				[t('checkpoints.held'), of.hold ? of.hold_reason || t('checkpoints.heldYes') : t('checkpoints.heldNo')],
+			]}
+		/>
+	);
+}
+
+function Why({ of }: { of: Checkpoint }) {
+	const live = useGet<{ retention: { checkpoints: Kept[] } }>(`plans/${of.plan_id}/retention`, { checkpoint_id: of.id }, ['checkpoints', 'policies']);
+	const kept = live.data?.retention.checkpoints[0];
+	// A plan that was deleted has no rules any more: then its checkpoints stay.
+	if (live.error) return <p>{live.error.status === 404 ? t('checkpoints.planGone') : live.error.message}</p>;
+	if (!kept) return <Loading lines={2} />;
+	return (
+		<>
+			<p>
+				<StateLabel state={kept.keep ? 'kept' : 'going'} tone={kept.keep ? 'good' : 'warn'} text={kept.keep ? t('checkpoints.stays') : t('checkpoints.goes')} />{' '}
+				{kept.goes_at ? t('checkpoints.goesAt', { when: moment(kept.goes_at) }) : kept.keep ? t('checkpoints.noEnd') : ''}
+			</p>
+			<ul className="hf-list">
+				{kept.reasons.map((r) => (
+					<li key={r.rule + r.text}>
+						{r.text}
+						{r.until && <span className="hf-none"> ({t('checkpoints.until', { when: moment(r.until) })})</span>}
+					</li>
+				))}
+			</ul>
+		</>
+	);
+}
+
+// What was stored of a definition, as a tree: objects and lists open, all else is a line.
+function Tree({ name, value }: { name: string; value: unknown }) {
+	if (value === null || typeof value !== 'object') return <li>{`${name}: ${/bytes$/.test(name) && typeof value === 'number' ? bytes(value) : String(value)}`}</li>;
+	const entries: [string, unknown][] = Array.isArray(value) ? value.map((v, i) => [String((v as { name?: string } | null)?.name ?? i + 1), v]) : Object.entries(value);
+	return (
+		<li>
+			<details>
+				<summary>{name}</summary>
+				<ul>
+					{entries.map(([k, v]) => (
+						<Tree key={k} name={k} value={v} />
+					))}
+				</ul>
+			</details>
+		</li>
+	);
+}
+
+function Inside({ of }: { of: CheckpointResource }) {
+	const disks = disksOf(of.extra_info);
+	return (
+		<Card isCompact className="hf-inside">
+			<CardTitle component="h3">
+				<Flex columnGap={{ default: 'columnGapSm' }} alignItems={{ default: 'alignItemsCenter' }}>
+					<Link to={resourcePath(of)}>{of.name}</Link>
+					<Label isCompact>{tx('type', of.type)}</Label>
+					<StateLabel state={of.status} />
+					{of.consistency && <Label isCompact color="teal">{tx('consistency', of.consistency)}</Label>}
+				</Flex>
+			</CardTitle>
+			<CardBody>
+				{of.reason && <Alert isInline variant="danger" title={of.reason} component="p" />}
+				<p>
+					{t('checkpoints.insideSizes', { disks: tn('checkpoints.disks', disks.length), total: bytes(of.bytes_total || sizeOf(disks)), read: bytes(of.bytes_read), stored: bytes(of.bytes_stored) })}
+				</p>
+				<ul className="hf-tree" aria-label={t('checkpoints.definitionOf', { name: of.name })}>
+					<Tree name={t('checkpoints.definition')} value={of.extra_info} />
+				</ul>
+			</CardBody>
+		</Card>
+	);
+}
+
+function Running({ of }: { of: Checkpoint }) {
+	const operation = useOperation(of.operation_id ?? undefined);
+	const p = operation?.progress as { bytes_done?: number; bytes_total?: number; steps?: number; steps_done?: number } | undefined;
+	const share = p?.bytes_total ? ((p.bytes_done ?? 0) / p.bytes_total) * 100 : p?.steps ? ((p.steps_done ?? 0) / p.steps) * 100 : 0;
+	return (
+		<Alert isInline variant="info" title={tx('state', of.status)} component="h2" className="hf-gap-after">
+			<Progress value={Math.round(share)} title={t('checkpoints.progress')} aria-label={t('checkpoints.progress')} />
+			{of.operation_id && <Link to={`/operations/${of.operation_id}`}>{t('checkpoints.watch')}</Link>}
+		</Alert>
+	);
+}
+
+function Content({ of }: { of: Checkpoint }) {
+	const providers = useList<Provider>('providers', 'providers', { limit: 1000 });
+	const provider = providers.items.find((p) => p.id === of.provider_id)?.name ?? '–';
+	const busy = ['protecting', 'copying', 'deleting'].includes(of.status);
+	const resources = of.resources ?? [];
+	return (
+		<>
+			{busy && <Running of={of} />}
+			{of.reason && (
+				<Alert isInline variant="danger" title={t('checkpoints.failed')} component="h2" className="hf-gap-after">
+					{of.reason} {of.operation_id && <Link to={`/operations/${of.operation_id}`}>{t('checkpoints.watch')}</Link>}
+				</Alert>
+			)}
+			{of.verified_ok === false && <Alert isInline variant="danger" title={t('checkpoints.isBroken')} component="h2" className="hf-gap-after" />}
+			<Grid hasGutter>
+				<GridItem span={12} lg={5}>
+					<Card isFullHeight>
+						<CardTitle component="h2">{t('checkpoints.about')}</CardTitle>
+						<CardBody>
+							<About of={of} provider={provider} />
+						</CardBody>
+					</Card>
+				</GridItem>
+				<GridItem span={12} lg={7}>
+					<Card isFullHeight>
+						<CardTitle component="h2">{t('checkpoints.inside')}</CardTitle>
+						<CardBody>
+							{resources.length ? resources.map((r) => <Inside key={r.type + r.id} of={r} />) : <p className="hf-none">{t('checkpoints.insideNone')}</p>}
+						</CardBody>
+					</Card>
+				</GridItem>
+				<GridItem span={12} lg={5}>
+					<Card isFullHeight>
+						<CardTitle component="h2">{t('checkpoints.why')}</CardTitle>
+						<CardBody>
+							<Why of={of} />
+						</CardBody>
+					</Card>
+				</GridItem>
+				<GridItem span={12} lg={7}>
+					{of.status === 'available' && <Serve of={of} />}
+				</GridItem>
+			</Grid>
+		</>
+	);
+}
+
+export default function CheckpointPage({ params }: { params: Params }) {
+	const { canRestore } = useSession();
+	const [acting, act] = useState<Act>();
+	const at = { provider_id: params.provider ?? '', id: params.id ?? '' };
+	const live = useOne<Checkpoint>(apiOf(at), 'checkpoint');
+	const k = live.data;
+	return (
+		<Page
+			title={k ? t('checkpoints.of', { plan: planName(k), when: moment(k.instant_at ?? k.started_at) }) : t('checkpoints.one')}
+			crumbs={[{ title: t('checkpoints.title'), to: '/checkpoints' }]}
+			same={{ path: apiOf(at), cli: `checkpoint show ${at.id}` }}
+			actions={
+				k && (
+					<>
+						<ActMenu of={k} onAct={act} label={t('parts.actions')} />
+						{canRestore && (
+							<Button isDisabled={k.status !== 'available'} onClick={() => go(`${pathOf(k)}/restore`)}>
+								{t('checkpoints.restore')}
+							</Button>
+						)}
+					</>
+				)
+			}
+		>
+			<Shown live={live}>{(x) => <Content of={x} />}</Shown>
+			{acting && k && <ActDialog act={acting} of={[k]} onClose={() => act(undefined)} onDeleted={() => go('/checkpoints')} />}
+		</Page>
+	);
+}
