@@ -256,7 +256,7 @@ static int sweep(struct db_tx *t, void *arg, struct err *e)
 		       db_i(before));
 }
 
-int auth_look_after(struct auth *a, uint64_t now_us, struct err *e)
+int auth_look_after(struct auth *a, uint64_t now_us, bool forget, struct err *e)
 {
 	AUTO_FREE char(*v)[AUTH_ID] = NULL;
 	struct touched x = {.now_us = now_us};
@@ -271,7 +271,7 @@ int auth_look_after(struct auth *a, uint64_t now_us, struct err *e)
 		memcpy(v, a->touched, x.n * AUTH_ID);
 	}
 	a->n_touched = 0;
-	due = now_us - a->swept_us >= SWEEP_US;
+	due = forget && now_us - a->swept_us >= SWEEP_US;
 	if (due)
 		a->swept_us = now_us;
 	pthread_mutex_unlock(&a->lock);

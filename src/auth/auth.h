@@ -61,9 +61,10 @@ int auth_reload(struct auth *a, struct err *e);
 
 /*
  * To be called every second or two, by every process: links new lines of the audit log, notes when
- * tokens were last used, forgets what has expired.
+ * tokens were last used and, with `forget`, removes what has expired: not while the clock may be
+ * wrong, because what is removed does not come back when it is put right.
  */
-int auth_look_after(struct auth *a, uint64_t now_us, struct err *e);
+int auth_look_after(struct auth *a, uint64_t now_us, bool forget, struct err *e);
 
 struct auth_request {
 	const char *token;	   /* X-Auth-Token; each may be NULL */

@@ -23,6 +23,32 @@ uint64_t clock_wall_us(void)
 	return now_us(CLOCK_REALTIME);
 }
 
+#define JUMP_US INT64_C(3600000000)
+#define TRUSTED_US UINT64_C(86400000000)
+
+void clock_watch_init(struct clock_watch *w)
+{
+	*w = (struct clock_watch){clock_wall_us(), clock_mono_us(), 0};
+}
+
+int64_t clock_watch_drift(struct clock_watch *w)
+{
+	uint64_t wall_us = clock_wall_us(), mono_us = clock_mono_us();
+	int64_t drift = (int64_t)(wall_us - w->wall_us) - (int64_t)(mono_us - w->mono_us);
+
+	w->wall_us = wall_us;
+	w->mono_us = mono_us;
+	if (drift > JUMP_US || drift < -JUMP_US)
+		w->jumped_us = mono_us;
+	return drift;
+}
+
+bool clock_watch_trusted(struct clock_watch *w)
+{
+	clock_watch_drift(w);
+	return w->jumped_us == 0 || w->mono_us - w->jumped_us >= TRUSTED_US;
+}
+
 char *clock_rfc3339(uint64_t wall_us, char *out)
 {
 	time_t t = (time_t)(wall_us / 1000000);

@@ -25,6 +25,20 @@ char *clock_rfc3339(uint64_t wall_us, char *out);
 bool clock_parse_rfc3339(const char *text, uint64_t *ret_wall_us);
 /* "2026-11-21 05:30:00" in the machine's time zone, for people. */
 char *clock_local(uint64_t wall_us, char *out);
+/* Notices that the wall clock jumps. Asked every few seconds or minutes, by one thread. */
+struct clock_watch {
+	uint64_t wall_us, mono_us; /* when it was asked last */
+	uint64_t jumped_us;	   /* by the clock that does not; 0: never */
+};
+void clock_watch_init(struct clock_watch *w);
+/* How far the wall clock has moved against the other one since it was asked last. */
+int64_t clock_watch_drift(struct clock_watch *w);
+/*
+ * May what is old by the wall clock be forgotten? Not for a day after it jumped by more than an
+ * hour: if it still says so then, somebody has meant it.
+ */
+bool clock_watch_trusted(struct clock_watch *w);
+
 void clock_sleep_ms(unsigned ms);
 
 #endif

@@ -25,6 +25,7 @@ static struct {
 	struct keystone *keystone; /* NULL: none is configured */
 	struct oidc *oidc;
 	struct ticker *ticker;
+	struct clock_watch clock;
 } keeper;
 
 /* Links the audit log and forgets what has expired. */
@@ -33,7 +34,8 @@ static void look_after(void *arg)
 	struct err e = {0};
 
 	(void)arg;
-	if (auth_look_after(keeper.auth, clock_wall_us(), &e) < 0)
+	if (auth_look_after(keeper.auth, clock_wall_us(), clock_watch_trusted(&keeper.clock), &e) <
+	    0)
 		log_warn("access: %s", e.msg);
 }
 
@@ -142,8 +144,10 @@ static int start(struct daemon *d, struct err *e)
 		log_info("first start: there is an administrator 'admin' now; the password is in "
 			 "'%s': read it, and remove the file",
 			 file);
-	if (first >= 0)
+	if (first >= 0) {
+		clock_watch_init(&keeper.clock);
 		keeper.ticker = ticker_start(look_after, NULL, LOOK_AFTER_MS, e);
+	}
 	if (keeper.ticker)
 		return 0;
 	close_all(d);

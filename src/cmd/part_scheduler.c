@@ -22,6 +22,7 @@ static struct {
 	struct ticker *ticker;
 	uint64_t operations_us; /* how long those that have ended can be looked at */
 	uint64_t kept;		/* when retention was looked after */
+	struct clock_watch clock;
 } work;
 
 static void keep(struct core *c)
@@ -52,12 +53,13 @@ static void see_to_duties(struct core *c)
 
 static void look_after(void *arg)
 {
+	uint64_t goes = clock_watch_trusted(&work.clock) ? work.operations_us : UPKEEP_NOTHING;
 	struct err e = {ERR_NONE};
 
 	(void)arg;
 	if (!services_may(work.core->services, SERVICE_SCHEDULER))
 		return;
-	if (upkeep_run(work.core, clock_wall_us(), work.operations_us, &e) < 0)
+	if (upkeep_run(work.core, clock_wall_us(), goes, &e) < 0)
 		log_warn("upkeep: %s", e.msg);
 	if (clock_mono_us() - work.kept > KEEP_EVERY_US) {
 		work.kept = clock_mono_us();
@@ -71,6 +73,7 @@ static int start(struct daemon *d, struct err *e)
 	work.core = d->core;
 	work.operations_us = config_us(d->config, "retention", "operations");
 	work.kept = clock_mono_us();
+	clock_watch_init(&work.clock);
 	work.scheduler = scheduler_new(d->db, d->core->zones, keep_start, d->core);
 	scheduler_obey(work.scheduler, d->core->services);
 	if (scheduler_begin(work.scheduler, e) == 0)

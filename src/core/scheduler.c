@@ -31,6 +31,8 @@
 #define ZONES_US (UINT64_C(3600) * 1000000)
 #define KEEP_US (UINT64_C(86400) * 1000000)
 #define KEEP_NEWEST 50
+/* How far apart the clocks of machines may be. */
+#define SKEW_US (UINT64_C(600) * 1000000)
 
 struct scheduler {
 	struct db *db;
@@ -314,7 +316,53 @@ int scheduler_prune(struct scheduler *s, uint64_t now_us, struct err *e)
 	return db_write(s->db, prune, &now_us, e);
 }
 
+/* ---- a clock that jumped ---- */
+
+static int mend(struct db_tx *x, void *arg, struct err *e)
+{
+	const uint64_t *now_us = arg;
+
+	/* The key of a firing is its time: none of them is started a second time. */
+	return db_exec(x, NULL, e,
+		       "UPDATE triggers SET last_at = $1, next_at = CASE WHEN next_at IS NULL THEN "
+		       "NULL ELSE $1 END WHERE type = $2 AND last_at > $3",
+		       db_i(*now_us), db_t(TRIGGER_TIME), db_i(*now_us + SKEW_US));
+}
+
+static int any_of_future(struct db_tx *x, void *arg, struct err *e)
+{
+	const uint64_t *now_us = arg;
+	AUTO(db_rows)
+	r = db_query(x, e, "SELECT 1 FROM triggers WHERE type = $1 AND last_at > $2 LIMIT 1",
+		     db_t(TRIGGER_TIME), db_i(*now_us + SKEW_US));
+	int have = r ? db_next(r, e) : -1;
+
+	if (have == 0)
+		return err_set(e, ERR_NOENT, "none is of the future");
+	return MIN(have, 0);
+}
+
+int scheduler_mend(struct scheduler *s, uint64_t now_us, struct err *e)
+{
+	struct err why = {0};
+
+	if (db_read(s->db, any_of_future, &now_us, &why) == 0)
+		return db_write(s->db, mend, &now_us, e);
+	if (why.kind == ERR_NOENT)
+		return 0;
+	if (e)
+		*e = why;
+	return -1;
+}
+
 /* ---- the thread ---- */
+
+/* What it does now and then, by the clock that does not jump. */
+struct care {
+	uint64_t pruned_us, zones_us;
+	struct clock_watch clock;
+	bool mended;
+};
 
 /* How long until the next trigger, but not longer than a look takes. */
 static unsigned pause_ms(uint64_t next_us, uint64_t now_us)
@@ -325,18 +373,32 @@ static unsigned pause_ms(uint64_t next_us, uint64_t now_us)
 	return next_us <= now_us ? 200 : (unsigned)((next_us - now_us) / 1000) + 1;
 }
 
-static void look_after(struct scheduler *s, uint64_t *pruned_us, uint64_t *zones_us)
+/* Before triggers are looked at. */
+static void watch_clock(struct scheduler *s, struct care *c)
+{
+	int64_t drift = clock_watch_drift(&c->clock);
+	struct err e = {0};
+
+	if (c->mended && drift > -(int64_t)SKEW_US)
+		return;
+	c->mended = scheduler_mend(s, clock_wall_us(), &e) == 0;
+	if (!c->mended)
+		log_warn("scheduler: triggers of a wrong clock could not be mended: %s", e.msg);
+}
+
+static void look_after(struct scheduler *s, struct care *c)
 {
 	uint64_t mono_us = clock_mono_us();
 	struct err e = {0};
 
-	if (mono_us - *zones_us >= ZONES_US) {
-		*zones_us = mono_us;
+	if (mono_us - c->zones_us >= ZONES_US) {
+		c->zones_us = mono_us;
 		zones_forget(s->zones);
 	}
-	if (mono_us - *pruned_us < PRUNE_US)
+	if (mono_us - c->pruned_us < PRUNE_US)
 		return;
-	*pruned_us = mono_us;
+	c->pruned_us = mono_us;
+	c->mended = false; /* another machine's clock may have been put right */
 	if (scheduler_prune(s, clock_wall_us(), &e) < 0)
 		log_warn("scheduler: old firings could not be removed: %s", e.msg);
 }
@@ -344,20 +406,23 @@ static void look_after(struct scheduler *s, uint64_t *pruned_us, uint64_t *zones
 static void *run(void *arg)
 {
 	struct scheduler *s = arg;
-	uint64_t pruned_us = clock_mono_us(), zones_us = pruned_us;
+	uint64_t mono_us = clock_mono_us();
+	struct care care = {.pruned_us = mono_us, .zones_us = mono_us};
 
+	clock_watch_init(&care.clock);
 	while (!cancel_asked(&s->stop)) {
 		uint64_t seen = db_woken(s->db, TRIGGER_CHANNEL), next_us;
 		struct err e = {0};
 		unsigned ms = PAUSE_MS;
 
+		watch_clock(s, &care);
 		if (s->services && !services_may(s->services, SERVICE_SCHEDULER))
 			ms = LOOK_MS;
 		else if (scheduler_run(s, clock_wall_us(), NULL, &next_us, &e) == 0)
 			ms = pause_ms(next_us, clock_wall_us());
 		else
 			log_error("scheduler: %s", e.msg);
-		look_after(s, &pruned_us, &zones_us);
+		look_after(s, &care);
 		if (!cancel_asked(&s->stop))
 			db_wait(s->db, TRIGGER_CHANNEL, seen, ms);
 	}

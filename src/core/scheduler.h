@@ -55,6 +55,12 @@ int scheduler_run(struct scheduler *s, uint64_t now_us, struct scheduler_counts 
 int scheduler_begin(struct scheduler *s, struct err *e);
 void scheduler_stop(struct scheduler *s);
 /*
+ * Triggers that fired, or were made, in a future that a clock has left since would not fire until
+ * then: they go on from now. What fired already does not again. The thread does so when it starts,
+ * when it sees the clock jump, and from time to time.
+ */
+int scheduler_mend(struct scheduler *s, uint64_t now_us, struct err *e);
+/*
  * Remove firings that are older than a day and are not among the newest fifty of their trigger.
  * The thread does so from time to time.
  */

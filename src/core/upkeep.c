@@ -134,15 +134,17 @@ static int run(struct db *d, struct round *r, db_fn *look, db_fn *work, struct e
 
 int upkeep_run(struct core *c, uint64_t now_us, uint64_t operations_us, struct err *e)
 {
+	bool forget = operations_us != UPKEEP_NOTHING;
 	struct round r = {c, now_us, false, 0};
 	unsigned pruned;
 
-	if (db_write(c->db, forget_answers, &r, e) < 0 || run(c->db, &r, is_due, discover, e) < 0 ||
+	if ((forget && db_write(c->db, forget_answers, &r, e) < 0) ||
+	    run(c->db, &r, is_due, discover, e) < 0 ||
 	    run(c->db, &r, is_any_unchecked, look_at_targets, e) < 0)
 		return -1;
 	do {
 		if (run(c->db, &r, is_any_uncovered, catch_up, e) < 0)
 			return -1;
 	} while (r.due && r.plans == PLANS_MOST);
-	return flow_prune(c->flow, now_us - operations_us, PRUNE_MOST, &pruned, e);
+	return !forget ? 0 : flow_prune(c->flow, now_us - operations_us, PRUNE_MOST, &pruned, e);
 }

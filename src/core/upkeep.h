@@ -8,6 +8,10 @@
 
 #include "core/core.h"
 
+/* For operations_us: a clock is wrong, nothing is old. */
+#define UPKEEP_NOTHING UINT64_MAX
+
+/* Operations that ended so long ago, and other records, are forgotten. */
 int upkeep_run(struct core *c, uint64_t now_us, uint64_t operations_us, struct err *e);
 
 #endif

@@ -54,7 +54,7 @@ static void test_chain(void **state)
 	memcpy(head, c.head, sizeof(head));
 	assert_int_equal(strlen(head), 64);
 	add(&x, "plan:delete", "p");
-	OK(auth_look_after(x.a, clock_wall_us(), e));
+	OK(auth_look_after(x.a, clock_wall_us(), true, e));
 	c = verify(&x);
 	assert_int_equal(c.lines, 6);
 	assert_string_not_equal(head, c.head);
@@ -81,7 +81,7 @@ static void test_any_text(void **state)
 					 .detail = longest,
 					 .subject = "'; DROP TABLE audit; --"},
 		    e));
-	OK(auth_look_after(x.a, clock_wall_us(), e));
+	OK(auth_look_after(x.a, clock_wall_us(), true, e));
 	assert_int_equal(verify(&x).broken, 0);
 	assert_int_equal(in_int(f->db, "SELECT MAX(LENGTH(detail)) FROM audit"), 3999);
 	auth_fixture_close(&x);
@@ -102,7 +102,7 @@ static void try_attack(struct db_fixture *f, const struct attack *t)
 	auth_fixture_open(&x, f->db);
 	for (int i = 0; i < 6; i++)
 		add(&x, i == 3 ? "plan:delete" : "plan:get", "p");
-	OK(auth_look_after(x.a, clock_wall_us(), e));
+	OK(auth_look_after(x.a, clock_wall_us(), true, e));
 	assert_int_equal(verify(&x).broken, 0);
 	OK(in_exec(f->db, t->sql, e));
 	c = verify(&x);
@@ -167,7 +167,7 @@ static void test_exchanged(void **state)
 	auth_fixture_open(&x, f->db);
 	for (int i = 0; i < 6; i++)
 		add(&x, "plan:get", "p");
-	OK(auth_look_after(x.a, clock_wall_us(), e));
+	OK(auth_look_after(x.a, clock_wall_us(), true, e));
 	OK(in_exec(f->db, "UPDATE audit SET seq = 100 WHERE seq = 2", e));
 	OK(in_exec(f->db, "UPDATE audit SET seq = 2 WHERE seq = 3", e));
 	OK(in_exec(f->db, "UPDATE audit SET seq = 3 WHERE seq = 100", e));
@@ -301,7 +301,7 @@ static void test_list(void **state)
 	assert_int_equal(seen, 7);
 	struct listing l = {.f = {.marker = "none"}};
 	FAILS(ERR_NOENT, db_read(f->db, list, &l, e));
-	OK(auth_look_after(x.a, clock_wall_us(), e));
+	OK(auth_look_after(x.a, clock_wall_us(), true, e));
 	AUTO(audit_lines) all = in_list(f->db, (struct audit_filter){.project = "q"});
 	assert_int_equal(all->v[0].seq, 7);
 	assert_int_equal(strlen(all->v[0].hash), 64);

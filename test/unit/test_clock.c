@@ -83,6 +83,30 @@ static void test_wall_clock_is_the_systems(void **state)
 	assert_true(us / 1000000 <= (uint64_t)after + 1);
 }
 
+static void test_watch(void **state)
+{
+	struct clock_watch w;
+
+	(void)state;
+	clock_watch_init(&w);
+	assert_true(clock_watch_trusted(&w));
+	/* As if it had stood ten years ago at the last look, and yet to come. */
+	for (int i = -1; i <= 1; i += 2) {
+		clock_watch_init(&w);
+		w.wall_us += (uint64_t)(i * INT64_C(315576000000000));
+		assert_false(clock_watch_trusted(&w));
+		assert_false(clock_watch_trusted(&w));
+		w.jumped_us -= UINT64_C(86400000000);
+		assert_true(clock_watch_trusted(&w));
+	}
+	/* A minute is put right by whoever keeps the time. */
+	w.jumped_us = 0;
+	w.wall_us -= 60000000;
+	assert_true(clock_watch_trusted(&w));
+	w.wall_us += 60000000;
+	assert_true(clock_watch_drift(&w) < -59000000);
+}
+
 static void test_texts(void **state)
 {
 	static const struct {
@@ -181,6 +205,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parse),
+		cmocka_unit_test(test_watch),
 		cmocka_unit_test(test_sleep),
 		cmocka_unit_test(test_interrupted_sleep),
 		cmocka_unit_test(test_never_goes_back),

@@ -450,12 +450,12 @@ static void test_look_after(void **state)
 
 	world_open(&w, *state);
 	identity_free(OK_PTR(who(&w, (struct auth_request){.token = w.t_alice}, e)));
-	OK(auth_look_after(w.x.a, now, e));
+	OK(auth_look_after(w.x.a, now, true, e));
 	assert_int_equal(in_int(w.d, "SELECT COUNT(*) FROM tokens WHERE last_used_at > 0"), 1);
 	OK(in_revoke_token(w.d, w.alice_token, e));
-	OK(auth_look_after(w.x.a, now + 1000, e));
+	OK(auth_look_after(w.x.a, now + 1000, true, e));
 	assert_int_equal(in_int(w.d, "SELECT COUNT(*) FROM tokens"), 2);
-	OK(auth_look_after(w.x.a, now + 48 * 3600 * 1000000ull, e));
+	OK(auth_look_after(w.x.a, now + 48 * 3600 * 1000000ull, true, e));
 	assert_int_equal(in_int(w.d, "SELECT COUNT(*) FROM tokens"), 1);
 	world_close(&w);
 }
