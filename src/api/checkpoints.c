@@ -94,7 +94,8 @@ static int add_resources(struct api_call *c, const char *id, json_t *v, struct e
 	if (!resources)
 		return -1;
 	graph = json_array_size(resources) ? checkpoint_graph(resources) : NULL;
-	json_object_set_new(v, "resource_graph", graph ? json_string(graph) : json_null());
+	/* One that has none yet has an empty one: OpenStack's client reads it in any case. */
+	json_object_set_new(v, "resource_graph", json_string(graph ? graph : "[{}, []]"));
 	json_object_set_new(v, "resources", resources);
 	return 0;
 }

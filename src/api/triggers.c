@@ -132,6 +132,29 @@ static int call_hook(struct api_call *c, struct err *e)
 
 /* ---- scheduled operations ---- */
 
+#define PAIRS_MAX 4096
+
+/* `openstack data protection scheduledoperation create` sends what was typed: "name=value,…". */
+static void read_pairs(json_t *operation)
+{
+	const char *text = json_string_value(json_object_get(operation, "operation_definition"));
+	AUTO_FREE char *copy = text && strlen(text) < PAIRS_MAX ? xstrdup(text) : NULL;
+	json_t *o;
+	char *save = NULL;
+
+	if (!copy || !strchr(copy, '='))
+		return;
+	o = json_object();
+	for (char *p = strtok_r(copy, ",", &save); p; p = strtok_r(NULL, ",", &save)) {
+		char *equals = strchr(p, '=');
+
+		if (equals)
+			*equals++ = 0;
+		json_object_set_new(o, p, json_string(equals ? equals : ""));
+	}
+	json_object_set_new(operation, "operation_definition", o);
+}
+
 static int create_scheduled(struct api_call *c, struct err *e)
 {
 	AUTO(scheduled_operation) s = xcalloc(1, sizeof(*s));
@@ -140,6 +163,7 @@ static int create_scheduled(struct api_call *c, struct err *e)
 	char actor[300];
 	struct input in;
 
+	read_pairs(json_object_get(c->body, "scheduled_operation"));
 	api_input(c, "scheduled_operation", &in);
 	name = input_name(&in, "name", REQUIRED);
 	description = input_text(&in, "description", OPTIONAL, 255);

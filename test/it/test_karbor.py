@@ -4,6 +4,9 @@ import shutil
 
 import pytest
 
+import images
+from definition import Disk
+from osc import Openstack
 from waiting import wait_until
 
 SERVER = "OS::Nova::Server"
@@ -57,3 +60,67 @@ def test_whole_story(story):
     guest.forget_console()
     guest.wait_ready()
     assert guest.marker == "before"
+
+
+@pytest.fixture
+def stack(server):
+    """The other client, with a token of ours in place of Keystone's."""
+    token = server.post("/v1/tokens", {"token": {"name": "cli"}})["token"]["token"]
+    with Openstack("--os-auth-type", "admin_token", "--os-endpoint", f"{server.url}/v1/{server.project}",
+                   "--os-token", token) as stack:
+        yield stack
+
+
+def test_openstack_commands(server, lab, guests, folder, stack):
+    """Every `openstack data protection` command, over a machine that is shut off."""
+    images.create(folder / "a.qcow2", 4 << 20)
+    guest = guests.bare([Disk("vda", folder / "a.qcow2")], agent=False)
+    provider = server.provider(folder / "repo")["id"]
+    server.platform(lab.uri)
+    assert [p["Id"] for p in stack.json("provider", "list")] == [provider]
+    assert stack.json("provider", "show", provider)["name"] == "local"
+    assert {"Protectable type": SERVER} in stack.json("protectable", "list")
+    assert stack.json("protectable", "show", SERVER)["name"] == SERVER
+    assert [i["Id"] for i in stack.json("protectable", "instance", "list", SERVER)] == [guest.uuid]
+    assert stack.json("protectable", "instance", "show", SERVER, guest.uuid)["name"] == guest.name
+    plan = stack.json("plan", "create", "web", provider, f"{guest.uuid}={SERVER}={guest.name}", "--description", "d")["id"]
+    assert stack.json("plan", "show", "web")["id"] == plan, "also by its name"
+    stack("plan", "update", plan, "--name", "web2", "--status", "started")
+    assert [p["Name"] for p in stack.json("plan", "list", "--all-projects", "--sort", "name:asc")] == ["web2"]
+    # The client's own defects: it takes the properties for an object, and needs them for each change.
+    assert "has no attribute 'get'" in stack.fails("trigger", "create", "t", "time", "format=crontab,pattern=0 2 * * *")
+    trigger = fields(server.karbor("trigger-create", "often", "time", "format=crontab,pattern=0 2 * * *"))["id"]
+    assert "'properties'" in stack.fails("trigger", "update", trigger, "--name", "t2")
+    stack("trigger", "update", trigger, "--name", "t2", "--properties", "pattern=0 3 * * *,format=crontab")
+    assert [t["Name"] for t in stack.json("trigger", "list")] == ["t2"]
+    assert "0 3 * * *" in str(stack.json("trigger", "show", trigger)["properties"])
+    scheduled = stack.json("scheduledoperation", "create", "s", "protect", trigger,
+                           f"plan_id={plan},provider_id={provider}")["id"]
+    assert [s["Id"] for s in stack.json("scheduledoperation", "list")] == [scheduled]
+    assert plan in str(stack.json("scheduledoperation", "show", scheduled))
+    checkpoint = stack.json("checkpoint", "create", provider, plan, "--extra_info", "a=b")["id"]
+    wait_until(lambda: stack.json("checkpoint", "show", provider, checkpoint)["status"] == "available", 60,
+               "the checkpoint is available", every=0.5)
+    assert [c["Id"] for c in stack.json("checkpoint", "list", provider, "--plan_id", plan)] == [checkpoint]
+    guest.remove()
+    for kind in "verification", "restore":
+        made = stack.json(kind, "create", provider, checkpoint)["id"]
+        wait_until(lambda k=kind, m=made: stack.json(k, "show", m)["status"] == "success", 60, f"{kind} ends", every=0.5)
+        assert [x["Id"] for x in stack.json(kind, "list")] == [made]
+    logs = stack.json("operationlog", "list")
+    assert {log["Operation Type"] for log in logs} == {"protect", "verify", "restore"}
+    stack("operationlog", "show", logs[0]["Id"])
+    stack("quotas", "update", server.project, "--plans", "7")
+    assert stack.json("quotas", "show", "--tenant", server.project)["plans"] == 7
+    assert stack.json("quotas", "default", "--tenant", server.project)["plans"] != 7
+    stack("quotaclass", "update", "default", "--plans", "8")
+    assert stack.json("quotaclass", "show", "default")["plans"] == 8
+    [service] = stack.json("service", "list", "--binary", "karbor-operationengine")
+    assert stack.json("service", "disable", service["Id"], "--reason", "mended")["disabled_reason"] == "mended"
+    assert stack.json("service", "enable", service["Id"])["status"] == "enabled"
+    stack("scheduledoperation", "delete", scheduled)
+    stack("trigger", "delete", trigger)
+    stack("checkpoint", "reset", "state", provider, checkpoint, "--available")
+    stack("checkpoint", "delete", provider, checkpoint)
+    stack("plan", "delete", plan)
+    assert "No plan" in stack.fails("plan", "show", "web2")
