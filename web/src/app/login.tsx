@@ -66,10 +66,12 @@ export function Login({ expired, failure, onIn }: { expired: boolean; failure?: 
 	// The server's own path; what it put in front of it for a proxy is in the method's url.
 	const here = encodeURIComponent(`/${document.location.hash}`);
 	const refused = new URLSearchParams(document.location.search).get('login_error');
+	const icon = document.querySelector<HTMLLinkElement>('link[rel=icon]');
 	const providers = methods.filter((m) => m.kind === 'oidc' && m.url);
 	const withForm = methods.some((m) => m.kind !== 'oidc');
 	return (
-		<LoginPage className="hf-login" loginTitle={t('login.title')} loginSubtitle={t('login.subtitle')} textContent={t('login.first')}>
+		<LoginPage className="hf-login" brandImgSrc={icon?.href} brandImgAlt="" loginTitle={t('login.title')} loginSubtitle={t('login.subtitle')} textContent={t('login.first')}>
+			<h1 className="pf-v6-screen-reader">Holdfast</h1>
 			{expired && <Alert variant="info" isInline title={t('login.expired')} component="p" />}
 			{refused && <Alert variant="danger" isInline title={tx('login.error', refused)} component="p" />}
 			{failure && <Alert variant="danger" isInline title={failure} component="p" />}

@@ -98,7 +98,8 @@ export function SessionProvider({ identity, onOut, children }: { identity: Ident
 		return () => listen(false);
 	}, [chosen.id]);
 	const session = useMemo<Session>(() => {
-		const roles = new Set([...identity.roles, ...identity.everywhere]);
+		const here = identity.projects.find((p) => p.id === chosen.id)?.roles ?? identity.roles;
+		const roles = new Set<string>([...here, ...identity.everywhere]);
 		const canWrite = identity.admin || WRITERS.some((r) => roles.has(r));
 		return {
 			identity,

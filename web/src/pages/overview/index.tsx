@@ -71,7 +71,7 @@ function Board({ o }: { o: Overview }) {
 export default function OverviewPage() {
 	const live = useGet<Answer<'getOverview'>>('overview', undefined, ['plans', 'platforms', 'targets', 'checkpoints'], APART_MS);
 	return (
-		<Page title={t('overview.title')} same={{ path: 'overview', cli: 'overview' }}>
+		<Page title={t('overview.title')} same={{ path: 'overview', cli: 'status' }}>
 			<Shown live={live}>{({ overview }) => <Board o={overview} />}</Shown>
 		</Page>
 	);
