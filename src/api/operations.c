@@ -205,6 +205,8 @@ static const struct table logs = {
 	.sql = "operations",
 	.item = "operation_log",
 	.items = "operation_logs",
+	/* PostgreSQL calls columns that are queries after what they select: "id" is several. */
+	.id = "operations.id",
 	.columns = log_columns,
 	.n_columns = ARRAY_LEN(log_columns),
 	.filters = log_filters,
