@@ -7,6 +7,9 @@
 
 #include "base/mem.h"
 
+#define ADDRESS_MAX 254
+#define USER_MAX 64
+
 char *text_trim(char *s)
 {
 	size_t n;
@@ -48,4 +51,37 @@ size_t text_utf8(const void *text, size_t left)
 		return rows[i].n;
 	}
 	return 0;
+}
+
+static bool is_domain(const char *s)
+{
+	return isalnum((unsigned char)*s) &&
+	       strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-") ==
+		       strlen(s);
+}
+
+bool text_is_mail_address(const char *text)
+{
+	const char *at = strrchr(text, '@');
+
+	if (!at || at == text || at - text > USER_MAX || strlen(text) > ADDRESS_MAX ||
+	    *text == '.' || *text == '-' || strstr(text, "..") || !is_domain(at + 1))
+		return false;
+	for (const char *p = text; p < at; p++)
+		if (!isalnum((unsigned char)*p) && !strchr("!#$%&'*+-./=?^_`{|}~", *p))
+			return false;
+	return true;
+}
+
+void text_clean(char *s)
+{
+	size_t n;
+
+	for (; *s; s += n) {
+		n = text_utf8(s, strlen(s));
+		if (n == 0) {
+			*s = '?';
+			n = 1;
+		}
+	}
 }

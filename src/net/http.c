@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/http.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <pthread.h>
@@ -22,6 +23,7 @@
 struct http {
 	char *ca;
 	char *pem;
+	const struct reach *reach;
 	pthread_mutex_t lock;
 	CURL *idle[IDLE_MAX]; /* with their connections */
 	size_t n_idle;
@@ -38,6 +40,8 @@ struct transfer {
 	curl_off_t moved; /* bytes, both ways */
 	uint64_t moved_at;
 	bool stalled;
+	const struct reach *reach;
+	char refused[INET6_ADDRSTRLEN]; /* an address that is not to be connected to */
 	/* Who gets what comes, where it is a stream. */
 	http_chunk_fn *fn;
 	void *arg;
@@ -58,11 +62,16 @@ bool http_is_url(const char *text)
 	       strlen(text) < URL_MAX;
 }
 
+void http_init(void)
+{
+	pthread_once(&curl_once, init_curl);
+}
+
 struct http *http_new(const char *ca)
 {
 	struct http *h = xcalloc(1, sizeof(*h));
 
-	pthread_once(&curl_once, init_curl);
+	http_init();
 	h->ca = xstrdup0(ca);
 	pthread_mutex_init(&h->lock, NULL);
 	return h;
@@ -84,6 +93,11 @@ void http_trust(struct http *h, const char *pem)
 {
 	free(h->pem);
 	h->pem = xstrdup(pem);
+}
+
+void http_set_reach(struct http *h, const struct reach *r)
+{
+	h->reach = r;
 }
 
 static CURL *take_handle(struct http *h)
@@ -270,7 +284,33 @@ static int look_around(void *arg, curl_off_t down_all, curl_off_t down, curl_off
 	return t->stalled || cancel_asked(t->q->cancel);
 }
 
+/* The address is what the name means just now, and what is connected to. */
+static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
+{
+	struct transfer *t = arg;
+	const void *at =
+		a->family == AF_INET6
+			? (const void *)&((struct sockaddr_in6 *)(void *)&a->addr)->sin6_addr
+			: (const void *)&((struct sockaddr_in *)(void *)&a->addr)->sin_addr;
+
+	(void)purpose;
+	if (reach_allows(t->reach, &a->addr))
+		return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+	if (!inet_ntop(a->family, at, t->refused, sizeof(t->refused)))
+		snprintf(t->refused, sizeof(t->refused), "?");
+	return CURL_SOCKET_BAD;
+}
+
 /* ---- a request ---- */
+
+static void set_reach(struct transfer *t)
+{
+	if (!t->reach)
+		return;
+	curl_easy_setopt(t->curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	curl_easy_setopt(t->curl, CURLOPT_OPENSOCKETDATA, t);
+	curl_easy_setopt(t->curl, CURLOPT_NOPROXY, "*");
+}
 
 static void set_body(struct transfer *t)
 {
@@ -344,6 +384,7 @@ static struct curl_slist *set_options(struct http *h, struct transfer *t, char *
 		curl_easy_setopt(c, CURLOPT_XFERINFODATA, t);
 		curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
 	}
+	set_reach(t);
 	if (t->q->no_proxy)
 		curl_easy_setopt(c, CURLOPT_NOPROXY, "*");
 	set_trust(h, t);
@@ -368,28 +409,37 @@ static enum err_kind kind_of(CURLcode code)
 
 static int failed(const struct transfer *t, CURLcode code, const char *why, struct err *e)
 {
+	const char *name = t->q->name ? t->q->name : t->q->url;
+
 	if (t->read_errno)
-		return err_sys(e, t->read_errno, "read what is to be sent to %s", t->q->url);
+		return err_sys(e, t->read_errno, "read what is to be sent to %s", name);
 	if (t->fn_failed) {
 		if (e)
 			*e = t->fn_err;
 		return -1;
 	}
 	if (t->stalled)
-		return err_set(e, ERR_TIMEOUT, "%s: not a byte for %u s", t->q->url, t->q->stall_s);
+		return err_set(e, ERR_TIMEOUT, "%s: not a byte for %u s", name, t->q->stall_s);
 	if (code == CURLE_ABORTED_BY_CALLBACK && cancel_asked(t->q->cancel))
 		return cancel_check(t->q->cancel, e);
 	if (t->too_long)
-		return err_set(e, ERR_LIMIT, "%s answers with more than %zu bytes", t->q->url,
+		return err_set(e, ERR_LIMIT, "%s answers with more than %zu bytes", name,
 			       t->too_long);
-	return err_set(e, kind_of(code), "%s: %s", t->q->url,
-		       why[0] ? why : curl_easy_strerror(code));
+	if (t->refused[0] && code == CURLE_COULDNT_CONNECT)
+		return err_set(e, ERR_DENIED, "%s leads to %s, which is not a public address", name,
+			       t->refused);
+	return err_set(e, kind_of(code), "%s: %s", name, why[0] ? why : curl_easy_strerror(code));
 }
 
 int http_stream(struct http *h, const struct http_request *q, http_chunk_fn *fn, void *arg,
 		struct http_reply *ret, struct err *e)
 {
-	struct transfer t = {.curl = take_handle(h), .q = q, .reply = ret, .fn = fn, .arg = arg};
+	struct transfer t = {.curl = take_handle(h),
+			     .q = q,
+			     .reply = ret,
+			     .fn = fn,
+			     .arg = arg,
+			     .reach = h->reach};
 	char why[CURL_ERROR_SIZE] = "";
 	struct curl_slist *headers;
 	long status = 0;

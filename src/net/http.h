@@ -18,6 +18,7 @@
 #include "base/cancel.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "net/reach.h"
 
 #define HTTP_BODY_MAX ((size_t)8 << 20) /* of an answer that is kept in memory */
 #define HTTP_TEXT 128			/* of a header that is kept */
@@ -43,6 +44,7 @@ struct http_request {
 	bool no_proxy;	     /* whatever the environment says */
 	bool unverified;   /* whoever answers: only for what is checked in another way afterwards */
 	bool keep_headers; /* for http_reply_header() */
+	const char *name;  /* of the URL in messages, where it is a secret; NULL: itself */
 	const struct cancel *cancel; /* looked at once a second; NULL: never */
 };
 
@@ -72,9 +74,15 @@ struct http *http_new(const char *ca);
 void http_free(struct http *h);
 /* Trust the certificates in this PEM text instead of the system's. Before the first request. */
 void http_trust(struct http *h, const char *pem);
+/* From now on, connections are made to addresses that `r` allows and to no others, and not through
+ * a proxy, which would connect to anything; borrowed. Before the first request. */
+void http_set_reach(struct http *h, const struct reach *r);
+/* libcurl is ready; http_new() does it, too. For others who use it. */
+void http_init(void);
 /*
  * 0: there is an answer, whatever its status. ERR_UNREACHABLE, ERR_TIMEOUT, ERR_DENIED (the
- * server's certificate), ERR_LIMIT (a body or headers longer than allowed), ERR_IO (the file),
+ * server's certificate, or its
+ * address), ERR_LIMIT (a body or headers longer than allowed), ERR_IO (the file),
  * ERR_CANCELLED.
  */
 int http_do(struct http *h, const struct http_request *q, struct http_reply *ret, struct err *e);
