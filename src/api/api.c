@@ -22,7 +22,8 @@ const struct api_resource *const api_resources[] = {
 	&api_providers, &api_targets,  &api_platforms,	  &api_metrics,	 &api_movers,
 	&api_policies,	&api_previews, &api_protectables, &api_restores, &api_operations,
 	&api_quotas,	&api_triggers, &api_services,	  &api_login,	 &api_dashboard_files,
-	&api_coverage,	&api_overview, &api_usage,	  &api_search,	 NULL,
+	&api_coverage,	&api_overview, &api_usage,	  &api_search,	 &api_notifications,
+	NULL,
 };
 
 struct bound {

@@ -73,6 +73,6 @@ extern const struct api_resource api_documents, api_dashboard_files, api_events,
 	api_metrics, api_movers, api_plans, api_checkpoints, api_providers, api_targets,
 	api_platforms, api_policies, api_previews, api_protectables, api_restores, api_triggers,
 	api_operations, api_quotas, api_login, api_services, api_coverage, api_overview, api_search,
-	api_usage;
+	api_usage, api_notifications;
 
 #endif

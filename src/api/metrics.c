@@ -96,6 +96,12 @@ static const struct {
 	 "SELECT name, free_bytes FROM targets"},
 	{"holdfast_target_stored_bytes", "Stored bytes, when it was last looked at.", "target",
 	 "SELECT name, stored_bytes FROM targets"},
+	{"holdfast_notification_deliveries",
+	 "Messages to notifications that are kept: on their way "
+	 "(pending), delivered, or given up (failed).",
+	 "state", "SELECT state, count(*) FROM deliveries GROUP BY state"},
+	{"holdfast_notifications", "Notifications, by how their last delivery went.", "status",
+	 "SELECT status, count(*) FROM notifications WHERE enabled = 1 GROUP BY status"},
 	{"holdfast_platform_up", "Whether a platform could be listed the last time.", "platform",
 	 "SELECT name, CASE status WHEN 'available' THEN 1 WHEN 'error' THEN 0 END FROM platforms"},
 };

@@ -17,8 +17,9 @@ static const struct daemon_flag flags[] = {
 
 /* Each may use what those before it offer. */
 static const struct daemon_part *const parts[] = {
-	&part_state, &part_db,	      &part_auth,  &part_flow,	&part_scheduler,
-	&part_api,   &part_conductor, &part_httpd, &part_mover, NULL,
+	&part_state,	 &part_db,     &part_auth, &part_flow,
+	&part_scheduler, &part_notify, &part_api,  &part_conductor,
+	&part_httpd,	 &part_mover,  NULL,
 };
 
 static unsigned roles_of(const struct config *c)

@@ -7,12 +7,16 @@
 
 #include <string.h>
 
+#include "net/mail.h"
+#include "net/reach.h"
+
 #define KIB INT64_C(1024)
 #define MIB (KIB * 1024)
 #define GIB (MIB * 1024)
 
 static const char *const roles[] = {"api", "scheduler", "worker", "conductor", NULL};
 static const char *const web[] = {"http", "https", NULL};
+static const char *const mails[] = {"smtp", "smtps", NULL};
 static const char *const databases[] = {"sqlite", "postgresql", "postgres", NULL};
 static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const formats[] = {"text", "json", NULL};
@@ -24,6 +28,8 @@ static const struct config_section sections[] = {
 	{"auth", "local users, sessions and what roles may do"},
 	{"keystone", "an OpenStack identity service whose tokens are taken"},
 	{"oidc", "an OpenID Connect provider whose users are taken"},
+	{"mail", "the server that takes mail for people who want to be notified"},
+	{"notifications", "webhooks that projects make, and what they may reach"},
 	{"worker", "what runs the steps of operations"},
 	{"mover", "the mover that is started on this machine"},
 	{"limits", "what one client, project or target may use at most"},
@@ -137,6 +143,29 @@ static const struct config_option options[] = {
 	{S, "ca", CONFIG_FILE,
 	 .help = "certificates of authorities (PEM) to trust besides the system's"},
 #undef S
+#define S "mail"
+	{S, "server", CONFIG_URL, .choices = mails,
+	 .help = "smtp://HOST[:PORT] or smtps://HOST[:PORT]; not set: no mail is sent, and "
+		 "notifications of that kind cannot be made"},
+	{S, "starttls", CONFIG_BOOL, NULL, "yes",
+	 .help = "smtp: send nothing before the connection is encrypted and the server's "
+		 "certificate is checked; no: nothing is encrypted"},
+	{S, "username", CONFIG_TEXT, .help = "to log in with; not set: without"},
+	{S, "password_file", CONFIG_SECRET, .help = "a file with the password of that user"},
+	{S, "from", CONFIG_TEXT, "ADDRESS", .check = mail_check_address,
+	 .help = "whom mail comes from; holdfast@ and the machine's name if it is not set"},
+	{S, "ca", CONFIG_FILE,
+	 .help = "certificates of authorities (PEM) to trust in place of the system's"},
+#undef S
+#define S "notifications"
+	{S, "networks", CONFIG_LIST, "NETWORK, ...", .max = 64, .check = reach_check_network,
+	 .help = "what webhooks of projects may reach besides public addresses: 10.1.0.0/16, "
+		 "fd00:1::/32, 192.0.2.7. Addresses of this machine, of its links and of private "
+		 "networks are closed to them otherwise, and proxies are not used; those that an "
+		 "administrator shares with all projects may reach anything"},
+	{S, "ca", CONFIG_FILE,
+	 .help = "certificates of authorities (PEM) to trust in place of the system's"},
+#undef S
 #define S "worker"
 	{S, "threads", CONFIG_INT, NULL, "8", 1, 1024,
 	 .help = "how many steps of operations run at once in this process, besides those of "
@@ -175,6 +204,8 @@ static const struct config_option options[] = {
 #define S "retention"
 	{S, "operations", CONFIG_DURATION, NULL, "90d", CONFIG_DAYS(1), CONFIG_DAYS(36500),
 	 .live = true, .help = "how long operations that have ended can be looked at"},
+	{S, "deliveries", CONFIG_DURATION, NULL, "30d", CONFIG_DAYS(1), CONFIG_DAYS(36500),
+	 .help = "how long the log of what was delivered to notifications is kept"},
 #undef S
 	{0},
 };

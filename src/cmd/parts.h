@@ -12,6 +12,7 @@ extern const struct daemon_part part_db;	/* gives d->db */
 extern const struct daemon_part part_auth;	/* d->auth */
 extern const struct daemon_part part_flow;	/* d->core */
 extern const struct daemon_part part_scheduler; /* what is done by itself */
+extern const struct daemon_part part_notify;	/* who is told of it; sets core->sends_mail */
 extern const struct daemon_part part_api;	/* the REST API's routes */
 extern const struct daemon_part part_conductor; /* the routes that movers use */
 extern const struct daemon_part part_httpd;	/* after all that it serves */

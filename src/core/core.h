@@ -21,6 +21,7 @@ struct core {
 	struct flow *flow;
 	struct zones *zones;
 	struct services *services; /* of this process: service.h */
+	bool sends_mail;	   /* notifications can be mailed: a mail server is configured */
 };
 
 #endif

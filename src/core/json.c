@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 char *json_text(const json_t *v)
 {
@@ -23,6 +24,15 @@ const char *json_text_in(const json_t *o, const char *name)
 	const char *s = json_string_value(json_object_get(o, name));
 
 	return s ? s : "";
+}
+
+json_t *json_string_of(const char *text)
+{
+	AUTO_FREE char *clean = xstrdup0(text);
+
+	if (clean)
+		text_clean(clean);
+	return clean && *clean ? json_string(clean) : json_null();
 }
 
 json_t *json_time(uint64_t wall_us)

@@ -12,6 +12,8 @@ char *json_text(const json_t *v);
 json_t *json_of(const char *text, const char *otherwise);
 /* The text in a member of an object; "" where there is none. The object's. */
 const char *json_text_in(const json_t *o, const char *name);
+/* A string, in which what is no UTF-8 is a ?; null for NULL and "". */
+json_t *json_string_of(const char *text);
 /* RFC 3339; null for 0. */
 json_t *json_time(uint64_t wall_us);
 

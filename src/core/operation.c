@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "core/notify.h"
 #include "core/trigger.h"
 
 int operation_start(struct core *c, struct db_tx *t, const struct flow_operation_new *o,
@@ -75,6 +76,7 @@ int operation_ended(struct db_tx *t, const char *operation, const char *state, s
 		     ", revision FROM operations o WHERE id = $1",
 		     db_t(operation));
 	AUTO_FREE char *event = NULL;
+	uint64_t now = clock_wall_us();
 	struct trigger_event ev = {.state = state};
 	unsigned fired;
 	int have = r ? db_next(r, e) : -1;
@@ -88,7 +90,9 @@ int operation_ended(struct db_tx *t, const char *operation, const char *state, s
 	ev.kind = db_text(r, 1);
 	ev.plan = db_text_or_null(r, 2);
 	ev.trigger = db_text_or_null(r, 3);
-	return trigger_tell(t, &ev, clock_wall_us(), &fired, e);
+	if (notify_operation(t, operation, state, now, e) < 0)
+		return -1;
+	return trigger_tell(t, &ev, now, &fired, e);
 }
 
 struct core *core_current(void)

@@ -23,8 +23,8 @@ int operation_start(struct core *c, struct db_tx *t, const struct flow_operation
 int operation_live(struct db_tx *t, const char *link, const char *id, const char *kind,
 		   char ret_id[UUID_TEXT], struct err *e);
 
-/* It ends, in this transaction: triggers that wait for such an end fire. For the `ended` of kinds.
- */
+/* It ends, in this transaction: triggers that wait for such an end fire, and who wants to hear of
+ * it is told. For the `ended` of kinds. */
 int operation_ended(struct db_tx *t, const char *operation, const char *state, struct err *e);
 
 #define OPERATION_PLACE 80

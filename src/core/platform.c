@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "core/coverage.h"
 #include "core/ids.h"
+#include "core/notify.h"
 #include "core/operation.h"
 #include "core/protectable.h"
 #include "core/table.h"
@@ -360,22 +361,26 @@ static int settle_list(struct db_tx *t, const struct flow_step *s, struct err *e
 	if (load(t, id, &p, e) < 0 ||
 	    store_list(t, id, &p, json_object_get(s->result, "resources"), now, e) < 0)
 		return -1;
-	return db_exec(t, NULL, e,
-		       "UPDATE platforms SET status = 'available', reason = NULL, checked_at = $2, "
-		       "discover_at = $3 WHERE id = $1",
-		       db_t(id), db_i(now), db_i(now + DISCOVER_EVERY_US));
+	if (db_exec(t, NULL, e,
+		    "UPDATE platforms SET status = 'available', reason = NULL, checked_at = $2, "
+		    "discover_at = $3 WHERE id = $1",
+		    db_t(id), db_i(now), db_i(now + DISCOVER_EVERY_US)) < 0)
+		return -1;
+	return notify_platform(t, id, NULL, now, e);
 }
 
 static int failed_list(struct db_tx *t, const struct flow_step *s, const struct err *why,
 		       struct err *e)
 {
+	const char *id = json_text_in(s->input, "platform_id");
 	uint64_t now = clock_wall_us();
 
-	return db_exec(t, NULL, e,
-		       "UPDATE platforms SET status = 'error', reason = $2, checked_at = $3, "
-		       "discover_at = $4 WHERE id = $1",
-		       db_t(json_text_in(s->input, "platform_id")), db_t(why->msg), db_i(now),
-		       db_i(now + DISCOVER_EVERY_US));
+	if (db_exec(t, NULL, e,
+		    "UPDATE platforms SET status = 'error', reason = $2, checked_at = $3, "
+		    "discover_at = $4 WHERE id = $1",
+		    db_t(id), db_t(why->msg), db_i(now), db_i(now + DISCOVER_EVERY_US)) < 0)
+		return -1;
+	return why->kind == ERR_CANCELLED ? 0 : notify_platform(t, id, why->msg, now, e);
 }
 
 const struct flow_kind platform_list_kind = {

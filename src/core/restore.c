@@ -9,6 +9,7 @@
 #include "core/ids.h"
 #include "core/keep.h"
 #include "core/limits.h"
+#include "core/notify.h"
 #include "core/operation.h"
 #include "core/platform.h"
 #include "core/protectable.h"
@@ -355,6 +356,7 @@ static int ended_verify(struct db_tx *t, const char *operation, const char *subj
 {
 	AUTO(db_rows) r = NULL;
 	bool ran = strcmp(state, FLOW_SUCCEEDED) == 0, whole;
+	uint64_t now = clock_wall_us();
 	int have;
 
 	r = db_query(t, e,
@@ -376,11 +378,12 @@ static int ended_verify(struct db_tx *t, const char *operation, const char *subj
 		return 0;
 	if (db_exec(t, NULL, e,
 		    "UPDATE checkpoints SET verified_at = $2, verified_ok = $3 WHERE id = $1",
-		    db_t(db_text(r, 1)), db_i(clock_wall_us()), db_i(whole)) < 0)
+		    db_t(db_text(r, 1)), db_i(now), db_i(whole)) < 0)
 		return -1;
-	return checkpoint_changed(core_current(), t, db_text(r, 1), e) < 0
-		       ? -1
-		       : keep_after_checkpoint(core_current(), t, operation, db_text(r, 1), e);
+	if (checkpoint_changed(core_current(), t, db_text(r, 1), e) < 0 ||
+	    notify_verified(t, db_text(r, 1), whole, operation, now, e) < 0)
+		return -1;
+	return keep_after_checkpoint(core_current(), t, operation, db_text(r, 1), e);
 }
 
 const struct flow_kind checkpoint_restore_kind = {.name = "checkpoint.restore",

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/hex.h"
 #include "core/ids.h"
+#include "core/notify.h"
 #include "core/operation.h"
 #include "core/table.h"
 
@@ -248,21 +249,31 @@ static struct db_value number_in(const json_t *o, const char *name)
 static int settle_check(struct db_tx *t, const struct flow_step *s, struct err *e)
 {
 	const json_t *r = s->result;
+	int64_t total = json_integer_value(json_object_get(r, "total_bytes"));
+	int64_t free_bytes = json_integer_value(json_object_get(r, "free_bytes"));
+	uint64_t now = clock_wall_us();
 
-	return db_exec(t, NULL, e,
-		       "UPDATE targets SET status = 'available', reason = NULL, total_bytes = $2, "
-		       "free_bytes = $3, stored_bytes = $4, checked_at = $5 WHERE id = $1",
-		       db_t(s->subject), number_in(r, "total_bytes"), number_in(r, "free_bytes"),
-		       number_in(r, "stored_bytes"), db_i(clock_wall_us()));
+	if (db_exec(t, NULL, e,
+		    "UPDATE targets SET status = 'available', reason = NULL, total_bytes = $2, "
+		    "free_bytes = $3, stored_bytes = $4, checked_at = $5 WHERE id = $1",
+		    db_t(s->subject), number_in(r, "total_bytes"), number_in(r, "free_bytes"),
+		    number_in(r, "stored_bytes"), db_i(now)) < 0)
+		return -1;
+	return notify_target(t, s->subject, NULL, total, free_bytes, now, e);
 }
 
 static int failed_check(struct db_tx *t, const struct flow_step *s, const struct err *why,
 			struct err *e)
 {
-	return db_exec(t, NULL, e,
-		       "UPDATE targets SET status = 'error', reason = $2, checked_at = $3 WHERE id "
-		       "= $1",
-		       db_t(s->subject), db_t(why->msg), db_i(clock_wall_us()));
+	uint64_t now = clock_wall_us();
+
+	if (db_exec(t, NULL, e,
+		    "UPDATE targets SET status = 'error', reason = $2, checked_at = $3 WHERE id "
+		    "= $1",
+		    db_t(s->subject), db_t(why->msg), db_i(now)) < 0)
+		return -1;
+	return why->kind == ERR_CANCELLED ? 0
+					  : notify_target(t, s->subject, why->msg, 0, 0, now, e);
 }
 
 /* From now on there may be something in it. Steps that store need this one. */
@@ -273,12 +284,20 @@ static int settle_init(struct db_tx *t, const struct flow_step *s, struct err *e
 		       db_t(json_text_in(s->input, "repository_id")), db_i(clock_wall_us()));
 }
 
+static int ended_collect(struct db_tx *t, const char *operation, const char *subject,
+			 const char *state, const char *reason, struct err *e)
+{
+	(void)subject;
+	(void)reason;
+	return operation_ended(t, operation, state, e);
+}
+
 const struct flow_kind storage_init = {.name = "target.init", .settle = settle_init};
 const struct flow_kind storage_check = {
 	.name = "target.measure", .settle = settle_check, .failed = failed_check, .attempts = 2};
 const struct flow_kind storage_collect = {.name = "target.collect", .lease_s = 120};
 const struct flow_operation_kind operation_target_check = {.name = "target_check"};
-const struct flow_operation_kind operation_collect = {.name = "collect"};
+const struct flow_operation_kind operation_collect = {.name = "collect", .ended = ended_collect};
 
 int target_check(struct core *c, struct db_tx *t, const char *project, const char *id,
 		 const char *created_by, char ret_operation[UUID_TEXT], struct err *e)

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/notify.h"
 #include "sched/schedule.h"
 
 /* A schedule that cannot be understood any more (a zone is gone) is looked at again after an hour.
@@ -106,6 +107,25 @@ static int start_all(struct db_tx *x, const struct things *s, uint64_t at_us, st
 	return 0;
 }
 
+/* Who wants to hear of it is told what could not be started, or that it can be again. What a rule
+ * skips says neither. */
+static int tell(struct db_tx *x, const struct firing *n, const struct things *s,
+		const struct fire *f, size_t good, struct err *e)
+{
+	const char *why = NULL, *plan = NULL;
+	int wanted = s->n ? notify_wanted(x, n->t->project, e) : 0;
+
+	for (size_t i = 0; i < s->n && !why; i++) {
+		const struct fire_failure *known = known_failure(f, s->list[i]->id);
+
+		why = known && !known->skipped ? known->reason : NULL;
+		plan = json_string_value(json_object_get(s->list[i]->definition, "plan_id"));
+	}
+	if (wanted <= 0 || (!why && good == 0))
+		return wanted < 0 ? -1 : 0;
+	return notify_firing(x, n->t->project, n->t->id, n->t->name, plan, why, f->now_us, e);
+}
+
 static int fire_one(struct db_tx *x, struct firing *n, const struct things *s, struct fire *f,
 		    struct err *e)
 {
@@ -132,6 +152,8 @@ static int fire_one(struct db_tx *x, struct firing *n, const struct things *s, s
 	f->counts.skipped += good == 0 && skipped;
 	f->counts.failed += good == 0 && !skipped;
 	f->counts.fired += good > 0;
+	if (tell(x, n, s, f, good, e) < 0)
+		return -1;
 	return start_all(x, s, n->at_us, f, e);
 }
 
