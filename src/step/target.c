@@ -141,9 +141,10 @@ static void room_of(const char *url, json_t **ret_total, json_t **ret_free)
 	room(at, ret_total, ret_free);
 }
 
-/* One repository, without its key. One that was never made holds nothing. */
-static int measure_one(const struct step *s, const json_t *target, const char *url, struct usage *u,
-		       struct err *e)
+/* One repository, without its key. What was never `made` holds nothing; what was and is not there
+ * lies on a file system that is not mounted, or is lost. */
+static int measure_one(const struct step *s, const json_t *target, const char *url, bool made,
+		       struct usage *u, struct err *e)
 {
 	json_t *spec = json_pack("{s:s, s:O?}", "url", url, "credentials",
 				 json_object_get(target, "credentials"));
@@ -154,10 +155,12 @@ static int measure_one(const struct step *s, const json_t *target, const char *u
 	json_decref(spec);
 	if (store)
 		rc = measure(store, u, e);
-	else if (why.kind != ERR_NOENT)
+	else if (made || why.kind != ERR_NOENT)
 		rc = -1;
 	if (!store && rc < 0 && e)
 		*e = why;
+	if (!store && rc < 0 && made && why.kind == ERR_NOENT)
+		err_wrap(e, "a repository is gone; is its file system mounted?");
 	store_free(store);
 	return rc;
 }
@@ -174,11 +177,13 @@ int step_target_measure(const struct step *s, json_t **ret, struct err *e)
 	size_t i;
 
 	if (fields_take(s->input, "", f, ARRAY_LEN(f), e) < 0 ||
-	    measure_one(s, target, json_string_value(json_object_get(target, "url")), &u, e) < 0)
+	    measure_one(s, target, json_string_value(json_object_get(target, "url")), false, &u,
+			e) < 0)
 		return -1;
 	json_array_foreach((json_t *)list, i, v)
 	{
-		if (json_is_string(v) && measure_one(s, target, json_string_value(v), &u, e) < 0)
+		if (json_is_string(v) &&
+		    measure_one(s, target, json_string_value(v), true, &u, e) < 0)
 			return -1;
 	}
 	room_of(json_string_value(json_object_get(target, "url")), &total, &free_bytes);
