@@ -38,13 +38,31 @@ export function chosenOf(k: Checkpoint, d: Draft): CheckpointResource[] {
 	return (k.resources ?? []).filter((r) => d.machines[keyOf(r)]?.chosen);
 }
 
-/** As it begins: everything; beside what is there if it is there, else as it was. */
-export function firstDraft(k: Checkpoint, instances: readonly Instance[], only: string | null): Draft {
+// The folder of the first disk: what is restored is called after its machine, so it goes beside the old ones.
+function folderOf(k: Checkpoint): string {
+	const source = (k.resources ?? []).flatMap((r) => disksOf(r.extra_info)).find((d) => d.source?.startsWith('/'))?.source ?? '';
+	return source.slice(0, source.lastIndexOf('/'));
+}
+
+/** As it begins: everything; beside what is there if it is there, else as it was. Only administrators choose a directory. */
+export function firstDraft(k: Checkpoint, instances: readonly Instance[], only: string | null, isAdmin: boolean): Draft {
 	const here = (r: CheckpointResource) => instances.some((i) => i.id === r.id && i.platform_id === r.platform_id);
 	const machines: Record<string, Machine> = {};
 	for (const r of k.resources ?? [])
 		machines[keyOf(r)] = { chosen: only === null || only === r.id, name: here(r) ? t('restores.nameOf', { name: r.name }) : r.name, disks: null };
-	return { mode: 'new', platform: '', start: 'as_was', stop: false, keepIdentity: !(k.resources ?? []).some(here), storage: 'as_was', place: '', networks: [], machines };
+	const beside = (k.resources ?? []).some(here);
+	const place = beside && isAdmin ? folderOf(k) : '';
+	return {
+		mode: 'new',
+		platform: '',
+		start: 'as_was',
+		stop: false,
+		keepIdentity: !beside,
+		storage: place ? 'directory' : beside ? 'pool' : 'as_was',
+		place,
+		networks: [],
+		machines,
+	};
 }
 
 function newOptions(d: Draft, m: Machine, r: CheckpointResource): Record<string, unknown> {
@@ -110,6 +128,7 @@ function checkNames(k: Checkpoint, d: Draft, a: Around): Check[] {
 		const taken = a.instances.some((i) => i.platform_id === platform && i.name === name);
 		if (taken || seen.has(`${platform} ${name}`)) checks.push({ tone: 'bad', text: t('restores.check.taken', { name }) });
 		seen.add(`${platform} ${name}`);
+		if (d.storage === 'as_was' && a.instances.some((i) => i.id === r.id && i.platform_id === platform)) checks.push({ tone: 'bad', text: t('restores.check.disksThere', { name: r.name }) });
 		if (d.keepIdentity && a.instances.some((i) => i.id === r.id && i.platform_id === platform)) checks.push({ tone: 'bad', text: t('restores.check.twin', { name: r.name }) });
 	}
 	return checks.length ? checks : [{ tone: 'good', text: t('restores.check.namesFree') }];

@@ -199,7 +199,8 @@ function Maps(p: StepProps) {
 
 function Steps({ of, provider, around }: { of: Checkpoint; provider: Provider | undefined; around: Around }) {
 	const { query } = usePlace();
-	const [draft, change] = useState(() => firstDraft(of, around.instances, query.get('resource')));
+	const { isAdmin } = useSession();
+	const [draft, change] = useState(() => firstDraft(of, around.instances, query.get('resource'), isAdmin));
 	const [busy, setBusy] = useState(false);
 	const [error, setError] = useState<string>();
 	const set: Set = (c) => change((d) => ({ ...d, ...c }));

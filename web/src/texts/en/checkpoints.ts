@@ -190,6 +190,7 @@ export const checkpoints = {
 	'restores.check.namesFree': 'The names are free.',
 	'restores.check.taken': 'There is a machine called {name} already: choose another name.',
 	'restores.check.twin': '{name} is still there: it cannot have its UUID and MAC addresses twice.',
+	'restores.check.disksThere': 'The disks of {name} are still where they were: choose a pool or a directory.',
 	'restores.check.notThere': '{name} is not there any more: restore it as a new machine.',
 	'restores.check.isOff': '{name} is shut off.',
 	'restores.check.runs': '{name} runs: allow that it is shut down.',
