@@ -42,6 +42,11 @@ ALTER TABLE resources ADD COLUMN excluded INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE resources ADD COLUMN excluded_reason TEXT;
 CREATE INDEX resources_coverage ON resources (project_id, platform_id, gone_at, n_plans, failing, due_at, good_at,
 	excluded);
+CREATE INDEX resources_seen ON resources (project_id, first_seen_at, id) WHERE gone_at IS NULL;
+-- Lists by name, and searches: names are looked at without their rows.
+CREATE INDEX resources_name ON resources (project_id, name, id) WHERE gone_at IS NULL;
+CREATE INDEX plans_name ON plans (project_id, name, id);
+CREATE INDEX triggers_name ON triggers (project_id, name, id);
 
 ALTER TABLE checkpoints ADD COLUMN counted INTEGER NOT NULL DEFAULT 0;	-- in usage_now: 0 never, 1 now, 2 once
 CREATE INDEX checkpoints_good ON checkpoints (plan_id, instant_at, id)
