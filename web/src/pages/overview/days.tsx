@@ -114,7 +114,7 @@ function Calendar({ days }: { days: Day[] }) {
 					))}
 				</ol>
 			</div>
-			<p className="hf-legend hf-small">
+			<p className="hf-heat-legend hf-small">
 				<i className="hf-heat-0" /> {t('overview.heat.none')} <i className="hf-heat-1" />
 				<i className="hf-heat-4" /> {t('overview.heat.good')} <i className="hf-heat--1" /> {t('overview.heat.some')} <i className="hf-heat--2" /> {t('overview.heat.all')}
 			</p>

@@ -34,7 +34,7 @@ function History({ target }: { target: { id: string; name: string } }) {
 	if (!points) return live.error ? <Failure error={live.error} reload={live.reload} /> : <Loading lines={4} />;
 	if (!points.length) return <p className="hf-fine hf-none">{t('overview.noHistory')}</p>;
 	return (
-		<div className="hf-charts">
+		<div className="hf-trend">
 			{lines.map((l) => (
 				<TimeChart key={l.title} times={at} line={l} />
 			))}
