@@ -201,7 +201,7 @@ static int read_one(struct page *p, const struct table *t, const char *name, con
 		p->direction = value;
 	else if (strcmp(name, "project_id") == 0)
 		p->other_project = value;
-	else
+	else if (!t->own || strcmp(name, t->own) != 0)
 		return read_filter(p, t, name, value, e);
 	return 0;
 }

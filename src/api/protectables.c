@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/api_priv.h"
+#include "api/dict.h"
 #include "core/protectable.h"
 
 static const struct column columns[] = {
@@ -21,12 +22,15 @@ static const struct column columns[] = {
 	 "k.type = resources.type AND k.status = 'available') THEN 1 ELSE 0 END",
 	 COLUMN_FLAG, false},
 };
-static const struct filter filters[] = {
-	{"type", "type", FILTER_IS},
-	{"name", "name", FILTER_CONTAINS},
-	{"status", "state", FILTER_IS},
-	{"platform_id", "platform_id", FILTER_IS},
-};
+#define FILTERS_OF_INSTANCES                                                                       \
+	{"type", "type", FILTER_IS}, {"name", "name", FILTER_CONTAINS},                            \
+		{"status", "state", FILTER_IS}, {"platform_id", "platform_id", FILTER_IS},         \
+	{                                                                                          \
+		"platform", "(SELECT p.name FROM platforms p WHERE p.id = platform_id)", FILTER_IS \
+	}
+static const struct filter filters[] = {FILTERS_OF_INSTANCES};
+/* For one of them. */
+static const struct filter by_id[] = {FILTERS_OF_INSTANCES, {"id", "id", FILTER_IS}};
 static const struct table instances = {.sql = "resources",
 				       .item = "instance",
 				       .items = "instances",
@@ -34,7 +38,39 @@ static const struct table instances = {.sql = "resources",
 				       .n_columns = ARRAY_LEN(columns),
 				       .filters = filters,
 				       .n_filters = ARRAY_LEN(filters),
-				       .where = "gone_at IS NULL"};
+				       .where = "gone_at IS NULL",
+				       .own = "parameters"};
+
+#define FILTERS 8
+
+/*
+ * What clients ask of an instance, as filters of lists; `first` is one more. The texts are those of
+ * *ret_parameters, which is the caller's also when it fails.
+ */
+static int read_parameters(struct api_call *c, const struct list_filter *first,
+			   struct list_filter ret[FILTERS], size_t *ret_n, json_t **ret_parameters,
+			   struct err *e)
+{
+	const char *text = httpd_query(c->http, "parameters"), *name;
+	json_t *v;
+
+	ret[0] = *first;
+	*ret_n = 1;
+	*ret_parameters = text ? dict_parse("parameters", text, e) : json_object();
+	if (!*ret_parameters)
+		return -1;
+	json_object_foreach(*ret_parameters, name, v)
+	{
+		if (!table_filter(&instances, name) || strcmp(name, "type") == 0 ||
+		    *ret_n == FILTERS)
+			return err_set(e, ERR_INVALID,
+				       "parameters: instances have no '%.60s'; give name, status, "
+				       "platform_id or platform.",
+				       name);
+		ret[(*ret_n)++] = (struct list_filter){.name = name, .value = json_string_value(v)};
+	}
+	return 0;
+}
 
 static const struct protectable *type_of(struct api_call *c, struct err *e)
 {
@@ -130,8 +166,10 @@ static int list(struct api_call *c, struct err *e)
 {
 	const struct protectable *p = type_of(c, e);
 	struct list_filter of = {.name = "type", .value = p ? p->type : NULL};
-	json_t *v;
-	size_t i;
+	struct list_filter filters_of[FILTERS];
+	json_t *v, *parameters;
+	size_t i, n;
+	int done;
 
 	if (!p)
 		return -1;
@@ -141,7 +179,11 @@ static int list(struct api_call *c, struct err *e)
 		api_reply(c, 200, "instances", json_pack("[o]", v));
 		return 0;
 	}
-	if (api_list(c, &instances, &of, 1, e) < 0)
+	done = read_parameters(c, &of, filters_of, &n, &parameters, e);
+	if (done == 0)
+		done = api_list(c, &instances, filters_of, n, e);
+	json_decref(parameters);
+	if (done < 0)
 		return -1;
 	json_array_foreach(json_object_get(c->reply, "instances"), i, v)
 	{
@@ -150,12 +192,34 @@ static int list(struct api_call *c, struct err *e)
 	return 0;
 }
 
+/* The one with this id, if it is what the parameters say. */
+static int find(struct api_call *c, const char *type, const char *id, json_t **ret, struct err *e)
+{
+	const struct list_filter of = {.name = "type", .value = type};
+	struct list_query q = {.project = api_visible(c), .limit = 1};
+	json_t *parameters, *items = NULL;
+	struct table one = instances;
+	bool more;
+	int done = read_parameters(c, &of, q.filters, &q.n_filters, &parameters, e);
+
+	one.filters = by_id;
+	one.n_filters = ARRAY_LEN(by_id);
+	q.filters[q.n_filters++] = (struct list_filter){.name = "id", .value = id};
+	if (done == 0)
+		done = table_list(c->t, &one, &q, &items, &more, e);
+	json_decref(parameters);
+	if (done == 0 && json_array_size(items) == 0)
+		done = err_set(e, ERR_NOENT, "There is no instance '%.80s'.", id);
+	if (done == 0)
+		*ret = json_incref(json_array_get(items, 0));
+	json_decref(items);
+	return done;
+}
+
 static int show(struct api_call *c, struct err *e)
 {
 	const struct protectable *p = type_of(c, e);
 	const char *id = httpd_part(c->http, "resource_id");
-	struct table of_type = instances;
-	char where[160];
 	json_t *v;
 
 	if (!p)
@@ -164,10 +228,7 @@ static int show(struct api_call *c, struct err *e)
 		if (project_instance(c, &v, e) < 0)
 			return -1;
 	} else {
-		/* The type is one of ours: nothing of the client's is in it. */
-		snprintf(where, sizeof(where), "gone_at IS NULL AND type = '%s'", p->type);
-		of_type.where = where;
-		if (table_get(c->t, &of_type, api_visible(c), id, &v, e) < 0)
+		if (find(c, p->type, id, &v, e) < 0)
 			return -1;
 		json_object_set_new(v, "dependent_resources", disks_of(v));
 	}

@@ -65,6 +65,7 @@ struct table {
 	const char *where;   /* always true of what is shown; may be NULL */
 	const char *id;	     /* expression of the id; NULL: "id" */
 	const char *project; /* expression of the project; NULL: "project_id" */
+	const char *own;     /* a parameter of queries that is read elsewhere; NULL: none */
 };
 
 #define TABLE_LIMIT 1000 /* rows of a page at most */

@@ -150,3 +150,17 @@ def test_search_usage_targets(found):
     [sample] = server.get(f"targets/{target}/history?days=1")["history"]
     assert sample["total_bytes"] == seen["total_bytes"] and sample["logical_bytes"] == 0
     assert server.get("overview")["overview"]["targets"][0]["full_at"] is None
+
+
+def test_parameters(found):
+    """Of instance lists, as Karbor's client sends them: looked at, never passed over."""
+    path = f"protectables/{SERVER}/instances"
+    for text, n in [("{'name': 'test'}", 1), ("{'name': u'other'}", 0), ('{"platform": "=cmd|calc"}', 1),
+                    ("{}", 1), ("{'platform': 'x', 'name': 'test'}", 0)]:
+        quoted = text.replace("{", "%7B").replace("}", "%7D").replace(" ", "+").replace("'", "%27").replace('"', "%22")
+        assert len(found.get(f"{path}?parameters={quoted.replace('|', '%7C')}")["instances"]) == n, text
+    assert "test" in found.karbor("protectable-list-instances", SERVER, "--parameters", "name=test")
+    assert "region_name" in found.karbor("protectable-list-instances", SERVER, "--parameters", "region_name=x", check=False)
+    for text in ("5", "[]", "{'a'", "{'name': 5}"):
+        with pytest.raises(Refused):
+            found.get(f"{path}?parameters={text.replace(chr(39), '%27').replace('{', '%7B').replace('}', '%7D').replace(' ', '')}")
