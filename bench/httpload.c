@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * httpload [-c CONNECTIONS] [-s SECONDS] [-H "name: value"]… URL : the same GET over and over on
- * connections that are kept, each asking again when its answer is there. Prints one line of JSON:
- * answers a second, and how long they took (microseconds). Plain HTTP, one thread: what it costs
- * itself is small against what it measures, and it is meant to share the machine with the server.
+ * httpload [-c CONNECTIONS] [-s SECONDS] [-H "name: value"]… [-d JSON] URL : the same GET, or POST
+ * with -d, over and over on connections that are kept, each asking again when its answer is there.
+ * Prints one line of JSON: answers a second, and how long they took (microseconds). Plain HTTP, one
+ * thread: what it costs itself is small against what it measures, and it is meant to share the
+ * machine with the server.
  *
  * A tenth of the time is for warming up and is not counted. Answers have a Content-Length.
  */
@@ -46,12 +47,12 @@ struct load {
 static int usage(void)
 {
 	fprintf(stderr, "usage: httpload [-c CONNECTIONS] [-s SECONDS] [-H 'name: value']... "
-			"http://HOST:PORT/PATH\n");
+			"[-d JSON] http://HOST:PORT/PATH\n");
 	return 2;
 }
 
 /* Resolve the address and begin the text of the request; false: it is no URL of ours. */
-static bool read_url(struct load *l, const char *url)
+static bool read_url(struct load *l, const char *method, const char *url)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
 	const char *host = url + strlen("http://"), *path, *colon;
@@ -64,7 +65,7 @@ static bool read_url(struct load *l, const char *url)
 		return false;
 	AUTO_FREE char *name = xstrndup(host, (size_t)(colon - host));
 	AUTO_FREE char *port = xstrndup(colon + 1, (size_t)(path - colon - 1));
-	buf_fmt(&l->request, "GET %s HTTP/1.1\r\nHost: %s\r\n", path, name);
+	buf_fmt(&l->request, "%s %s HTTP/1.1\r\nHost: %s\r\n", method, path, name);
 	return getaddrinfo(name, port, &hints, &l->at) == 0;
 }
 
@@ -163,29 +164,46 @@ static uint32_t quantile(const struct load *l, double q)
 	return l->n ? l->times[(size_t)(q * (double)(l->n - 1))] : 0;
 }
 
+/* Options and the request; false: they are wrong. */
+static bool read_options(struct load *l, int argc, char **argv, unsigned long *connections,
+			 unsigned long *seconds)
+{
+	AUTO_BUF headers = BUF_INIT;
+	const char *body = NULL;
+	int option;
+
+	while ((option = getopt(argc, argv, "c:s:H:d:")) != -1) {
+		if (option == 'c')
+			*connections = strtoul(optarg, NULL, 10);
+		else if (option == 's')
+			*seconds = strtoul(optarg, NULL, 10);
+		else if (option == 'H')
+			buf_fmt(&headers, "%s\r\n", optarg);
+		else if (option == 'd')
+			body = optarg;
+		else
+			return false;
+	}
+	if (optind + 1 != argc || !*connections || *connections > CONNECTIONS_MAX || !*seconds ||
+	    !read_url(l, body ? "POST" : "GET", argv[optind]))
+		return false;
+	if (body)
+		buf_fmt(&headers, "Content-Type: application/json\r\nContent-Length: %zu\r\n",
+			strlen(body));
+	buf_add(&l->request, headers.data, headers.len);
+	buf_text(&l->request, "\r\n");
+	buf_text(&l->request, body ? body : "");
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	struct load l = {.epoll = epoll_create1(EPOLL_CLOEXEC)};
 	unsigned long connections = 64, seconds = 10;
-	AUTO_BUF headers = BUF_INIT;
 	uint64_t start, counted;
-	int option;
 
-	while ((option = getopt(argc, argv, "c:s:H:")) != -1) {
-		if (option == 'c')
-			connections = strtoul(optarg, NULL, 10);
-		else if (option == 's')
-			seconds = strtoul(optarg, NULL, 10);
-		else if (option == 'H')
-			buf_fmt(&headers, "%s\r\n", optarg);
-		else
-			return usage();
-	}
-	if (optind + 1 != argc || !connections || connections > CONNECTIONS_MAX || !seconds ||
-	    !read_url(&l, argv[optind]))
+	if (!read_options(&l, argc, argv, &connections, &seconds))
 		return usage();
-	buf_add(&l.request, headers.data, headers.len);
-	buf_text(&l.request, "\r\n");
 	struct connection *all = xcalloc(connections, sizeof(*all));
 
 	start = clock_mono_us();
