@@ -12,7 +12,7 @@ ROOT_OFFSET = 41 * MIB
 
 def features(raw):
     """The features of the ext4 file system inside a raw disk of a guest."""
-    done = subprocess.run(["dumpe2fs", "-h", f"{raw}?offset={ROOT_OFFSET}"], capture_output=True, text=True,
+    done = subprocess.run(["debugfs", "-R", "features", f"{raw}?offset={ROOT_OFFSET}"], capture_output=True, text=True,
                           check=True, timeout=60)
     return next(line for line in done.stdout.splitlines() if line.startswith("Filesystem features:")).split()[2:]
 
