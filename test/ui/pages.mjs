@@ -2,6 +2,10 @@
 // Every page of the dashboard, in both themes and on a phone: nothing on it hinders anybody, nothing sticks out at the side.
 import { accessible, browse, given, log_in, must, picture, say, visit } from './browser.mjs';
 
+// '/plans/ID' to 'plans-one'.
+const file_of = (where) =>
+	where.replace(/\/OS::\w+::\w+/, '').replace(/(\/[0-9a-f-]{20,})+/g, '-one').replace(/\//g, '-').replace(/^-/, '') || 'overview';
+
 const KINDS = [
 	{ name: 'light', theme: 'light' },
 	{ name: 'dark', theme: 'dark' },
@@ -23,7 +27,7 @@ await browse(async (open) => {
 			await log_in(page);
 			for (const where of given.pages) {
 				await visit(page, `/#${where}`);
-				const file = where.split('?')[0].replace(/\/[0-9a-f-]{20,}/g, '-one').replace(/\//g, '-').replace(/^-/, '') || 'overview';
+				const file = file_of(where);
 				const said = await page.locator('.pf-v6-c-alert.pf-m-danger.hf-failure, .pf-v6-c-empty-state.pf-m-danger').allInnerTexts();
 				found.push(...said.map((text) => `${where}, ${name}: the page shows an error: ${text}`));
 				found.push(...(await accessible(page, `${where}, ${name}`)));

@@ -14,9 +14,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 def run(name, given, acts=None, seconds=180):
     """
-    Run NAME.mjs. It gets `given` as JSON in its environment, and prints lines of JSON: {"say": text} is shown, {"ask":
-    name, …} calls acts[name](request) and gets what that returns as a line of JSON, {"result": …} is returned at the end.
-    Fails when the script fails, with what it said.
+    Run NAME.mjs. It gets `given` as JSON in its environment, and prints lines of JSON: {"say": text} is shown,
+    {"ask": name, …} calls acts[name](request) and gets what that returns as a line of JSON, {"result": …} is returned
+    at the end. Fails when the script fails, with what it said.
     """
     process = subprocess.Popen(["node", HERE / f"{name}.mjs"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True, env={**os.environ, "HF_UI": json.dumps(given)},

@@ -5,14 +5,16 @@ import urllib.parse
 
 import pytest
 
+import large
 import script
 from provider import Provider
 from server import Server
 
-SERVER = "OS::Nova::Server"
 # What is in web/src/app/pages.ts without a parameter.
-PAGES = ["/", "/start", "/operations", "/platforms", "/targets", "/providers", "/movers", "/projects", "/users", "/account",
-         "/usage", "/audit", "/about"]
+PAGES = ["/", "/start", "/resources", "/plans", "/plans/new", "/policies", "/checkpoints", "/restores", "/operations",
+         "/platforms", "/targets", "/providers", "/movers", "/projects", "/users", "/account", "/usage",
+         "/notifications", "/audit", "/about"]
+VIEWER_MAY_NOT_SEE = ("/movers", "/projects", "/users", "/start", "/plans/new")
 
 
 def given(server, screenshots, **more):
@@ -37,17 +39,58 @@ def site(holdfast, web, lab, module_guests, module_folder, screenshots):
         yield Site(server, lab, module_guests.new(), module_folder, screenshots)
 
 
-def test_every_page(site):
+@pytest.fixture(scope="module")
+def used(site):
+    """The same after the first run: what it left is what the pages show. Runs it if that was not done."""
+    if not site.server.get("checkpoints")["checkpoints"]:
+        first_run(site)
+    return site
+
+
+def first_run(site):
+    guest = site.guest
+    guest.set_marker("precious")
+
+    def destroy(_):
+        guest.remove()
+        guest.forget_console()
+        return {"gone": guest.state == "gone"}
+
+    def is_back(_):
+        guest.wait_ready()
+        return {"running": guest.running, "marker": guest.marker}
+
+    site.run("first_run", {"destroy": destroy, "is_back": is_back})
+
+
+def test_first_run_to_restored(site):
+    """From an empty server to a machine that was destroyed and is back, with nothing but the browser."""
+    first_run(site)
+
+
+def test_viewer_cannot(used):
+    """Who may only look sees no button that changes something, and is refused if he asks."""
+    server = used.server
+    made = server.post("/v1/users", {"user": {"name": "vera", "password": "looks-only-12345"}})["user"]
+    server.do("POST", "/v1/grants", {"grant": {"user_id": made["id"], "project_id": server.project, "role": "viewer"}})
+    used.run("viewer", viewer="vera", viewer_password="looks-only-12345", project=server.project,
+             pages=[p for p in PAGES if p not in VIEWER_MAY_NOT_SEE])
+
+
+def test_every_page(used):
     """Nothing that hinders, in both themes and on a phone; pictures of all pages."""
-    server = site.server
-    provider = server.provider(site.folder / "repo")
-    server.platform(site.lab.uri)
-    plan = server.post("plans", {"plan": {
-        "name": "shop", "provider_id": provider["id"], "parameters": {},
-        "resources": [{"id": site.guest.uuid, "type": SERVER, "name": site.guest.name}]}})["plan"]
-    made = server.post(f"providers/{provider['id']}/checkpoints", {"checkpoint": {"plan_id": plan["id"]}})["checkpoint"]
-    server.wait_operation(made["operation_id"])
-    site.run("pages", pages=[*PAGES, f"/operations/{made['operation_id']}", f"/targets/{provider['target_id']}"])
+    get = used.server.get
+    platform = get("platforms?status=available")["platforms"][0]["id"]
+    used.server.wait_operation(used.server.post(f"platforms/{platform}/discover")["operation_id"])
+    checkpoint = get("checkpoints")["checkpoints"][0]
+    guest = get("protectables/OS::Nova::Server/instances")["instances"][0]
+    kept = f"/checkpoints/{checkpoint['provider_id']}/{checkpoint['id']}"
+    ones = [f"/operations/{get('operations?kind=protect')['operations'][0]['id']}",
+            f"/targets/{get('targets')['targets'][0]['id']}",
+            f"/plans/{get('plans')['plans'][0]['id']}", f"/policies/{get('policies')['policies'][0]['id']}",
+            f"/resources/{guest['type']}/{guest['id']}", kept, f"{kept}/restore",
+            f"/restores/{get('restores')['restores'][0]['id']}"]
+    used.run("pages", pages=PAGES + ones)
 
 
 @pytest.mark.skipif(not pathlib.Path("/usr/bin/glewlwyd").exists(),
@@ -70,3 +113,20 @@ def test_open_id(holdfast, web, folder, screenshots):
                        shown="alice of here")
             at["hosts"].append(urllib.parse.urlsplit(provider.url).netloc)
             script.run("oidc", at)
+
+
+def test_many(holdfast, web, folder, screenshots):
+    """A thousand machines, a hundred thousand checkpoints: pages come at once, and lists can be paged through."""
+    server = Server(holdfast, folder, server={"dashboard": web})
+    with server:
+        provider = server.provider(folder / "repo")
+        platform = server.post("platforms", {"platform": {"name": "kvm", "kind": "libvirt", "uri": "test:///default"}})
+        project = server.project
+    database = server.state / "holdfast.db"
+    repository = large.repository(database, provider["target_id"], project, f"dir:{folder}/repo/{project}")
+    large.fill(database, project, provider["id"], platform["platform"]["id"], repository)
+    with server:
+        told = script.run("many", given(server, screenshots, machines=large.MACHINES, pages=[
+            "/", "/resources", "/checkpoints", "/operations"]))
+    for page, ms in told.items():
+        print(f"paint: {page}: {ms} ms")

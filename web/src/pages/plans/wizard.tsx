@@ -13,6 +13,7 @@ import { Failure, Loading } from '../../parts/empty';
 import { bytes } from '../../parts/format';
 import { Page } from '../../parts/page';
 import { SameByApi } from '../../parts/same';
+import { useToggleNames } from '../../parts/wizard';
 import { t, tn } from '../../texts';
 import { disksOf, SERVER, sizeOf, type Instance, type Plan, type Platform, type Policy, type Provider } from '../checkpoints/model';
 import { Simulator } from '../policies/editor';
@@ -288,6 +289,7 @@ function Steps({ plan, around }: { plan?: Plan; around: Around }) {
 		now: true,
 	}));
 	const [error, setError] = useState<string>();
+	useToggleNames();
 	const [busy, setBusy] = useState(false);
 	const props: StepProps = { draft, around, isNew, set: (c) => change((d) => ({ ...d, ...c })) };
 	const something = draft.by === 'names' ? draft.resources.length > 0 : draft.selectors.length > 0;

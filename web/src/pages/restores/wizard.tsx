@@ -13,6 +13,7 @@ import { Failure, Loading } from '../../parts/empty';
 import { bytes } from '../../parts/format';
 import { Page } from '../../parts/page';
 import { SameByApi } from '../../parts/same';
+import { useToggleNames } from '../../parts/wizard';
 import { t, tx } from '../../texts';
 import { apiOf, disksOf, pathOf, planName, SERVER, sizeOf, type Checkpoint, type Instance, type Platform, type Provider } from '../checkpoints/model';
 import { bodyOf, checksOf, firstDraft, keyOf, optionsOf, type Around, type Draft, type Machine } from './model';
@@ -201,6 +202,7 @@ function Steps({ of, provider, around }: { of: Checkpoint; provider: Provider | 
 	const { query } = usePlace();
 	const { isAdmin } = useSession();
 	const [draft, change] = useState(() => firstDraft(of, around.instances, query.get('resource'), isAdmin));
+	useToggleNames();
 	const [busy, setBusy] = useState(false);
 	const [error, setError] = useState<string>();
 	const set: Set = (c) => change((d) => ({ ...d, ...c }));
