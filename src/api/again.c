@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "api/api_priv.h"
+#include "auth/sealed.h"
 #include "base/clock.h"
 #include "base/hex.h"
 
@@ -44,6 +45,36 @@ static const char *project_of(const struct api_call *c)
 	return c->project ? c->project : "";
 }
 
+/* What an answer is sealed for: it can be read only for the same request of the same one. */
+static char *place_of(const struct api_call *c, const char *key)
+{
+	return xasprintf("idempotency/%s/%s/%s", project_of(c), c->who->user_id, key);
+}
+
+static int read_answer(struct api_call *c, const char *key, struct db_rows *r, struct err *e)
+{
+	AUTO_FREE char *place = place_of(c, key);
+	size_t len;
+	const void *sealed = db_bytes(r, 2, &len);
+	AUTO(secret) text = sealed_unwrap(c->core->auth, place, sealed, len, e);
+
+	if (!text)
+		return -1;
+	c->reply = json_loadb((const char *)text->data, text->len, 0, NULL);
+	return 0;
+}
+
+static void seal_answer(const struct api_call *c, const char *key, struct buf *ret)
+{
+	AUTO_FREE char *place = place_of(c, key);
+	char *text = json_dumps(c->reply, JSON_COMPACT);
+	AUTO(secret) s = secret_of(text, strlen(text));
+
+	secret_wipe(text, strlen(text));
+	free(text);
+	sealed_wrap(c->core->auth, place, s, ret);
+}
+
 int api_replay(struct api_call *c, const char *key, const uint8_t request[HASH_BYTES],
 	       bool *ret_done, struct err *e)
 {
@@ -66,15 +97,16 @@ int api_replay(struct api_call *c, const char *key, const uint8_t request[HASH_B
 			       "Idempotency-Key '%.60s': it was used for another request.", key);
 	}
 	c->status = (int)db_int(r, 1);
-	c->reply = json_loads(db_text(r, 2), 0, NULL);
-	return 0;
+	return db_is_null(r, 2) ? 0 : read_answer(c, key, r, e);
 }
 
 int api_remember(struct api_call *c, const char *key, const uint8_t request[HASH_BYTES],
 		 struct err *e)
 {
-	AUTO_FREE char *text = c->reply ? json_dumps(c->reply, JSON_COMPACT) : NULL;
+	AUTO_BUF body = BUF_INIT;
 
+	if (c->reply)
+		seal_answer(c, key, &body);
 	return db_exec(c->t, NULL, e,
 		       "INSERT INTO idempotency (project_id, user_id, idempotency_key, request, "
 		       "status, body, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -83,5 +115,5 @@ int api_remember(struct api_call *c, const char *key, const uint8_t request[HASH
 		       db_i(c->status  ? c->status
 			    : c->reply ? 200
 				       : 204),
-		       db_t(text ? text : ""), db_i(clock_wall_us()));
+		       c->reply ? db_b(body.data, body.len) : db_null(), db_i(clock_wall_us()));
 }

@@ -270,7 +270,7 @@ static int run(struct work *w, struct err *e)
 	const struct api_route *r = w->bound->route;
 	struct db *d = w->call->core->db;
 
-	if (strcmp(r->method, "POST") == 0 && !(r->flags & (API_OUTSIDE | API_SECRET)))
+	if (strcmp(r->method, "POST") == 0 && !(r->flags & API_OUTSIDE))
 		w->key = httpd_header(w->call->http, "Idempotency-Key");
 	if (w->key && api_request_hash(w->call, w->key, w->request, e) < 0)
 		return -1;

@@ -46,7 +46,6 @@ typedef int api_fn(struct api_call *c, struct err *e);
 #define API_WRITES 1u  /* the transaction may write */
 #define API_OUTSIDE 2u /* no transaction: the handler makes its own */
 #define API_OPEN 4u    /* nobody has to be known */
-#define API_SECRET 16u /* the answer is not kept for an Idempotency-Key */
 #define API_ASKS 8u    /* the project is the one that the query names as "project" */
 
 struct api_route {

@@ -158,6 +158,6 @@ static const struct api_route routes[] = {
 	{"DELETE", "/v1/{project_id}/providers/{provider_id}", "provider:delete", delete,
 	 API_WRITES},
 	{"POST", "/v1/{project_id}/providers/{provider_id}/key", "provider:key", show_key,
-	 API_WRITES | API_SECRET},
+	 API_WRITES},
 };
 const struct api_resource api_providers = {routes, ARRAY_LEN(routes)};

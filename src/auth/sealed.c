@@ -82,6 +82,19 @@ static struct secret *unseal(struct auth *a, const char *place, const uint8_t *p
 	return steal(&value);
 }
 
+void sealed_wrap(struct auth *a, const char *place, const struct secret *value, struct buf *ret)
+{
+	char key[SERVER_KEY_ID];
+
+	seal(a, place, value, ret, key);
+}
+
+struct secret *sealed_unwrap(struct auth *a, const char *place, const void *data, size_t n,
+			     struct err *e)
+{
+	return unseal(a, place, data, n, e);
+}
+
 /* "table/row/name", or NULL. */
 static char *place_of(const char *table, const char *row, const char *name, struct err *e)
 {

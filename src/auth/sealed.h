@@ -13,6 +13,7 @@
 #define HF_AUTH_SEALED_H
 
 #include "auth/auth.h"
+#include "base/buf.h"
 
 #define SEALED_MAX ((size_t)64 << 10) /* bytes of one secret */
 
@@ -28,6 +29,16 @@ int sealed_has(struct db_tx *t, const char *table, const char *row, const char *
 /* `name` NULL: all of the row. None: nothing happens. */
 int sealed_remove(struct db_tx *t, const char *table, const char *row, const char *name,
 		  struct err *e);
+
+/*
+ * For what lies in another table, and not for long: the sealed bytes. sealed_rotate() does not come
+ * by there, so they are read with the old key, as long as it is in the file. `place` is theirs
+ * alone.
+ */
+void sealed_wrap(struct auth *a, const char *place, const struct secret *value, struct buf *ret);
+/* ERR_KEY, ERR_CORRUPT as above. */
+struct secret *sealed_unwrap(struct auth *a, const char *place, const void *data, size_t n,
+			     struct err *e);
 
 /*
  * A new key becomes the first of the key file, and everything is sealed anew with it, in batches;

@@ -219,14 +219,14 @@ CREATE TABLE services (
 	UNIQUE (host, role)
 );
 
--- Answers to requests with an Idempotency-Key, for a day.
+-- Answers to requests with an Idempotency-Key, for a day; sealed, as there may be a token in one.
 CREATE TABLE idempotency (
 	project_id TEXT NOT NULL,
 	user_id TEXT NOT NULL,
 	idempotency_key TEXT NOT NULL,
 	request BYTEA NOT NULL,		-- SHA-256 of method, path and body
 	status INTEGER NOT NULL,
-	body TEXT NOT NULL,
+	body BYTEA,			-- NULL: there was none
 	created_at BIGINT NOT NULL,
 	PRIMARY KEY (project_id, user_id, idempotency_key)
 );
