@@ -114,7 +114,7 @@ stage_lint() {
 	tail -n 1 "$results/lint.log"
 }
 
-# One thread only: beside what follows.
+# Nothing waits for what it says: beside what follows.
 stage_model() {
 	say "The protocol of sessions and collection, in every order of its steps (beside the next stage)"
 	explore &
