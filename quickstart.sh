@@ -2,12 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # quickstart.sh : see Holdfast do its main job, from nothing.
 #
-#   ./quickstart.sh           install, build, start the server; prints the address of its dashboard, where the machines of
-#                             this host wait to be protected, or a small demo guest if none runs
-#   ./quickstart.sh --demo    the demo guest, whatever runs here; and does everything by itself: protects, destroys,
-#                             restores it, on the command line and through the server
-#   ./quickstart.sh --cli     no server: protects the smallest machine that runs here, on the command line
-#   ./quickstart.sh --stop    end what was left running, and remove it
+#   ./quickstart.sh              install, build, protect what runs here, or else a small demo guest, which is destroyed and
+#                                restored, too; leaves a server running, and prints the address of its dashboard
+#   ./quickstart.sh --demo       the demo guest, whatever runs here
+#   ./quickstart.sh --dashboard  only the server: what is to be protected waits for you in your browser
+#   ./quickstart.sh --stop       end what was left running, and remove it
 #
 # Needs Debian 12 or 13, as root or as somebody who may use sudo (for installing packages only). Everything that
 # is made lies in build-quickstart/ and in one temporary folder; no service of the machine is touched.
@@ -285,15 +284,13 @@ To bring the whole machine back beside the original:
 
     $hf restore domain $name@latest --name $name-restored --to DIRECTORY \\
         --target $HOLDFAST_TARGET --key-file $HOLDFAST_KEY_FILE
-
-'./quickstart.sh --stop' removes the repository and everything else in $work.
 TEXT
 }
 
 # ---- the course
 
 case ${1:-} in
-'' | --demo | --cli) ;;
+'' | --demo | --dashboard) ;;
 --stop) stop_demo; exit 0 ;;
 *) sed -n '3,14s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
@@ -311,20 +308,16 @@ if [ "${1:-}" != --demo ]; then
 fi
 stop_demo
 mkdir -m 700 "$work"
-case ${1:-} in
---demo) demo ;;
---cli)
-	[ -n "$found" ] || fail "no machine runs here that could be protected; try --demo"
-	real "${found%% *}" "${found#* }"
-	;;
-*)
-	if [ -n "$found" ]; then
-		LIBVIRT_DEFAULT_URI=${LIBVIRT_DEFAULT_URI:-$(virsh -q uri 2>/dev/null || echo qemu:///system)}
-	else
-		boot_guest
-	fi
+if [ -n "$found" ]; then
+	LIBVIRT_DEFAULT_URI=${LIBVIRT_DEFAULT_URI:-$(virsh -q uri 2>/dev/null || echo qemu:///system)}
+	[ "${1:-}" = --dashboard ] || real "${found%% *}" "${found#* }"
 	serve
 	tell_address
-	;;
-esac
+elif [ "${1:-}" = --dashboard ]; then
+	boot_guest
+	serve
+	tell_address
+else
+	demo
+fi
 printf '\nquickstart: done in %d s\n' $((SECONDS - began))
