@@ -5,6 +5,7 @@
 
 #include "base/uuid.h"
 #include "core/json.h"
+#include "core/policy_store.h"
 #include "sched/schedule.h"
 
 #define SECOND_US UINT64_C(1000000)
@@ -19,6 +20,7 @@ struct promise {
 struct promises {
 	struct promise *v;
 	size_t n;
+	struct policy *policy; /* whose window counts; or NULL */
 };
 
 struct promises *promises_new(void)
@@ -33,7 +35,14 @@ void promises_free(struct promises *p)
 	for (size_t i = 0; i < p->n; i++)
 		schedule_free(p->v[i].schedule);
 	free(p->v);
+	policy_free(p->policy);
 	free(p);
+}
+
+void promises_within(struct promises *p, struct policy *policy)
+{
+	policy_free(p->policy);
+	p->policy = policy;
 }
 
 void promises_add(struct promises *p, struct zones *zones, const char *trigger,
@@ -62,12 +71,27 @@ struct promises *promises_load(struct db_tx *t, struct zones *zones, const char 
 		     "t.enabled = 1 AND t.type = 'time' ORDER BY t.id",
 		     db_t(plan));
 	AUTO(promises) p = promises_new();
+	AUTO(plan_policy) policies = NULL;
 	int have = r ? 1 : -1;
 
 	while (have > 0 && (have = db_next(r, e)) > 0)
 		promises_add(p, zones, db_text(r, 0), db_text(r, 1),
 			     (uint64_t)MAX(db_int(r, 2), db_int(r, 3)));
-	return have < 0 ? NULL : steal(&p);
+	if (have < 0 || plan_policy_of(t, zones, plan, &policies, e) < 0)
+		return NULL;
+	if (policies)
+		promises_within(p, steal(&policies->merged));
+	return steal(&p);
+}
+
+/* When a firing at `at_us` could have begun at the latest. */
+static uint64_t latest(const struct promises *p, const struct promise *a, uint64_t at_us)
+{
+	uint64_t begin = schedule_begin(a->schedule, a->trigger, at_us);
+
+	if (p->policy)
+		begin = policy_window_opens(p->policy, begin);
+	return begin + schedule_window_s(a->schedule) * SECOND_US;
 }
 
 uint64_t promises_due(const struct promises *p, uint64_t made_us, uint64_t took_us)
@@ -80,8 +104,7 @@ uint64_t promises_due(const struct promises *p, uint64_t made_us, uint64_t took_
 
 		if (!schedule_next(a->schedule, MAX(made_us, a->from_us), &at))
 			continue;
-		at = schedule_begin(a->schedule, a->trigger, at) +
-		     schedule_window_s(a->schedule) * SECOND_US + 2 * MIN(took_us, TOOK_MOST_US);
+		at = latest(p, a, at) + 2 * MIN(took_us, TOOK_MOST_US);
 		if (!due || at < due)
 			due = at;
 	}

@@ -3,15 +3,16 @@
  * coverage_due.h: when a plan is late. Each of its schedules (scheduled operations that protect,
  * with a trigger of type time, both enabled) promises a checkpoint for each firing. A checkpoint
  * keeps the promises of all firings until it was begun. The first firing after it is late when it
- * could have begun at the latest (the trigger's window), and twice the time has passed that the
- * newest good checkpoint took. A schedule promises from when it was last changed. Events promise
- * nothing.
+ * could have begun at the latest (the trigger's window; not before that of the plan's policies
+ * opens), and twice the time has passed that the newest good checkpoint took. A schedule promises
+ * from when it was last changed. Events promise nothing.
  *
  * Threads: belong to their transaction.
  */
 #ifndef HF_CORE_COVERAGE_DUE_H
 #define HF_CORE_COVERAGE_DUE_H
 
+#include "core/policy.h"
 #include "db/db.h"
 #include "sched/zone.h"
 
@@ -26,6 +27,8 @@ DEFINE_AUTO(promises, promises_free);
 struct promises *promises_new(void);
 void promises_add(struct promises *p, struct zones *zones, const char *trigger,
 		  const char *properties, uint64_t from_us);
+/* Work begins in the window of `policy`, which is taken over; NULL: at any time. */
+void promises_within(struct promises *p, struct policy *policy);
 
 /* From when on it is late if the newest was begun at `made_us` and takes `took_us`; 0: never. */
 uint64_t promises_due(const struct promises *p, uint64_t made_us, uint64_t took_us);

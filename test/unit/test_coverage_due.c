@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/coverage_due.h"
 
+#include <string.h>
+
 #include "testing.h"
 
 #define SECOND_US UINT64_C(1000000)
@@ -50,6 +52,20 @@ static void a_window_and_jitter_count(void **state)
 	assert_int_equal(due, promises_due(some, MIDNIGHT, 0));
 }
 
+static void a_firing_waits_for_the_window_of_the_policy(void **state)
+{
+	static const char window[] = "{\"timezone\": \"UTC\", \"schedules\": [{\"name\": \"s\", "
+				     "\"trigger\": {\"format\": "
+				     "\"crontab\", \"pattern\": \"0 2 * * *\"}, \"retention\": "
+				     "{\"last\": 3}}], \"window\": "
+				     "{\"start\": \"05:00\", \"end\": \"06:00\"}}";
+	AUTO(promises) p = with(NIGHTLY "}", 0);
+
+	(void)state;
+	promises_within(p, OK_PTR(policy_parse_text(window, strlen(window), zones, MIDNIGHT, e)));
+	assert_int_equal(promises_due(p, MIDNIGHT, 0), MIDNIGHT + 5 * HOUR_US + WINDOW_US);
+}
+
 static void a_schedule_promises_from_when_it_was_changed(void **state)
 {
 	AUTO(promises) p = with(NIGHTLY "}", MIDNIGHT);
@@ -88,6 +104,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_firing_is_due_when_it_could_have_begun),
 		cmocka_unit_test(a_window_and_jitter_count),
+		cmocka_unit_test(a_firing_waits_for_the_window_of_the_policy),
 		cmocka_unit_test(a_schedule_promises_from_when_it_was_changed),
 		cmocka_unit_test(the_first_of_several_counts),
 		cmocka_unit_test(what_never_fires_is_never_late),
