@@ -78,8 +78,8 @@ char *logins_url(const char *text, struct err *e)
 	end = url + strlen(url);
 	while (end > url && end[-1] == '/')
 		*--end = 0;
-	host = strstr(url, "://") + 3;
-	if (!http_is_url(url) || !good_host(host)) {
+	host = strstr(url, "://"); /* NULL: the slashes were all there was behind the scheme */
+	if (!host || !http_is_url(url) || !good_host(host += 3)) {
 		err_set(e, ERR_INVALID, "'%.200s' is no server: write it as https://HOST:PORT",
 			text);
 		return NULL;
