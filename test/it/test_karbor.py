@@ -54,10 +54,10 @@ def test_whole_story(story):
     newest = server.get(f"providers/{provider['id']}/checkpoints?plan_id={plan}&status=available")["checkpoints"][0]
     assert newest["made_by"] != "manual"
     guest.remove()
+    guest.forget_console()
     restore = fields(karbor("restore-create", provider["id"], newest["id"]))["id"]
     wait_until(lambda: fields(karbor("restore-show", restore))["status"] != "in_progress", 180, "the restore ends", every=1)
     assert fields(karbor("restore-show", restore))["status"] == "success", karbor("restore-show", restore)
-    guest.forget_console()
     guest.wait_ready()
     assert guest.marker == "before"
 

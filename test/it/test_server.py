@@ -63,10 +63,10 @@ def test_protect_and_restore(cloud):
     assert [[r["bytes_read"] for r in k["resources"]] for k in of_it] == [[second["bytes_read"]], [first["bytes_read"]]]
     assert len(server.get(f"operations?resource_id={guest.uuid}")["operations"]) == 2
     guest.remove()
+    guest.forget_console()
     restored = cloud.restore(second["id"])
     assert restored["status"] == "success"
     assert list(restored["resources_status"].values()) == ["success"]
-    guest.forget_console()
     guest.wait_ready()
     assert guest.marker == "two"
     operation = server.operation(second["operation_id"])
@@ -95,9 +95,9 @@ def test_verify_copy_delete(cloud):
     assert cloud.checkpoint(made["id"])["status"] == "deleted"
     assert server.get(cloud.path)["checkpoints"] == []
     guest.remove()
+    guest.forget_console()
     restore = server.post("restores", {"restore": {"provider_id": other, "checkpoint_id": copy, "parameters": {}}})
     server.wait_operation(restore["restore"]["operation_id"])
-    guest.forget_console()
     guest.wait_ready()
     assert guest.marker == "copied"
 
@@ -113,12 +113,12 @@ def test_killed_in_the_middle(cloud):
     server.wait_operation(made["operation_id"], 240)
     assert cloud.checkpoint(made["id"])["status"] == "available"
     guest.remove()
+    guest.forget_console()
     restore = cloud.start_restore(made["id"])
     wait_until(lambda: server.operation(restore["operation_id"])["state"] == "running", 60, "it runs", every=0.05)
     server.kill()
     server.start()
     server.wait_operation(restore["operation_id"], 240)
-    guest.forget_console()
     guest.wait_ready()
     assert guest.marker == "survives"
 
