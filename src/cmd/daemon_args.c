@@ -9,7 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cmd/wrap.h"
+
 #define FLAGS_MAX 32
+#define HELP_COLUMN 34
 #define LONG_BASE 1000 /* values of long options for getopt, beyond any letter */
 
 /* What every daemon has. */
@@ -39,8 +42,10 @@ static void print_option(const char *letter, const char *name, const char *value
 
 	snprintf(head, sizeof(head), "%s--%s%s%s", letter, name, value ? " " : "",
 		 value ? value : "");
-	printf("  %-32s%s%s\n", head,
-	       strlen(head) > 31 ? "\n                                  " : "", help);
+	printf("  %-*s", HELP_COLUMN - 2, head);
+	if (strlen(head) > HELP_COLUMN - 3)
+		printf("\n%*s", HELP_COLUMN, "");
+	wrap_print(help, HELP_COLUMN, HELP_COLUMN);
 }
 
 /* "reset-password[=USER]" */

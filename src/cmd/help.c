@@ -1,45 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "cmd/cli.h"
+#include "cmd/wrap.h"
 
-#define WIDTH_MAX 100
 #define OPTION_COLUMN 30
-
-static int line_width(void)
-{
-	struct winsize size = {0};
-
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col < 40)
-		return 80;
-	return MIN(size.ws_col, WIDTH_MAX);
-}
-
-/* Text in lines, indented by `indent` but for the first, which starts at column `at`. */
-static void wrap(const char *text, int indent, int at)
-{
-	int width = line_width(), gap = 0;
-
-	while (*text) {
-		int n = (int)strcspn(text, " \n");
-
-		if (*text == '\n' || (at > indent && at + gap + n > width)) {
-			printf("\n%*s", indent, "");
-			at = indent;
-			gap = 0;
-		}
-		printf("%*s%.*s", gap, "", n, text);
-		at += gap + n;
-		text += n;
-		gap = *text == ' ';
-		/* The end of a line is left for the next turn. */
-		text += gap || n == 0;
-	}
-	putchar('\n');
-}
 
 static void print_option(const struct opt *o)
 {
@@ -64,7 +30,7 @@ static void print_option(const struct opt *o)
 	printf("%-*s", OPTION_COLUMN, head);
 	if (strlen(head) >= OPTION_COLUMN)
 		printf("\n%*s", OPTION_COLUMN, "");
-	wrap(help, OPTION_COLUMN, OPTION_COLUMN);
+	wrap_print(help, OPTION_COLUMN, OPTION_COLUMN);
 }
 
 static void print_options(const char *title, const struct opt *list)
@@ -79,7 +45,7 @@ static void print_options(const char *title, const struct opt *list)
 static void print_command(const struct command *c)
 {
 	printf("holdfast %s%s%s: %s\n\n", c->name, c->args[0] ? " " : "", c->args, c->summary);
-	wrap(c->text, 0, 0);
+	wrap_print(c->text, 0, 0);
 	print_options("Options", c->opts);
 	print_options("Options of every command", global_opts);
 	if (c->examples)
@@ -104,7 +70,7 @@ static void print_list(const char *prefix)
 		printf("%-36s", head);
 		if (strlen(head) >= 36)
 			printf("\n%36s", "");
-		wrap(c->summary, 36, 36);
+		wrap_print(c->summary, 36, 36);
 	}
 }
 
