@@ -66,7 +66,7 @@ static void test_injection(void **state)
 /* Any text of any length: short lines, ASCII, and a subject of whole characters. */
 static void test_lines(void **state)
 {
-	char text[3000];
+	char text[3000] = "";
 
 	(void)state;
 	for (size_t n = 0; n < 150; n++) {
