@@ -15,7 +15,7 @@ export PYTHONDONTWRITEBYTECODE=1
 # A test that hangs is a failure; a sanitizer's finding is one too.
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:exitcode=99 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
-fuzz_seconds=${HF_FUZZ_SECONDS:-5}
+fuzz_seconds=${HF_FUZZ_SECONDS:-3}
 
 if [ -t 1 ]; then bold=$'\e[1m' plain=$'\e[0m'; else bold='' plain=''; fi
 say() { printf '\n%s== %s%s  (%d s)\n' "$bold" "$*" "$plain" "$SECONDS"; }
