@@ -480,6 +480,25 @@ int flow_has_lease(struct db_tx *t, const char *step, uint64_t fence, const char
 	return rc;
 }
 
+int flow_leases(struct db_tx *t, const char *who, json_t **ret_array, struct err *e)
+{
+	AUTO(db_rows)
+	r = db_query(t, e, "SELECT id, fence FROM steps WHERE state = 'running' AND leased_by = $1",
+		     db_t(who));
+	json_t *list = json_array();
+	int rc = -1;
+
+	while (r && (rc = db_next(r, e)) > 0)
+		json_array_append_new(list, json_pack("{s:s,s:I}", "step", db_text(r, 0), "fence",
+						      (json_int_t)db_int(r, 1)));
+	if (rc < 0) {
+		json_decref(list);
+		return -1;
+	}
+	*ret_array = list;
+	return 0;
+}
+
 /* ---- what goes ---- */
 
 struct pruning {

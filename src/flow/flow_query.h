@@ -78,6 +78,9 @@ void flow_ready_done(struct flow_ready_list *l);
 int flow_has_lease(struct db_tx *t, const char *step, uint64_t fence, const char *who,
 		   char ret_operation[UUID_TEXT], struct err *e);
 
+/* The steps that `who` has, as an array (the caller's) of {step, fence}. */
+int flow_leases(struct db_tx *t, const char *who, json_t **ret_array, struct err *e);
+
 /* 1: a step of this kind was taken once, 0: none was, -1. */
 int flow_has_begun(struct db_tx *t, const char *operation, const char *kind, struct err *e);
 

@@ -10,6 +10,7 @@
 
 #define ROOM_MAX 16 /* steps that one request may take */
 #define CAPACITY_MAX 1000
+#define HELD_MAX 10000 /* and what earlier runs left to be told */
 #define NOTES_MAX 100
 #define NOTE_MAX 2000
 #define KINDS_MAX 100
@@ -321,18 +322,72 @@ static int take_steps(struct conductor *c, const struct mover_row *m, unsigned r
 	return 0;
 }
 
+/* Steps are handed out by an answer; one that got lost leaves leases that nobody knows of. */
+struct leases {
+	const char *who;
+	json_t *list;
+};
+
+static int read_leases(struct db_tx *t, void *arg, struct err *e)
+{
+	struct leases *l = arg;
+
+	json_decref(l->list);
+	l->list = NULL;
+	return flow_leases(t, l->who, &l->list, e);
+}
+
+static bool has(const json_t *list, const json_t *wanted)
+{
+	const json_t *j;
+	size_t i;
+
+	json_array_foreach(list, i, j)
+	{
+		if (json_equal(j, wanted))
+			return true;
+	}
+	return false;
+}
+
+/* The mover says that `held` is all it has; `held` NULL: it has missed no answer. */
+static int take_lost_back(struct conductor *c, const struct mover_row *m, const json_t *held,
+			  struct err *e)
+{
+	const struct err lost = {.kind = ERR_CANCELLED, .msg = "the mover never received it"};
+	char own[MOVER_PLACE];
+	struct leases l = {.who = mover_place(m->id, own)};
+	int rc = held ? db_read(c->o.db, read_leases, &l, e) : 0;
+	json_t *j;
+	size_t i;
+
+	json_array_foreach(l.list, i, j)
+	{
+		/* One that cannot be given back now is by its lease. */
+		if (rc == 0 && !has(held, j))
+			flow_finish(c->o.flow, json_string_value(json_object_get(j, "step")),
+				    (uint64_t)json_integer_value(json_object_get(j, "fence")), NULL,
+				    &lost, NULL);
+	}
+	json_decref(l.list);
+	return rc;
+}
+
 static int take(struct asking *a, json_t **ret_answer, struct err *e)
 {
 	const struct conductor_options *o = &a->c->o;
 	int64_t room = 0, running = 0;
 	unsigned most, n;
+	const json_t *held = NULL;
 	json_t *list;
 	const struct field f[] = {
 		{"room", FIELD_NUMBER, &room, .needed = true, .most = CAPACITY_MAX},
 		{"running", FIELD_NUMBER, &running, .most = CAPACITY_MAX},
+		{"held", FIELD_LIST, &held, .most = HELD_MAX},
 	};
 
-	if (fields_take(a->body, "", f, ARRAY_LEN(f), e) < 0)
+	if (fields_take(a->body, "", f, ARRAY_LEN(f), e) < 0 ||
+	    take_lost_back(a->c, &a->m, held, e) < 0)
 		return -1;
 	most = a->m.drain ? 0 : (unsigned)room;
 	/* Before it is looked for steps: one that becomes ready from here on wakes this mover. */

@@ -27,6 +27,7 @@ struct caller {
 	uint64_t pause_us; /* until then nothing is asked */
 	uint64_t beat_us;  /* the next heartbeat */
 	uint64_t look_us;  /* when to look for steps in any case */
+	bool sure;	   /* that no answer which gave steps was lost */
 };
 
 /* ---- one request ---- */
@@ -409,6 +410,23 @@ static void look_again(struct dial *d)
 	pthread_mutex_unlock(&d->lock);
 }
 
+/* What this mover has of the server's, which is all of it where an answer got lost. */
+static json_t *held_by(struct dial *d)
+{
+	json_t *list = json_array();
+
+	pthread_mutex_lock(&d->lock);
+	for (unsigned i = 0; i < d->n_slots; i++) {
+		const struct slot *s = &d->slots[i];
+
+		if (s->state != SLOT_FREE && s->state != SLOT_NONE)
+			json_array_append_new(list, json_pack("{s:s,s:I}", "step", s->step, "fence",
+							      (json_int_t)s->fence));
+	}
+	pthread_mutex_unlock(&d->lock);
+	return list;
+}
+
 static void take(struct caller *c, unsigned room)
 {
 	struct dial *d = c->d;
@@ -423,7 +441,10 @@ static void take(struct caller *c, unsigned room)
 	pthread_mutex_lock(&d->lock);
 	d->look = false; /* what is woken from here on is looked at again */
 	pthread_mutex_unlock(&d->lock);
-	if (call(c, "/mover/v1/steps/take", body, &status, &answer, &why) < 0) {
+	if (!c->sure)
+		json_object_set_new(body, "held", held_by(d));
+	c->sure = call(c, "/mover/v1/steps/take", body, &status, &answer, &why) == 0;
+	if (!c->sure) {
 		failed(c, status, &why);
 		look_again(d);
 	} else {

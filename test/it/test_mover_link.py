@@ -244,7 +244,7 @@ BAD = [
     ("heartbeat", {**HELLO, "host": "a\nb"}, 400), ("heartbeat", {**HELLO, "host": "x" * 300}, 413),
     ("heartbeat", {**HELLO, "kinds": ["k"] * 101}, 413),
     ("steps/take", {}, 400), ("steps/take", {"room": -1}, 400), ("steps/take", {"room": "1"}, 400),
-    ("steps/take", b"{" * 10000, 400),
+    ("steps/take", b"{" * 10000, 400), ("steps/take", {"room": 1, "held": {}}, 400),
     ("steps/x/progress", {"fence": 1}, 409), ("steps/x/progress", {"fence": "1"}, 400),
     ("steps/x/progress", {"fence": 1, "notes": ["x"]}, 409), ("steps/x/progress", {"fence": 1, "result": {}}, 400),
     ("steps/x/result", {"fence": 1}, 409), ("steps/x/result", b"\xff\xfe", 400),
@@ -330,6 +330,26 @@ def test_mover_killed(server, movers, folder):
     mover.start()
     steps = server.wait_done(60)
     counted_once(steps)
+
+
+def test_lost_answer_to_a_take(server, movers, folder):
+    """Steps that a mover was given and never heard of are not held by their lease: it says what it has."""
+    mover = movers()
+    server.lease_s = 600
+    mover.kill()
+    server.stop()
+    server.start()
+    server.begin(inits(folder, 3))
+    token = mover.identity["token"]
+    taken = [server.ask("/mover/v1/steps/take", {"room": 1}, token=token)["steps"][0] for _ in range(2)]
+    known = {k: taken[0][k] for k in ("step", "fence")}
+    third = server.ask("/mover/v1/steps/take", {"room": 2, "held": [known]}, token=token)["steps"]
+    assert taken[1]["step"] in {s["step"] for s in third} and known["step"] not in {s["step"] for s in third}
+    assert {s["state"] for s in server.steps()} == {"running"}
+    mover.start()
+    steps = server.wait_done(60)
+    counted_once(steps)
+    assert {s["attempt"] for s in steps} == {1}
 
 
 def test_another_takes_over(server, movers, folder):
