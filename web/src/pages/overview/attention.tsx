@@ -44,6 +44,7 @@ function mendOf({ kind, subject: s }: Item): Mend {
 		case 'checkpoint_damaged':
 			return { text: t('overview.mend.look'), run: () => go('/checkpoints', { id: s.id }), writes: false };
 		case 'target_full':
+		case 'target_damaged':
 			return { text: t('overview.mend.look'), run: () => go(`/targets/${s.id}`), writes: false };
 	}
 }

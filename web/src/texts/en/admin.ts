@@ -216,6 +216,7 @@ export const admin = {
 	'notifications.event.plan.late': 'plans that are late',
 	'notifications.event.checkpoint.damaged': 'damaged checkpoints',
 	'notifications.event.target.unreachable': 'targets out of reach',
+	'notifications.event.target.damaged': 'damaged targets',
 	'notifications.event.target.full': 'targets that fill up',
 	'notifications.event.platform.unreachable': 'platforms out of reach',
 	'notifications.event.mover.lost': 'lost movers',

@@ -34,6 +34,7 @@ export const operations = {
 	'operations.kind.clean': 'Clean up',
 	'operations.kind.discover': 'Look for resources',
 	'operations.kind.target_check': 'Look at a target',
+	'operations.kind.target_verify': 'Verify a target',
 	'operations.kind.collect': 'Give space back',
 	'operations.cancel': 'Cancel',
 	'operations.cancelAsked': 'Being cancelled',
