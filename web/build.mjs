@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds the dashboard into dist/ (or the folder that is named): scripts, one style sheet, fonts, index.html, and beside each .br and .gz.
+// Builds the dashboard into dist/ (or the folder that is named): scripts, one style sheet, fonts, index.html, and
+// beside each .br and .gz.
 //
 //   node build.mjs [--watch] [--out DIR]
 //
-// The style sheet holds the base of PatternFly and the styles of those of its components that ended up in the scripts, nothing else.
-// Names hold a hash of the contents, so that browsers may keep them for ever. Fails when a page needs more than LIMIT.
+// The style sheet holds the base of PatternFly and the styles of those of its components that ended up in the scripts,
+// nothing else. Names hold a hash of the contents, so that browsers may keep them for ever. Fails when a page needs
+// more than LIMIT.
 import * as esbuild from 'esbuild';
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
@@ -16,11 +18,15 @@ const here = path.dirname(fileURLToPath(import.meta.url));
 const args = process.argv.slice(2);
 const watch = args.includes('--watch');
 const out = path.resolve(args.includes('--out') ? args[args.indexOf('--out') + 1] : path.join(here, 'dist'));
-const LIMIT = 350 * 1000; // bytes of script and style for any one page, compressed as browsers get them over HTTPS: with Brotli
+// Bytes of script and style for any one page, compressed as browsers get them over HTTPS: with Brotli.
+const LIMIT = 350 * 1000;
 const FIRST = 'main'; // the script that index.html loads
 const FONTS = ['RedHatText/RedHatTextVF', 'RedHatDisplay/RedHatDisplayVF'];
 
-const br = (data) => brotliCompressSync(data, { params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: data.length } });
+const br = (data) =>
+	brotliCompressSync(data, {
+		params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: data.length },
+	});
 const gz = (data) => gzipSync(data, { level: constants.Z_BEST_COMPRESSION });
 const module = (name) => path.join(here, 'node_modules', name);
 const hashed = (name, data) => {
@@ -28,7 +34,8 @@ const hashed = (name, data) => {
 	return `${stem}-${createHash('sha256').update(data).digest('hex').slice(0, 10)}${ext}`;
 };
 
-// Scripts import the styles of components; here they only note which, and styles() collects those of the scripts that were kept.
+// Scripts import the styles of components; here they only note which, and styles() collects those of the scripts that
+// were kept.
 const noStyles = {
 	name: 'no-styles',
 	setup(build) {
@@ -95,11 +102,16 @@ async function styles(metafile) {
 		const name = hashed(path.basename(font) + '.woff2', data);
 		files.push({ name, data });
 		faces.push(
-			`@font-face{font-family:${font.split('/')[0]};src:url(./${name}) format("woff2");font-weight:300 700;font-style:normal;font-display:fallback}`,
+			`@font-face{font-family:${font.split('/')[0]};src:url(./${name}) format("woff2");` +
+				'font-weight:300 700;font-style:normal;font-display:fallback}',
 		);
 	}
 	const { outputFiles } = await esbuild.build({
-		stdin: { contents: sheets.map((s) => `@import ${JSON.stringify(s)};`).join('\n'), loader: 'css', resolveDir: here },
+		stdin: {
+			contents: sheets.map((s) => `@import ${JSON.stringify(s)};`).join('\n'),
+			loader: 'css',
+			resolveDir: here,
+		},
 		bundle: true,
 		minify: !watch,
 		write: false,
@@ -127,7 +139,11 @@ async function page(files) {
 async function write(files) {
 	await mkdir(out, { recursive: true });
 	for (const { name, data } of files) {
-		const variants = name.endsWith('.woff2') ? {} : watch ? { '.gz': gz(data) } : { '.br': br(data), '.gz': gz(data) };
+		const variants = name.endsWith('.woff2')
+			? {}
+			: watch
+				? { '.gz': gz(data) }
+				: { '.br': br(data), '.gz': gz(data) };
 		for (const [suffix, bytes] of Object.entries({ ...variants, '': data })) {
 			await writeFile(path.join(out, name + suffix + '~'), bytes);
 			await rename(path.join(out, name + suffix + '~'), path.join(out, name + suffix));
@@ -170,7 +186,9 @@ function report(files, metafile) {
 	}
 	console.log(`${kb(total)} ${kb(totalGz)}  script and style of all pages together`);
 	const [most] = loads(metafile, sizes).sort((a, b) => b.size - a.size);
-	console.log(`${kb(most.size)}          are sent for ${most.page}, more than for any other; ${LIMIT / 1000} kB are allowed`);
+	console.log(
+		`${kb(most.size)}          are sent for ${most.page}, more than for any other; ${LIMIT / 1000} kB are allowed`,
+	);
 	return most.size;
 }
 
@@ -187,7 +205,8 @@ async function finish(result) {
 if (watch) {
 	const onEnd = {
 		name: 'finish',
-		setup: (build) => build.onEnd((result) => (result.errors.length ? undefined : finish(result).catch(console.error))),
+		setup: (build) =>
+			build.onEnd((result) => (result.errors.length ? undefined : finish(result).catch(console.error))),
 	};
 	await (await esbuild.context({ ...options, plugins: [noStyles, onEnd] })).watch();
 	console.log(`watching; ${out}`);

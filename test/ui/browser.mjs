@@ -47,8 +47,15 @@ export async function browse(story) {
 		executablePath: '/usr/bin/chromium',
 		headless: true,
 		args: [
-			'--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-			'--disable-component-update', '--disable-sync', '--disable-dev-shm-usage', '--no-proxy-server',
+			'--no-sandbox',
+			'--disable-gpu',
+			'--disable-quic',
+			'--no-first-run',
+			'--disable-background-networking',
+			'--disable-component-update',
+			'--disable-sync',
+			'--disable-dev-shm-usage',
+			'--no-proxy-server',
 		],
 	});
 	const faults = [];
@@ -92,7 +99,9 @@ export async function visit(page, where) {
 }
 
 export async function settled(page) {
-	await page.waitForFunction(() => document.querySelector('h1') && !document.querySelector('.hf-skeleton, .hf-loading'));
+	await page.waitForFunction(
+		() => document.querySelector('h1') && !document.querySelector('.hf-skeleton, .hf-loading'),
+	);
 }
 
 export async function log_in(page, name = given.user, password = given.password) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What somebody does who has never seen it: logs in, follows the guide, sees the backup run; the machine is destroyed; brings
-// it back. Nothing but the browser.
+// What somebody does who has never seen it: logs in, follows the guide, sees the backup run; the machine is destroyed;
+// brings it back. Nothing but the browser.
 import { ask, browse, given, log_in, must, picture, say, settled, visit } from './browser.mjs';
 
 const SLOW = 120000; // a backup or a restore, on a machine that does much else
@@ -10,14 +10,21 @@ await browse(async (open) => {
 	const page = await open();
 	await log_in(page);
 	// Where there is nothing, the way begins by itself, or one click away.
-	if (!page.url().includes('#/start')) await page.getByRole('link', { name: /first steps|first machine|guide/i }).first().click();
+	if (!page.url().includes('#/start'))
+		await page
+			.getByRole('link', { name: /first steps|first machine|guide/i })
+			.first()
+			.click();
 	await page.getByRole('heading', { name: 'Protect a first machine' }).waitFor();
 
 	say('1. a host that does not answer says why; then the right one');
 	await page.getByLabel('A libvirt address').check();
 	await page.getByRole('textbox', { name: /^Address/ }).fill('qemu+tcp://127.0.0.1:9/system');
 	await page.getByRole('button', { name: 'Find machines' }).click();
-	await page.getByText(/Connection refused/).first().waitFor({ timeout: SLOW });
+	await page
+		.getByText(/Connection refused/)
+		.first()
+		.waitFor({ timeout: SLOW });
 	await picture(page, 'guide-failed-light');
 	await page.getByRole('textbox', { name: /^Address/ }).fill(given.uri);
 	await page.getByRole('button', { name: /Find machines|Look again/ }).click();
@@ -42,7 +49,10 @@ await browse(async (open) => {
 
 	say('5. the server is told to look, and knows that it is gone');
 	await visit(page, '/#/platforms');
-	await page.getByRole('button', { name: /^Actions for/ }).first().click();
+	await page
+		.getByRole('button', { name: /^Actions for/ })
+		.first()
+		.click();
 	await page.getByRole('menuitem', { name: 'Look for resources now' }).click();
 	await page.getByText('0 resources were found').waitFor({ timeout: SLOW });
 	await page.getByRole('button', { name: 'Close' }).last().click();
@@ -52,7 +62,11 @@ await browse(async (open) => {
 	await page.locator('main table tbody a').first().click();
 	await page.waitForURL(/#\/checkpoints\/.+/);
 	await settled(page);
-	await page.getByRole('link', { name: 'Restore', exact: true }).or(page.getByRole('button', { name: 'Restore', exact: true })).first().click();
+	await page
+		.getByRole('link', { name: 'Restore', exact: true })
+		.or(page.getByRole('button', { name: 'Restore', exact: true }))
+		.first()
+		.click();
 	await page.getByRole('heading', { name: 'Restore', exact: true }).waitFor();
 	for (let step = 0; step < 3; step++) await page.getByRole('button', { name: 'Next', exact: true }).click();
 	await page.getByRole('button', { name: 'Restore now' }).waitFor();

@@ -20,7 +20,10 @@ await browse(async (open) => {
 	await rows.first().waitFor();
 	must((await rows.count()) < 250, 'a page of a list holds a page of rows, not everything');
 	const before = await rows.first().innerText();
-	await page.getByRole('button', { name: /next page/i }).first().click();
+	await page
+		.getByRole('button', { name: /next page/i })
+		.first()
+		.click();
 	await page.waitForFunction((text) => document.querySelector('table tbody tr')?.innerText !== text, before);
 	must(given.machines > 0, 'there are machines');
 	result(told);

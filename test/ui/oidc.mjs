@@ -6,9 +6,18 @@ await browse(async (open) => {
 	const page = await open();
 	// At the provider: who it is, and that this server may know it. Its own pages are not what is tried here.
 	const { request } = page.context();
-	const is = await request.post(`${given.provider}/auth/`, { data: { username: given.name, password: given.word } });
+	const is = await request.post(`${given.provider}/auth/`, {
+		data: { username: given.name, password: given.word },
+	});
 	must(is.ok(), `the provider knows ${given.name}`);
-	must((await request.put(`${given.provider}/auth/grant/holdfast`, { data: { scope: 'openid' } })).ok(), 'it is granted');
+	must(
+		(
+			await request.put(`${given.provider}/auth/grant/holdfast`, {
+				data: { scope: 'openid' },
+			})
+		).ok(),
+		'it is granted',
+	);
 
 	await page.goto(`${given.url}/#/operations`);
 	// The provider would ask on a page of its own whether to go on: "g_continue" is the answer.
@@ -21,5 +30,8 @@ await browse(async (open) => {
 	await page.getByRole('heading', { name: 'Operations' }).waitFor();
 	await settled(page);
 	must(page.url().endsWith('#/operations'), `back where it began: ${page.url()}`);
-	await page.getByRole('button', { name: /Menu of/ }).filter({ hasText: given.shown }).waitFor();
+	await page
+		.getByRole('button', { name: /Menu of/ })
+		.filter({ hasText: given.shown })
+		.waitFor();
 });

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every page of the dashboard, in both themes and on a phone: nothing on it hinders anybody, nothing sticks out at the side.
+// Every page of the dashboard, in both themes and on a phone: nothing on it hinders anybody, nothing sticks out at the
+// side.
 import { accessible, browse, given, log_in, must, picture, say, visit } from './browser.mjs';
 
 // '/plans/ID' to 'plans-one'.
 const file_of = (where) =>
-	where.replace(/\/OS::\w+::\w+/, '').replace(/(\/[0-9a-f-]{20,})+/g, '-one').replace(/\//g, '-').replace(/^-/, '') || 'overview';
+	where
+		.replace(/\/OS::\w+::\w+/, '')
+		.replace(/(\/[0-9a-f-]{20,})+/g, '-one')
+		.replace(/\//g, '-')
+		.replace(/^-/, '') || 'overview';
 
 const KINDS = [
 	{ name: 'light', theme: 'light' },
@@ -13,7 +18,8 @@ const KINDS = [
 ];
 
 // On a phone nothing may be wider than the screen, but for what scrolls within itself.
-const too_wide = (page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+const too_wide = (page) =>
+	page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 
 await browse(async (open) => {
 	const found = [];
@@ -28,7 +34,9 @@ await browse(async (open) => {
 			for (const where of given.pages) {
 				await visit(page, `/#${where}`);
 				const file = file_of(where);
-				const said = await page.locator('.pf-v6-c-alert.pf-m-danger.hf-failure, .pf-v6-c-empty-state.pf-m-danger').allInnerTexts();
+				const said = await page
+					.locator('.pf-v6-c-alert.pf-m-danger.hf-failure, .pf-v6-c-empty-state.pf-m-danger')
+					.allInnerTexts();
 				found.push(...said.map((text) => `${where}, ${name}: the page shows an error: ${text}`));
 				found.push(...(await accessible(page, `${where}, ${name}`)));
 				const over = await too_wide(page);

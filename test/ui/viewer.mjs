@@ -11,15 +11,27 @@ await browse(async (open) => {
 	for (const where of given.pages.filter((w) => !OWN.includes(w))) {
 		await visit(page, `/#${where}`);
 		const main = page.getByRole('main');
-		const offered = (await main.getByRole('button').allInnerTexts()).map((text) => text.trim()).filter((text) => CHANGES.test(text));
+		const offered = (await main.getByRole('button').allInnerTexts())
+			.map((text) => text.trim())
+			.filter((text) => CHANGES.test(text));
 		must(offered.length === 0, `${where} offers a viewer: ${offered.join(', ')}`);
-		must((await main.getByRole('button', { name: /^Actions (for|on) / }).count()) === 0, `${where} offers a viewer a menu of actions`);
+		must(
+			(await main.getByRole('button', { name: /^Actions (for|on) / }).count()) === 0,
+			`${where} offers a viewer a menu of actions`,
+		);
 	}
 	const status = await page.evaluate(async (project) => {
 		const answer = await fetch(`v1/${project}/plans`, {
 			method: 'POST',
 			headers: { 'Content-Type': 'application/json' },
-			body: JSON.stringify({ plan: { name: 'mine', provider_id: crypto.randomUUID?.() ?? '', resources: [], parameters: {} } }),
+			body: JSON.stringify({
+				plan: {
+					name: 'mine',
+					provider_id: crypto.randomUUID?.() ?? '',
+					resources: [],
+					parameters: {},
+				},
+			}),
 		});
 		return answer.status;
 	}, given.project);

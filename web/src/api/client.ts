@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requests to the server that the page came from. Who is logged in is known by a cookie that scripts cannot read.
 //
-// Paths: 'plans/ID' is within the project that is chosen, '/identity' beside all projects. All of them are relative to the page, so
-// that it works behind a proxy under any path.
+// Paths: 'plans/ID' is within the project that is chosen, '/identity' beside all projects. All of them are relative to
+// the page, so that it works behind a proxy under any path.
 import type { components, operations } from './schema';
 
 /** A schema of openapi.yaml by its name: Schema<'Plan'>. */
@@ -58,7 +58,8 @@ export function serverUrl(): string {
 export function apiPath(path: string, query?: Query): string {
 	const place = path.startsWith('/') ? `v1${path}` : `v1/${project}/${path}`;
 	const q = new URLSearchParams();
-	for (const [k, v] of Object.entries(query ?? {})) if (v !== undefined && v !== null && v !== '') q.set(k, String(v));
+	for (const [k, v] of Object.entries(query ?? {}))
+		if (v !== undefined && v !== null && v !== '') q.set(k, String(v));
 	return q.size ? `${place}?${q}` : place;
 }
 
@@ -120,8 +121,16 @@ export const api = {
 	},
 	/** With its ETag; `etag`: of what is known, then `status` may be 304 and there is no body. */
 	async fetch<T>(path: string, query?: Query, etag?: string | null, signal?: AbortSignal): Promise<Reply<T>> {
-		const answer = await request('GET', path, undefined, { query, signal, headers: etag ? { 'If-None-Match': etag } : {} });
-		return { body: answer.status === 304 ? (undefined as T) : await json<T>(answer), etag: answer.headers.get('ETag'), status: answer.status };
+		const answer = await request('GET', path, undefined, {
+			query,
+			signal,
+			headers: etag ? { 'If-None-Match': etag } : {},
+		});
+		return {
+			body: answer.status === 304 ? (undefined as T) : await json<T>(answer),
+			etag: answer.headers.get('ETag'),
+			status: answer.status,
+		};
 	},
 	/** Carries an Idempotency-Key, a new one for each call unless one is in the options' headers. */
 	async post<T>(path: string, body?: unknown, o?: Options): Promise<T> {

@@ -4,7 +4,10 @@ import { Button, EmptyState, EmptyStateActions, EmptyStateBody, EmptyStateFooter
 import { Component, type ReactNode } from 'react';
 import { t } from '../texts';
 
-export class Boundary extends Component<{ children: ReactNode; place: string }, { error: Error | null; place: string }> {
+export class Boundary extends Component<
+	{ children: ReactNode; place: string },
+	{ error: Error | null; place: string }
+> {
 	override state: { error: Error | null; place: string } = { error: null, place: this.props.place };
 
 	static getDerivedStateFromError(error: Error) {

@@ -70,13 +70,23 @@ function ProjectSwitcher() {
 			}}
 			isScrollable
 			toggle={(ref) => (
-				<MenuToggle ref={ref} onClick={() => setOpen(!open)} isExpanded={open} aria-label={t('app.project', { name: project.name })}>
+				<MenuToggle
+					ref={ref}
+					onClick={() => setOpen(!open)}
+					isExpanded={open}
+					aria-label={t('app.project', { name: project.name })}
+				>
 					{project.name}
 				</MenuToggle>
 			)}
 		>
 			{identity.projects.length > 10 && (
-				<SearchInput value={text} onChange={(_, v) => setText(v)} onClear={() => setText('')} aria-label={t('app.findProject')} />
+				<SearchInput
+					value={text}
+					onChange={(_, v) => setText(v)}
+					onClear={() => setText('')}
+					aria-label={t('app.findProject')}
+				/>
 			)}
 			<SelectList>
 				{shown.map((p) => (
@@ -101,7 +111,14 @@ function UserMenu() {
 			onOpenChange={setOpen}
 			popperProps={{ position: 'right' }}
 			toggle={(ref) => (
-				<MenuToggle ref={ref} variant="plainText" icon={<UserIcon />} onClick={() => setOpen(!open)} isExpanded={open} aria-label={t('app.userMenu', { name: identity.user_name })}>
+				<MenuToggle
+					ref={ref}
+					variant="plainText"
+					icon={<UserIcon />}
+					onClick={() => setOpen(!open)}
+					isExpanded={open}
+					aria-label={t('app.userMenu', { name: identity.user_name })}
+				>
 					<span className="hf-wide">{identity.user_name}</span>
 				</MenuToggle>
 			)}
@@ -109,7 +126,12 @@ function UserMenu() {
 			<DropdownGroup label={t('app.theme')}>
 				<DropdownList>
 					{THEMES.map((x) => (
-						<DropdownItem key={x} onClick={() => setTheme(x)} icon={<span className="hf-tick">{x === theme && <CheckIcon />}</span>} aria-current={x === theme}>
+						<DropdownItem
+							key={x}
+							onClick={() => setTheme(x)}
+							icon={<span className="hf-tick">{x === theme && <CheckIcon />}</span>}
+							aria-current={x === theme}
+						>
 							{t(`app.theme.${x}`)}
 						</DropdownItem>
 					))}
@@ -139,7 +161,14 @@ function Top() {
 					<a className="hf-brand" href={href('/')}>
 						<svg viewBox="0 0 32 32" width="28" height="28" aria-hidden="true">
 							<rect width="32" height="32" rx="7" fill="#0b6e6e" />
-							<path fill="none" stroke="#fff" strokeWidth="3" strokeLinecap="round" strokeLinejoin="round" d="M16 7v17M11 11h10M7 17c0 5 4 8 9 8s9-3 9-8" />
+							<path
+								fill="none"
+								stroke="#fff"
+								strokeWidth="3"
+								strokeLinecap="round"
+								strokeLinejoin="round"
+								d="M16 7v17M11 11h10M7 17c0 5 4 8 9 8s9-3 9-8"
+							/>
 							<circle cx="16" cy="6" r="2.2" fill="#fff" />
 						</svg>
 						<span>Holdfast</span>
@@ -248,7 +277,11 @@ export function Layout() {
 			<Lost />
 			<Boundary place={place.path}>
 				<Suspense fallback={<Spinner className="hf-loading" aria-label={t('app.loading')} />}>
-					{Content && found ? <Content key={project.id + place.path} params={found.params} /> : <p className="hf-loading">{t('app.missing')}</p>}
+					{Content && found ? (
+						<Content key={project.id + place.path} params={found.params} />
+					) : (
+						<p className="hf-loading">{t('app.missing')}</p>
+					)}
 				</Suspense>
 			</Boundary>
 			<Toasts />

@@ -45,10 +45,26 @@ function PasswordForm({ onIn }: { onIn: () => Promise<void> }) {
 		<Form onSubmit={(e) => void submit(e)}>
 			{error && <Alert variant="danger" isInline title={error} component="p" role="alert" />}
 			<FormGroup label={t('login.name')} fieldId="name" isRequired>
-				<TextInput id="name" name="username" autoComplete="username" autoFocus isRequired value={name} onChange={(_, v) => setName(v)} />
+				<TextInput
+					id="name"
+					name="username"
+					autoComplete="username"
+					autoFocus
+					isRequired
+					value={name}
+					onChange={(_, v) => setName(v)}
+				/>
 			</FormGroup>
 			<FormGroup label={t('login.password')} fieldId="password" isRequired>
-				<TextInput id="password" name="password" type="password" autoComplete="current-password" isRequired value={password} onChange={(_, v) => setPassword(v)} />
+				<TextInput
+					id="password"
+					name="password"
+					type="password"
+					autoComplete="current-password"
+					isRequired
+					value={password}
+					onChange={(_, v) => setPassword(v)}
+				/>
 			</FormGroup>
 			<Button type="submit" isBlock isLoading={busy} isDisabled={busy || !name || !password}>
 				{t('login.submit')}
@@ -70,13 +86,26 @@ export function Login({ expired, failure, onIn }: { expired: boolean; failure?: 
 	const providers = methods.filter((m) => m.kind === 'oidc' && m.url);
 	const withForm = methods.some((m) => m.kind !== 'oidc');
 	return (
-		<LoginPage className="hf-login" brandImgSrc={icon?.href} brandImgAlt="" loginTitle={t('login.title')} loginSubtitle={t('login.subtitle')} textContent={t('login.first')}>
+		<LoginPage
+			className="hf-login"
+			brandImgSrc={icon?.href}
+			brandImgAlt=""
+			loginTitle={t('login.title')}
+			loginSubtitle={t('login.subtitle')}
+			textContent={t('login.first')}
+		>
 			<h1 className="pf-v6-screen-reader">Holdfast</h1>
 			{expired && <Alert variant="info" isInline title={t('login.expired')} component="p" />}
 			{refused && <Alert variant="danger" isInline title={tx('login.error', refused)} component="p" />}
 			{failure && <Alert variant="danger" isInline title={failure} component="p" />}
 			{providers.map((m) => (
-				<Button key={m.name} component="a" href={`${m.url}?return=${here}`} isBlock variant={withForm ? 'secondary' : 'primary'}>
+				<Button
+					key={m.name}
+					component="a"
+					href={`${m.url}?return=${here}`}
+					isBlock
+					variant={withForm ? 'secondary' : 'primary'}
+				>
 					{t('login.with', { name: m.name })}
 				</Button>
 			))}
@@ -85,4 +114,3 @@ export function Login({ expired, failure, onIn }: { expired: boolean; failure?: 
 		</LoginPage>
 	);
 }
-

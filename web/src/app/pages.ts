@@ -53,7 +53,11 @@ export const pages: Page[] = [
 	{ path: '/policies/:id', title: 'nav.policy', load: () => import('../pages/policies/edit') },
 	{ path: '/checkpoints', title: 'nav.checkpoints', load: () => import('../pages/checkpoints/list') },
 	{ path: '/checkpoints/:provider/:id', title: 'nav.checkpoint', load: () => import('../pages/checkpoints/show') },
-	{ path: '/checkpoints/:provider/:id/restore', title: 'nav.restore', load: () => import('../pages/restores/wizard') },
+	{
+		path: '/checkpoints/:provider/:id/restore',
+		title: 'nav.restore',
+		load: () => import('../pages/restores/wizard'),
+	},
 	{ path: '/restores', title: 'nav.restores', load: () => import('../pages/restores/list') },
 	{ path: '/restores/:id', title: 'nav.restore', load: () => import('../pages/restores/show') },
 ];
@@ -98,7 +102,8 @@ export function findPage(parts: string[]): { page: Page; params: Params } | unde
 		const want = page.path.split('/').filter(Boolean);
 		if (want.length !== parts.length) continue;
 		const params: Params = {};
-		if (want.every((w, i) => (w.startsWith(':') ? ((params[w.slice(1)] = parts[i]!), true) : w === parts[i]))) return { page, params };
+		if (want.every((w, i) => (w.startsWith(':') ? ((params[w.slice(1)] = parts[i]!), true) : w === parts[i])))
+			return { page, params };
 	}
 	return undefined;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where we are is in the URL after the #: '#/operations?state=failed'. Filters, sorting and pages are in its query, so that every view
-// can be linked to and Back does what people expect.
+// Where we are is in the URL after the #: '#/operations?state=failed'. Filters, sorting and pages are in its query, so
+// that every view can be linked to and Back does what people expect.
 import { useMemo, useSyncExternalStore, type AnchorHTMLAttributes, type ReactNode } from 'react';
 
 export interface Place {
@@ -25,7 +25,11 @@ export function parse(text: string): Place {
 			return p;
 		}
 	};
-	return { path, parts: path.split('/').filter(Boolean).map(decode), query: new URLSearchParams(at < 0 ? '' : text.slice(at + 1)) };
+	return {
+		path,
+		parts: path.split('/').filter(Boolean).map(decode),
+		query: new URLSearchParams(at < 0 ? '' : text.slice(at + 1)),
+	};
 }
 
 const listeners = new Set<() => void>();
@@ -46,7 +50,8 @@ export function usePlace(): Place {
 /** '/plans' and {status: 'started'} to '#/plans?status=started'. What is null or empty is left out. */
 export function href(path: string, query?: Changes): string {
 	const q = new URLSearchParams();
-	for (const [k, v] of Object.entries(query ?? {})) if (v !== null && v !== undefined && v !== '') q.set(k, String(v));
+	for (const [k, v] of Object.entries(query ?? {}))
+		if (v !== null && v !== undefined && v !== '') q.set(k, String(v));
 	return `#${path}${q.size ? `?${q}` : ''}`;
 }
 
@@ -62,7 +67,12 @@ export function setQuery(changes: Changes): void {
 	tell();
 }
 
-export function Link({ to, query, children, ...rest }: { to: string; query?: Changes; children?: ReactNode } & AnchorHTMLAttributes<HTMLAnchorElement>) {
+export function Link({
+	to,
+	query,
+	children,
+	...rest
+}: { to: string; query?: Changes; children?: ReactNode } & AnchorHTMLAttributes<HTMLAnchorElement>) {
 	return (
 		<a href={href(to, query)} {...rest}>
 			{children}

@@ -53,10 +53,18 @@ function remember(id: string): void {
 function projectOf(i: Identity): { id: string; name: string } {
 	const wanted = remembered();
 	const known = i.projects.find((p) => p.id === wanted && (i.admin || p.id === i.project_id || !i.project_id));
-	return known ?? i.projects.find((p) => p.id === i.project_id) ?? i.projects[0] ?? { id: i.project_id, name: i.project_id };
+	return (
+		known ??
+		i.projects.find((p) => p.id === i.project_id) ??
+		i.projects[0] ?? { id: i.project_id, name: i.project_id }
+	);
 }
 
-export type State = { kind: 'asking' } | { kind: 'out'; expired: boolean } | { kind: 'in'; identity: Identity } | { kind: 'failed'; error: ApiError };
+export type State =
+	| { kind: 'asking' }
+	| { kind: 'out'; expired: boolean }
+	| { kind: 'in'; identity: Identity }
+	| { kind: 'failed'; error: ApiError };
 
 export function useSessionState(): { state: State; ask: () => Promise<void>; setOut: () => void } {
 	const [state, set] = useState<State>({ kind: 'asking' });
@@ -87,7 +95,15 @@ export function useSessionState(): { state: State; ask: () => Promise<void>; set
 const WRITERS = ['admin', 'operator', 'member'];
 const CARERS = ['admin', 'operator'];
 
-export function SessionProvider({ identity, onOut, children }: { identity: Identity; onOut: () => void; children: ReactNode }) {
+export function SessionProvider({
+	identity,
+	onOut,
+	children,
+}: {
+	identity: Identity;
+	onOut: () => void;
+	children: ReactNode;
+}) {
 	const [chosen, choose] = useState(() => {
 		const p = projectOf(identity);
 		setProject(p.id);

@@ -30,7 +30,13 @@ export interface LiveList<T> extends Live<object> {
 }
 
 /** A page of a list: {item: […], item_links: […]}; `item` is its key, such as 'plans'. */
-export function useList<T extends { id?: string }>(path: string | null, item: string, query?: Query, watch?: readonly string[], apart?: number): LiveList<T> {
+export function useList<T extends { id?: string }>(
+	path: string | null,
+	item: string,
+	query?: Query,
+	watch?: readonly string[],
+	apart?: number,
+): LiveList<T> {
 	const live = useGet<Record<string, unknown>>(path, query, watch, apart);
 	return useMemo(() => {
 		const links = live.data?.[`${item}_links`] as { rel: string; href: string }[] | undefined;

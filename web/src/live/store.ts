@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the server has, as far as it is on the screen, kept up to date by the server's stream of events: no polling.
 //
-// Each answer is an entry, by its path and query. An event says that something changed; entries that show it are asked for again (with
-// their ETag, so that an answer that is the same costs nothing), at most once a second each. Events of operations hold the
-// operation itself, so progress is patched into what is shown without asking. After a lost connection everything is asked for again.
+// Each answer is an entry, by its path and query. An event says that something changed; entries that show it are asked
+// for again (with their ETag, so that an answer that is the same costs nothing), at most once a second each. Events of
+// operations hold the operation itself, so progress is patched into what is shown without asking. After a lost
+// connection everything is asked for again.
 import { api, ApiError, apiPath, type Query, type Schema } from '../api/client';
 
 export interface Entry<T = unknown> {
@@ -55,7 +56,12 @@ async function load(s: Slot): Promise<void> {
 		const r = await api.fetch<unknown>(s.path, s.query, s.entry.data === undefined ? null : s.etag, signal);
 		if (signal.aborted) return;
 		if (r.status !== 304) s.etag = r.etag;
-		tell(s, r.status === 304 ? { error: undefined, loading: false } : { data: r.body, error: undefined, loading: false });
+		tell(
+			s,
+			r.status === 304
+				? { error: undefined, loading: false }
+				: { data: r.body, error: undefined, loading: false },
+		);
 	} catch (e) {
 		if (!signal.aborted) tell(s, { error: e instanceof ApiError ? e : new ApiError(0, String(e)), loading: false });
 	}
@@ -140,7 +146,8 @@ function patchList(data: unknown, o: Operation): unknown {
 	if (!data || typeof data !== 'object') return data;
 	const { operations: list, operation: one } = data as { operations?: Operation[]; operation?: Operation };
 	if (one?.id === o.id) return { ...data, operation: { ...one, ...o } };
-	if (list?.some((x) => x.id === o.id)) return { ...data, operations: list.map((x) => (x.id === o.id ? { ...x, ...o } : x)) };
+	if (list?.some((x) => x.id === o.id))
+		return { ...data, operations: list.map((x) => (x.id === o.id ? { ...x, ...o } : x)) };
 	return data;
 }
 
@@ -202,14 +209,17 @@ export function listen(on: boolean): void {
 		s.onerror = () => {
 			if (source !== s) return;
 			setLost(true);
-			// A refused request closes it for good (a restart behind a proxy, a session that ended): ask who we are, try again.
+			// A refused request closes it for good (a restart behind a proxy, a session that ended): ask who we are,
+			// try again.
 			if (s.readyState === EventSource.CLOSED && !again)
 				again = setTimeout(() => {
 					again = undefined;
 					if (source === s) api.get('/identity').then(open, open);
 				}, 3000);
 		};
-		s.addEventListener('operation', (e) => tookOperation((JSON.parse(e.data as string) as { operation: Operation }).operation));
+		s.addEventListener('operation', (e) =>
+			tookOperation((JSON.parse(e.data as string) as { operation: Operation }).operation),
+		);
 		s.addEventListener('changed', (e) => touched((JSON.parse(e.data as string) as { kinds: string[] }).kinds));
 	};
 	open();

@@ -29,11 +29,17 @@ function translucent(color: string): string {
 // Steps of an axis that are round numbers in powers of two.
 function increments(): number[] {
 	const all: number[] = [];
-	for (let unit = 1; unit < 2 ** 60; unit *= 1024) for (const n of [1, 2, 5, 10, 20, 50, 100, 200, 500]) all.push(n * unit);
+	for (let unit = 1; unit < 2 ** 60; unit *= 1024)
+		for (const n of [1, 2, 5, 10, 20, 50, 100, 200, 500]) all.push(n * unit);
 	return all;
 }
 
-function optionsOf(line: Line, times: number[], width: number, onPoint: (i: number | null | undefined) => void): uPlot.Options {
+function optionsOf(
+	line: Line,
+	times: number[],
+	width: number,
+	onPoint: (i: number | null | undefined) => void,
+): uPlot.Options {
 	const text = colorOf('--pf-t--global--text--color--subtle');
 	const grid = { stroke: colorOf('--pf-t--global--border--color--default'), width: 1 };
 	const font = '12px RedHatText, sans-serif';
@@ -47,9 +53,20 @@ function optionsOf(line: Line, times: number[], width: number, onPoint: (i: numb
 		legend: { show: false },
 		hooks: { setCursor: [(u) => onPoint(u.cursor.idx)] },
 		// One moment alone stands at the end of a day.
-		scales: { x: { range: () => [Math.min(first, last - DAY_S), last] }, y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] } },
+		scales: {
+			x: { range: () => [Math.min(first, last - DAY_S), last] },
+			y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] },
+		},
 		axes: [
-			{ stroke: text, grid: { show: false }, ticks: { show: false }, font, size: 26, space: 48, values: (_, ticks) => ticks.map((v) => day.format(v * 1000)) },
+			{
+				stroke: text,
+				grid: { show: false },
+				ticks: { show: false },
+				font,
+				size: 26,
+				space: 48,
+				values: (_, ticks) => ticks.map((v) => day.format(v * 1000)),
+			},
 			{
 				stroke: text,
 				grid,
@@ -61,7 +78,16 @@ function optionsOf(line: Line, times: number[], width: number, onPoint: (i: numb
 				values: (_, ticks) => ticks.map(format),
 			},
 		],
-		series: [{}, { stroke: color, width: 2, fill: translucent(color), points: { show: line.values.length < 3 }, spanGaps: true }],
+		series: [
+			{},
+			{
+				stroke: color,
+				width: 2,
+				fill: translucent(color),
+				points: { show: line.values.length < 3 },
+				spanGaps: true,
+			},
+		],
 	};
 }
 
@@ -77,7 +103,11 @@ export function TimeChart({ times, line }: { times: number[]; line: Line }) {
 		const element = box.current;
 		if (!element) return undefined;
 		const point = (i: number | null | undefined) => setAt(i ?? undefined);
-		const plot = new uPlot(optionsOf(line, times, element.clientWidth || 300, point), [times, line.values] as uPlot.AlignedData, element);
+		const plot = new uPlot(
+			optionsOf(line, times, element.clientWidth || 300, point),
+			[times, line.values] as uPlot.AlignedData,
+			element,
+		);
 		const observer = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height: HEIGHT }));
 		observer.observe(element);
 		return () => {
@@ -93,7 +123,9 @@ export function TimeChart({ times, line }: { times: number[]; line: Line }) {
 			<figcaption>
 				<span>{line.title}</span>
 				<strong className="hf-number">{words}</strong>
-				<span className="hf-small">{at !== undefined && times[index] ? moment.format(times[index] * 1000) : ''}</span>
+				<span className="hf-small">
+					{at !== undefined && times[index] ? moment.format(times[index] * 1000) : ''}
+				</span>
 			</figcaption>
 			<div ref={box} aria-hidden="true" />
 		</figure>

@@ -2,7 +2,14 @@
 // Times as plain text, for what cannot hold an element: labels, titles, pictures.
 const days = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' });
 const moments = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
-const named = new Intl.DateTimeFormat(undefined, { weekday: 'short', year: 'numeric', month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit' });
+const named = new Intl.DateTimeFormat(undefined, {
+	weekday: 'short',
+	year: 'numeric',
+	month: 'short',
+	day: 'numeric',
+	hour: '2-digit',
+	minute: '2-digit',
+});
 
 /** "22 Nov 2026" */
 export function day(at: string): string {

@@ -39,13 +39,22 @@ export function ConfirmDialog(p: {
 				{p.word && (
 					<>
 						<p className="hf-label">{t('parts.typeWord', { word: p.word })}</p>
-						<TextInput value={typed} onChange={(_, v) => setTyped(v)} aria-label={t('parts.typeWord', { word: p.word })} />
+						<TextInput
+							value={typed}
+							onChange={(_, v) => setTyped(v)}
+							aria-label={t('parts.typeWord', { word: p.word })}
+						/>
 					</>
 				)}
 				{error && <Alert variant="danger" isInline title={error} component="p" className="hf-gap" />}
 			</ModalBody>
 			<ModalFooter>
-				<Button variant={p.isDanger ? 'danger' : 'primary'} isLoading={busy} isDisabled={busy || (p.word !== undefined && typed !== p.word)} onClick={() => void run()}>
+				<Button
+					variant={p.isDanger ? 'danger' : 'primary'}
+					isLoading={busy}
+					isDisabled={busy || (p.word !== undefined && typed !== p.word)}
+					onClick={() => void run()}
+				>
 					{p.confirm}
 				</Button>
 				<Button variant="link" onClick={p.onClose}>
@@ -57,9 +66,28 @@ export function ConfirmDialog(p: {
 }
 
 /** A panel over the right side; Escape and its button close it. */
-export function SidePanel({ title, children, footer, onClose, isWide }: { title: string; children: ReactNode; footer?: ReactNode; onClose: () => void; isWide?: boolean }) {
+export function SidePanel({
+	title,
+	children,
+	footer,
+	onClose,
+	isWide,
+}: {
+	title: string;
+	children: ReactNode;
+	footer?: ReactNode;
+	onClose: () => void;
+	isWide?: boolean;
+}) {
 	return (
-		<Modal isOpen variant={isWide ? 'large' : 'medium'} position="top" className={`hf-panel${isWide ? ' hf-panel-wide' : ''}`} onClose={onClose} aria-label={title}>
+		<Modal
+			isOpen
+			variant={isWide ? 'large' : 'medium'}
+			position="top"
+			className={`hf-panel${isWide ? ' hf-panel-wide' : ''}`}
+			onClose={onClose}
+			aria-label={title}
+		>
 			<ModalHeader title={title} />
 			<ModalBody>{children}</ModalBody>
 			{footer && <ModalFooter>{footer}</ModalFooter>}

@@ -1,12 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 // Nothing there, not there yet, or not to be had: never a blank page.
-import { Alert, Button, EmptyState, EmptyStateActions, EmptyStateBody, EmptyStateFooter, Skeleton } from '@patternfly/react-core';
+import {
+	Alert,
+	Button,
+	EmptyState,
+	EmptyStateActions,
+	EmptyStateBody,
+	EmptyStateFooter,
+	Skeleton,
+} from '@patternfly/react-core';
 import type { ComponentType, ReactNode } from 'react';
 import type { ApiError } from '../api/client';
 import type { Entry } from '../live/store';
 import { t } from '../texts';
 
-export function Empty({ title, children, actions, icon }: { title: string; children?: ReactNode; actions?: ReactNode; icon?: ComponentType }) {
+export function Empty({
+	title,
+	children,
+	actions,
+	icon,
+}: {
+	title: string;
+	children?: ReactNode;
+	actions?: ReactNode;
+	icon?: ComponentType;
+}) {
 	return (
 		<EmptyState titleText={title} headingLevel="h2" icon={icon} variant="sm">
 			{children && <EmptyStateBody>{children}</EmptyStateBody>}
@@ -50,7 +68,13 @@ export function Loading({ lines = 5 }: { lines?: number }) {
 }
 
 /** What `live` holds, once it is there; before that bars, and what went wrong instead of it. */
-export function Shown<T>({ live, children }: { live: Entry<T> & { reload?: () => void }; children: (data: T) => ReactNode }) {
+export function Shown<T>({
+	live,
+	children,
+}: {
+	live: Entry<T> & { reload?: () => void };
+	children: (data: T) => ReactNode;
+}) {
 	if (live.data === undefined) return live.error ? <Failure error={live.error} reload={live.reload} /> : <Loading />;
 	return (
 		<>

@@ -10,7 +10,14 @@ export interface Crumb {
 	to: string;
 }
 
-export function Page(p: { title: ReactNode; crumbs?: Crumb[]; text?: ReactNode; actions?: ReactNode; same?: Same; children: ReactNode }) {
+export function Page(p: {
+	title: ReactNode;
+	crumbs?: Crumb[];
+	text?: ReactNode;
+	actions?: ReactNode;
+	same?: Same;
+	children: ReactNode;
+}) {
 	return (
 		<>
 			<PageSection className="hf-head">

@@ -48,10 +48,23 @@ export function usePace(operation: Pick<Operation, 'id' | 'state' | 'progress'>)
 	if (ended) part = 1;
 	else if (total) part = Math.min(1, done / total);
 	else if (told.steps && told.steps > 1) part = (told.steps_done ?? 0) / told.steps;
-	return { told, part, bytesPerSecond: speed, secondsLeft: speed && total && total > done ? (total - done) / speed : undefined };
+	return {
+		told,
+		part,
+		bytesPerSecond: speed,
+		secondsLeft: speed && total && total > done ? (total - done) / speed : undefined,
+	};
 }
 
-export function OperationProgress({ operation, label, isCompact }: { operation: Pick<Operation, 'id' | 'state' | 'progress'>; label: string; isCompact?: boolean }) {
+export function OperationProgress({
+	operation,
+	label,
+	isCompact,
+}: {
+	operation: Pick<Operation, 'id' | 'state' | 'progress'>;
+	label: string;
+	isCompact?: boolean;
+}) {
 	const { told, part, bytesPerSecond, secondsLeft } = usePace(operation);
 	const live = useOperation(operation.id);
 	const state = live?.state ?? operation.state;
@@ -60,7 +73,8 @@ export function OperationProgress({ operation, label, isCompact }: { operation: 
 		state === 'running' && bytesPerSecond ? t('progress.speed', { speed: bytes(bytesPerSecond) }) : '',
 		state === 'running' && secondsLeft !== undefined ? t('progress.left', { time: duration(secondsLeft) }) : '',
 	].filter(Boolean);
-	const variant = state === 'succeeded' ? ProgressVariant.success : state === 'failed' ? ProgressVariant.danger : undefined;
+	const variant =
+		state === 'succeeded' ? ProgressVariant.success : state === 'failed' ? ProgressVariant.danger : undefined;
 	return (
 		<div className="hf-progress">
 			<Progress

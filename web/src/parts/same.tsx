@@ -20,7 +20,8 @@ const quote = (s: string) => (/^[\w@%+=:,./-]+$/.test(s) ? s : `'${s.replace(/'/
 export function curl({ method = 'GET', path, query, body }: Same): string {
 	const words = ['curl', '-H', '"X-Auth-Token: $HOLDFAST_TOKEN"'];
 	if (method !== 'GET') words.push('-X', method);
-	if (body !== undefined) words.push('-H', quote('Content-Type: application/json'), '-d', quote(JSON.stringify(body)));
+	if (body !== undefined)
+		words.push('-H', quote('Content-Type: application/json'), '-d', quote(JSON.stringify(body)));
 	return [...words, quote(`${serverUrl()}/${apiPath(path, query)}`)].join(' ');
 }
 
@@ -38,13 +39,25 @@ export function SameByApi(same: Same) {
 			bodyContent={() => (
 				<>
 					<p className="hf-label">{t('same.api')}</p>
-					<ClipboardCopy isReadOnly isCode hoverTip={t('parts.copy')} clickTip={t('parts.copied')} textAriaLabel={t('same.api')}>
+					<ClipboardCopy
+						isReadOnly
+						isCode
+						hoverTip={t('parts.copy')}
+						clickTip={t('parts.copied')}
+						textAriaLabel={t('same.api')}
+					>
 						{curl(same)}
 					</ClipboardCopy>
 					{same.cli && (
 						<>
 							<p className="hf-label">{t('same.cli')}</p>
-							<ClipboardCopy isReadOnly isCode hoverTip={t('parts.copy')} clickTip={t('parts.copied')} textAriaLabel={t('same.cli')}>
+							<ClipboardCopy
+								isReadOnly
+								isCode
+								hoverTip={t('parts.copy')}
+								clickTip={t('parts.copied')}
+								textAriaLabel={t('same.cli')}
+							>
 								{cli(same.cli)}
 							</ClipboardCopy>
 						</>

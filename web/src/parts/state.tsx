@@ -64,7 +64,17 @@ export function toneOf(state: string): Tone {
 }
 
 /** The word comes from the catalogue, 'state.STATE', or is the state itself. */
-export function StateLabel({ state, tone, title, text }: { state: string; tone?: Tone; title?: string; text?: string }) {
+export function StateLabel({
+	state,
+	tone,
+	title,
+	text,
+}: {
+	state: string;
+	tone?: Tone;
+	title?: string;
+	text?: string;
+}) {
 	return (
 		<Label {...LOOK[tone ?? toneOf(state)]} isCompact variant="filled" title={title} data-state={state}>
 			{text ?? tx('state', state)}

@@ -1,7 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// A list of the server's as a table: filters, sorting and the page are in the URL, and the server does the work, so a page of a
-// hundred thousand rows costs what the first one costs. It stays up to date by events.
-import { Button, Checkbox, FormSelect, FormSelectOption, SearchInput, Toolbar, ToolbarContent, ToolbarGroup, ToolbarItem } from '@patternfly/react-core';
+// A list of the server's as a table: filters, sorting and the page are in the URL, and the server does the work, so a
+// page of a hundred thousand rows costs what the first one costs. It stays up to date by events.
+import {
+	Button,
+	Checkbox,
+	FormSelect,
+	FormSelectOption,
+	SearchInput,
+	Toolbar,
+	ToolbarContent,
+	ToolbarGroup,
+	ToolbarItem,
+} from '@patternfly/react-core';
 import AngleLeftIcon from '@patternfly/react-icons/dist/esm/icons/angle-left-icon';
 import AngleRightIcon from '@patternfly/react-icons/dist/esm/icons/angle-right-icon';
 import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
@@ -74,7 +84,15 @@ function FilterText({ f, value, set }: { f: TextFilter; value: string; set: (v: 
 		clearTimeout(timer.current);
 		timer.current = setTimeout(() => set(v), 250);
 	};
-	return <SearchInput aria-label={f.title} placeholder={f.title} value={text} onChange={(_, v) => change(v)} onClear={() => change('')} />;
+	return (
+		<SearchInput
+			aria-label={f.title}
+			placeholder={f.title}
+			value={text}
+			onChange={(_, v) => change(v)}
+			onClear={() => change('')}
+		/>
+	);
 }
 
 function Filters({ filters, prefix, actions }: { filters: Filter[]; prefix: string; actions: ReactNode }) {
@@ -111,7 +129,17 @@ function Filters({ filters, prefix, actions }: { filters: Filter[]; prefix: stri
 }
 
 // Markers of the pages before: known as far as this table was walked through.
-function Pager({ marker, next, prefix, count }: { marker: string; next: string | undefined; prefix: string; count: number }) {
+function Pager({
+	marker,
+	next,
+	prefix,
+	count,
+}: {
+	marker: string;
+	next: string | undefined;
+	prefix: string;
+	count: number;
+}) {
 	const before = useRef<string[]>([]);
 	const set = (m: string | null) => setQuery({ [prefix + 'marker']: m });
 	if (!marker) before.current = [];
@@ -119,7 +147,13 @@ function Pager({ marker, next, prefix, count }: { marker: string; next: string |
 	return (
 		<nav className="hf-pager" aria-label={t('parts.pages')}>
 			<span className="hf-count">{t('parts.rowsHere', { n: count.toLocaleString() })}</span>
-			<Button variant="plain" icon={<AngleLeftIcon />} aria-label={t('parts.previous')} isDisabled={!marker} onClick={() => set(before.current.pop() || null)} />
+			<Button
+				variant="plain"
+				icon={<AngleLeftIcon />}
+				aria-label={t('parts.previous')}
+				isDisabled={!marker}
+				onClick={() => set(before.current.pop() || null)}
+			/>
 			<Button
 				variant="plain"
 				icon={<AngleRightIcon />}
@@ -157,8 +191,12 @@ export function DataTable<T extends { id: string }>(p: TableProps<T>) {
 		c.sort
 			? {
 					columnIndex: i,
-					sortBy: c.sort === sortName ? { index: i, direction: direction === 'asc' ? ('asc' as const) : ('desc' as const) } : {},
-					onSort: (_: unknown, __: number, d: 'asc' | 'desc') => setQuery({ [prefix + 'sort']: `${c.sort}:${d}`, [prefix + 'marker']: null }),
+					sortBy:
+						c.sort === sortName
+							? { index: i, direction: direction === 'asc' ? ('asc' as const) : ('desc' as const) }
+							: {},
+					onSort: (_: unknown, __: number, d: 'asc' | 'desc') =>
+						setQuery({ [prefix + 'sort']: `${c.sort}:${d}`, [prefix + 'marker']: null }),
 				}
 			: undefined;
 

@@ -14,7 +14,11 @@ export function t(key: Key, values?: Record<string, string | number>): string {
 const plural = new Intl.PluralRules('en');
 
 /** KEY.one or KEY.other, as the number wants; {n} in it is the number. */
-export function tn<K extends string>(key: `${K}.other` extends Key ? K : never, n: number, values?: Record<string, string | number>): string {
+export function tn<K extends string>(
+	key: `${K}.other` extends Key ? K : never,
+	n: number,
+	values?: Record<string, string | number>,
+): string {
 	const form = `${key}.${plural.select(n)}`;
 	return t((form in catalogue ? form : `${key}.other`) as Key, { n: n.toLocaleString(), ...values });
 }

@@ -86,7 +86,10 @@ export default function About() {
 						{!health && <Loading lines={1} />}
 						{health?.status === 'ok' && <StateLabel state="ok" tone="good" text={t('about.well')} />}
 						{health && health.status !== 'ok' && (
-							<StateLabel state="failing" text={t('about.notWell', { part: health.part ?? health.status })} />
+							<StateLabel
+								state="failing"
+								text={t('about.notWell', { part: health.part ?? health.status })}
+							/>
 						)}
 					</CardBody>
 				</Card>

@@ -22,7 +22,8 @@ export default function Account() {
 	const { identity, project } = useSession();
 	const [open, setOpen] = useState<'token' | 'password'>();
 	const [made, setMade] = useState<NewToken>();
-	const nameOf = (id: string) => identity.projects.find((p) => p.id === id)?.name ?? (id || t('account.everyProject'));
+	const nameOf = (id: string) =>
+		identity.projects.find((p) => p.id === id)?.name ?? (id || t('account.everyProject'));
 	const columns: Column<Token>[] = [
 		{ key: 'name', title: t('admin.name'), cell: (x) => x.name },
 		{ key: 'project', title: t('account.project'), cell: (x) => nameOf(x.project_id) },
@@ -33,7 +34,11 @@ export default function Account() {
 			cell: (x) => x.roles.map((r) => tx('users.role', r)).join(', ') || t('account.allRoles'),
 		},
 		{ key: 'used', title: t('account.used'), cell: (x) => <Time at={x.last_used_at} /> },
-		{ key: 'until', title: t('account.until'), cell: (x) => (x.expires_at ? <Time at={x.expires_at} /> : t('account.never')) },
+		{
+			key: 'until',
+			title: t('account.until'),
+			cell: (x) => (x.expires_at ? <Time at={x.expires_at} /> : t('account.never')),
+		},
 	];
 	const makeToken = async (v: Values) => {
 		const token = {
@@ -71,7 +76,10 @@ export default function Account() {
 						columns={columns}
 						actions={<Button onClick={() => setOpen('token')}>{t('account.makeToken')}</Button>}
 						empty={
-							<Empty title={t('account.noTokens')} actions={<Button onClick={() => setOpen('token')}>{t('account.makeToken')}</Button>}>
+							<Empty
+								title={t('account.noTokens')}
+								actions={<Button onClick={() => setOpen('token')}>{t('account.makeToken')}</Button>}
+							>
 								{t('account.noTokensText')}
 							</Empty>
 						}
@@ -83,7 +91,11 @@ export default function Account() {
 									{
 										title: t('account.revoke'),
 										isDanger: true,
-										ask: { title: t('account.revokeAsk', { name: x.name }), text: t('account.revokeText'), confirm: t('account.revoke') },
+										ask: {
+											title: t('account.revokeAsk', { name: x.name }),
+											text: t('account.revokeText'),
+											confirm: t('account.revoke'),
+										},
 										run: () => api.remove(`/tokens/${x.id}`),
 									},
 								]}
@@ -105,7 +117,10 @@ export default function Account() {
 							kind: 'choice',
 							choices: [
 								{ value: '', title: t('account.allRoles') },
-								...[...new Set([...identity.roles, ...identity.everywhere])].map((r) => ({ value: r, title: tx('users.role', r) })),
+								...[...new Set([...identity.roles, ...identity.everywhere])].map((r) => ({
+									value: r,
+									title: tx('users.role', r),
+								})),
 							],
 						},
 						{ name: 'here', label: t('account.hereOnly', { name: project.name }), kind: 'flag' },
@@ -121,7 +136,13 @@ export default function Account() {
 					submit={t('account.password')}
 					fields={[
 						{ name: 'old', label: t('account.old'), kind: 'password', required: true },
-						{ name: 'new', label: t('account.new'), kind: 'password', required: true, help: t('account.passwordHelp') },
+						{
+							name: 'new',
+							label: t('account.new'),
+							kind: 'password',
+							required: true,
+							help: t('account.passwordHelp'),
+						},
 					]}
 					onSubmit={changePassword}
 					onClose={() => setOpen(undefined)}

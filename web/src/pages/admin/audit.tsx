@@ -21,7 +21,12 @@ const columns: Column<Line>[] = [
 	{ key: 'when', title: t('audit.when'), cell: (l) => <Time at={l.at} exact /> },
 	{ key: 'who', title: t('audit.who'), cell: (l) => l.user_name ?? l.user_id ?? '–' },
 	{ key: 'action', title: t('audit.action'), cell: (l) => <code className="hf-code">{l.action}</code> },
-	{ key: 'subject', title: t('audit.subject'), isExtra: true, cell: (l) => <code className="hf-code">{l.subject ?? '–'}</code> },
+	{
+		key: 'subject',
+		title: t('audit.subject'),
+		isExtra: true,
+		cell: (l) => <code className="hf-code">{l.subject ?? '–'}</code>,
+	},
 	{
 		key: 'outcome',
 		title: t('audit.outcome'),
@@ -57,7 +62,10 @@ export default function Audit() {
 	const verify = () => {
 		setBusy(true);
 		api.post<Answer<'verifyAudit'>>('/audit/verify')
-			.then((a) => setVerdict(a.audit), (e) => toastError(t('audit.verify'), e))
+			.then(
+				(a) => setVerdict(a.audit),
+				(e) => toastError(t('audit.verify'), e),
+			)
 			.finally(() => setBusy(false));
 	};
 	return (

@@ -38,7 +38,9 @@ function Input({ f, id, value, set }: { f: Field; id: string; value: string; set
 		case 'choice':
 			return (
 				<FormSelect id={id} value={value} onChange={(_, v) => set(v)}>
-					{f.choices?.map((c) => <FormSelectOption key={c.value} value={c.value} label={c.title} />)}
+					{f.choices?.map((c) => (
+						<FormSelectOption key={c.value} value={c.value} label={c.title} />
+					))}
 				</FormSelect>
 			);
 		case 'lines':
@@ -59,7 +61,15 @@ function Input({ f, id, value, set }: { f: Field; id: string; value: string; set
 function Row({ f, value, set }: { f: Field; value: string; set: (v: string) => void }) {
 	const id = useId();
 	if (f.kind === 'flag')
-		return <Checkbox id={id} label={f.label} description={f.help} isChecked={value === 'yes'} onChange={(_, on) => set(on ? 'yes' : '')} />;
+		return (
+			<Checkbox
+				id={id}
+				label={f.label}
+				description={f.help}
+				isChecked={value === 'yes'}
+				onChange={(_, on) => set(on ? 'yes' : '')}
+			/>
+		);
 	return (
 		<FormGroup label={f.label} fieldId={id} isRequired={f.required}>
 			<Input f={f} id={id} value={value} set={set} />
@@ -122,7 +132,12 @@ export function FormPanel(p: {
 			<Form id={form} onSubmit={(e) => void submit(e)}>
 				{error && <Alert variant="danger" isInline title={error} component="p" role="alert" />}
 				{shown.map((f) => (
-					<Row key={f.name} f={f} value={values[f.name] ?? ''} set={(v) => setValues((all) => ({ ...all, [f.name]: v }))} />
+					<Row
+						key={f.name}
+						f={f}
+						value={values[f.name] ?? ''}
+						set={(v) => setValues((all) => ({ ...all, [f.name]: v }))}
+					/>
 				))}
 			</Form>
 		</SidePanel>

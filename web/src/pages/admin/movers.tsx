@@ -34,14 +34,19 @@ function command(word: string): string {
 	return [
 		'install -d -m 700 /etc/holdfast',
 		`(umask 077; printf '%s\\n' ${quote(word)} >/etc/holdfast/invitation)`,
-		`printf '[server]\\nurl = %s\\ninvitation_file = /etc/holdfast/invitation\\n' ${quote(serverUrl())} >/etc/holdfast/holdfast-mover.conf`,
+		`printf '[server]\\nurl = %s\\ninvitation_file = /etc/holdfast/invitation\\n' ${quote(serverUrl())} ` +
+			'>/etc/holdfast/holdfast-mover.conf',
 		'systemctl enable --now holdfast-mover',
 	].join('\n');
 }
 
 function Invited({ invitation, onClose }: { invitation: Invitation; onClose: () => void }) {
 	return (
-		<SidePanel title={t('movers.invited', { name: invitation.name })} onClose={onClose} footer={<Button onClick={onClose}>{t('admin.close')}</Button>}>
+		<SidePanel
+			title={t('movers.invited', { name: invitation.name })}
+			onClose={onClose}
+			footer={<Button onClick={onClose}>{t('admin.close')}</Button>}
+		>
 			<p>{t('movers.run')}</p>
 			<ClipboardCopy
 				className="hf-gap"
@@ -70,12 +75,19 @@ export default function Movers() {
 	const [invitation, show] = useState<Invitation>();
 	const button = canCareEverywhere && <Button onClick={() => invite(true)}>{t('movers.invite')}</Button>;
 	const ask = async (v: Values) => {
-		const made = await api.post<Answer<'inviteMover'>>('movers', { mover: { name: v.name, hours: Number(v.hours) } });
+		const made = await api.post<Answer<'inviteMover'>>('movers', {
+			mover: { name: v.name, hours: Number(v.hours) },
+		});
 		changed('movers');
 		show(made.invitation);
 	};
 	return (
-		<Page title={t('movers.title')} text={t('movers.about')} same={{ path: 'movers', cli: 'mover list' }} actions={button}>
+		<Page
+			title={t('movers.title')}
+			text={t('movers.about')}
+			same={{ path: 'movers', cli: 'mover list' }}
+			actions={button}
+		>
 			<DataTable<Mover>
 				label={t('movers.title')}
 				path="movers"
@@ -96,14 +108,18 @@ export default function Movers() {
 										{
 											title: m.drain ? t('movers.undrain') : t('movers.drain'),
 											isDisabled: m.state === 'revoked',
-											done: m.drain ? t('movers.undrained', { name: m.name }) : t('movers.drained', { name: m.name }),
+											done: m.drain
+												? t('movers.undrained', { name: m.name })
+												: t('movers.drained', { name: m.name }),
 											run: () => api.put(`movers/${m.id}`, { mover: { drain: !m.drain } }),
 										},
 										{
 											title: m.revoked_at ? t('movers.forget') : t('movers.revoke'),
 											isDanger: true,
 											ask: {
-												title: t(m.revoked_at ? 'movers.forgetAsk' : 'movers.revokeAsk', { name: m.name }),
+												title: t(m.revoked_at ? 'movers.forgetAsk' : 'movers.revokeAsk', {
+													name: m.name,
+												}),
 												text: t(m.revoked_at ? 'movers.forgetText' : 'movers.revokeText'),
 												confirm: m.revoked_at ? t('movers.forget') : t('movers.revoke'),
 											},
@@ -120,7 +136,13 @@ export default function Movers() {
 					title={t('movers.invite')}
 					submit={t('movers.invite')}
 					fields={[
-						{ name: 'name', label: t('admin.name'), required: true, placeholder: 'kvm1', help: t('movers.nameHelp') },
+						{
+							name: 'name',
+							label: t('admin.name'),
+							required: true,
+							placeholder: 'kvm1',
+							help: t('movers.nameHelp'),
+						},
 						{ name: 'hours', label: t('movers.hours'), kind: 'number', required: true },
 					]}
 					start={{ hours: '24' }}

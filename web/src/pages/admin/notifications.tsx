@@ -36,7 +36,10 @@ const columns: Column<Notification>[] = [
 		key: 'what',
 		title: t('notifications.what'),
 		isExtra: true,
-		cell: (n) => (n.events.length ? n.events.map((e) => tx('notifications.event', e)).join(', ') : tx('notifications.from', n.severity)),
+		cell: (n) =>
+			n.events.length
+				? n.events.map((e) => tx('notifications.event', e)).join(', ')
+				: tx('notifications.from', n.severity),
 	},
 	{
 		key: 'state',
@@ -74,7 +77,14 @@ const place: Field[] = [
 		choices: KINDS.map((value) => ({ value, title: tx('notifications.kind', value) })),
 	},
 	{ name: 'url', label: t('notifications.url'), required: true, placeholder: 'https://', when: (v) => !isMail(v) },
-	{ name: 'recipients', label: t('notifications.recipients'), required: true, kind: 'lines', help: t('notifications.recipientsHelp'), when: isMail },
+	{
+		name: 'recipients',
+		label: t('notifications.recipients'),
+		required: true,
+		kind: 'lines',
+		help: t('notifications.recipientsHelp'),
+		when: isMail,
+	},
 ];
 
 function bodyOf(v: Values) {
@@ -84,7 +94,11 @@ function bodyOf(v: Values) {
 
 // What was sent lately: each try, as it went.
 function Deliveries({ of, onClose }: { of: Notification; onClose: () => void }) {
-	const live = useGet<{ deliveries: Delivery[] }>(`notifications/${of.id}/deliveries`, { limit: 20, sort: 'created_at:desc' }, ['operations']);
+	const live = useGet<{ deliveries: Delivery[] }>(
+		`notifications/${of.id}/deliveries`,
+		{ limit: 20, sort: 'created_at:desc' },
+		['operations'],
+	);
 	return (
 		<SidePanel
 			title={t('notifications.deliveriesOf', { name: of.name })}
@@ -111,7 +125,11 @@ function Deliveries({ of, onClose }: { of: Notification; onClose: () => void }) 
 									</span>
 									{d.reason && <span className="hf-reason hf-listed">{d.reason}</span>}
 								</span>
-								<StateLabel state={d.state} tone={TONES[d.state]} text={tx('notifications.state', d.state)} />
+								<StateLabel
+									state={d.state}
+									tone={TONES[d.state]}
+									text={tx('notifications.state', d.state)}
+								/>
 							</li>
 						))}
 					</ul>
@@ -135,7 +153,12 @@ export default function Notifications() {
 	};
 	const button = canWrite && <Button onClick={() => setOpen({ kind: 'add' })}>{t('notifications.add')}</Button>;
 	return (
-		<Page title={t('notifications.title')} text={t('notifications.about')} same={{ path: 'notifications', cli: 'notification list' }} actions={button}>
+		<Page
+			title={t('notifications.title')}
+			text={t('notifications.about')}
+			same={{ path: 'notifications', cli: 'notification list' }}
+			actions={button}
+		>
 			<DataTable<Notification>
 				label={t('notifications.title')}
 				path="notifications"
@@ -163,15 +186,25 @@ export default function Notifications() {
 												setOpen({ kind: 'deliveries', of: n });
 											},
 										},
-										{ title: t('notifications.deliveries'), run: () => setOpen({ kind: 'deliveries', of: n }) },
+										{
+											title: t('notifications.deliveries'),
+											run: () => setOpen({ kind: 'deliveries', of: n }),
+										},
 										{
 											title: n.enabled ? t('admin.disable') : t('admin.enable'),
-											run: () => api.put(`notifications/${n.id}`, { notification: { enabled: !n.enabled } }),
+											run: () =>
+												api.put(`notifications/${n.id}`, {
+													notification: { enabled: !n.enabled },
+												}),
 										},
 										{
 											title: t('admin.remove'),
 											isDanger: true,
-											ask: { title: t('notifications.removeAsk', { name: n.name }), text: t('notifications.removeText'), confirm: t('admin.remove') },
+											ask: {
+												title: t('notifications.removeAsk', { name: n.name }),
+												text: t('notifications.removeText'),
+												confirm: t('admin.remove'),
+											},
 											done: t('admin.removed', { name: n.name }),
 											run: () => api.remove(`notifications/${n.id}`),
 										},
@@ -192,7 +225,11 @@ export default function Notifications() {
 				/>
 			)}
 			{open?.kind === 'made' && (
-				<SidePanel title={t('notifications.secret')} onClose={close} footer={<Button onClick={close}>{t('admin.close')}</Button>}>
+				<SidePanel
+					title={t('notifications.secret')}
+					onClose={close}
+					footer={<Button onClick={close}>{t('admin.close')}</Button>}
+				>
 					<Alert variant="info" isInline title={t('notifications.secretText')} component="p">
 						<code className="hf-code">{open.secret}</code>
 					</Alert>

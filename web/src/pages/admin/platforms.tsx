@@ -58,12 +58,28 @@ const columns: Column<Platform>[] = [
 
 const fields: Field[] = [
 	{ name: 'name', label: t('admin.name'), required: true, placeholder: 'kvm1' },
-	{ name: 'uri', label: t('platforms.uri'), required: true, placeholder: 'qemu+ssh://root@kvm1/system', help: t('platforms.uriHelp') },
+	{
+		name: 'uri',
+		label: t('platforms.uri'),
+		required: true,
+		placeholder: 'qemu+ssh://root@kvm1/system',
+		help: t('platforms.uriHelp'),
+	},
 	{ name: 'description', label: t('admin.description') },
 ];
 
 // Looks on while the server tries to reach it.
-function Trial({ id, operation, onClose, onChange }: { id: string; operation: string; onClose: () => void; onChange: () => void }) {
+function Trial({
+	id,
+	operation,
+	onClose,
+	onChange,
+}: {
+	id: string;
+	operation: string;
+	onClose: () => void;
+	onChange: () => void;
+}) {
 	const o = useOne<Schema<'OperationDetail'>>(`operations/${operation}`, 'operation').data;
 	const p = useOne<Platform>(`platforms/${id}`, 'platform', ['operations']).data;
 	const over = Boolean(o?.ended_at);
@@ -75,7 +91,11 @@ function Trial({ id, operation, onClose, onChange }: { id: string; operation: st
 			footer={
 				over && (
 					<>
-						{good ? <Button onClick={onClose}>{t('admin.close')}</Button> : <Button onClick={onChange}>{t('platforms.change')}</Button>}
+						{good ? (
+							<Button onClick={onClose}>{t('admin.close')}</Button>
+						) : (
+							<Button onClick={onChange}>{t('platforms.change')}</Button>
+						)}
 						<Link to={`/operations/${operation}`} className="pf-v6-c-button pf-m-link">
 							{t('admin.showOperation')}
 						</Link>
@@ -125,7 +145,12 @@ export default function Platforms() {
 	};
 	const addButton = isAdmin && <Button onClick={() => setOpen({ kind: 'add' })}>{t('platforms.add')}</Button>;
 	return (
-		<Page title={t('platforms.title')} text={t('platforms.about')} same={{ path: 'platforms', cli: 'platform list' }} actions={addButton}>
+		<Page
+			title={t('platforms.title')}
+			text={t('platforms.about')}
+			same={{ path: 'platforms', cli: 'platform list' }}
+			actions={addButton}
+		>
 			<DataTable<Platform>
 				label={t('platforms.title')}
 				path="platforms"
@@ -149,15 +174,28 @@ export default function Platforms() {
 										{
 											title: t('platforms.discover'),
 											run: async () => {
-												const done = await api.post<{ operation_id: string }>(`platforms/${p.id}/discover`);
+												const done = await api.post<{ operation_id: string }>(
+													`platforms/${p.id}/discover`,
+												);
 												begin(p.id, done.operation_id);
 											},
 										},
-										...(isAdmin ? [{ title: t('admin.edit'), run: () => setOpen({ kind: 'edit', platform: p }) }] : []),
+										...(isAdmin
+											? [
+													{
+														title: t('admin.edit'),
+														run: () => setOpen({ kind: 'edit', platform: p }),
+													},
+												]
+											: []),
 										{
 											title: t('admin.remove'),
 											isDanger: true,
-											ask: { title: t('platforms.removeAsk', { name: p.name }), text: t('platforms.removeText'), confirm: t('admin.remove') },
+											ask: {
+												title: t('platforms.removeAsk', { name: p.name }),
+												text: t('platforms.removeText'),
+												confirm: t('admin.remove'),
+											},
 											done: t('admin.removed', { name: p.name }),
 											run: () => api.remove(`platforms/${p.id}`),
 										},
@@ -168,7 +206,13 @@ export default function Platforms() {
 				}
 			/>
 			{open?.kind === 'add' && (
-				<FormPanel title={t('platforms.add')} submit={t('platforms.addAndTry')} fields={fields} onSubmit={add} onClose={close} />
+				<FormPanel
+					title={t('platforms.add')}
+					submit={t('platforms.addAndTry')}
+					fields={fields}
+					onSubmit={add}
+					onClose={close}
+				/>
 			)}
 			{open?.kind === 'edit' && (
 				<FormPanel

@@ -74,7 +74,9 @@ function Quotas({ project, onClose }: { project: Project; onClose: () => void })
 			]}
 			start={{ plans: text(data.quota.plans.limit), checkpoints: text(data.quota.checkpoints.limit) }}
 			onSubmit={async (v) => {
-				await api.put(`quotas/${project.id}`, { quota: { plans: number(v.plans), checkpoints: number(v.checkpoints) } });
+				await api.put(`quotas/${project.id}`, {
+					quota: { plans: number(v.plans), checkpoints: number(v.checkpoints) },
+				});
 				changed('quotas');
 			}}
 			onClose={onClose}
@@ -95,7 +97,12 @@ export default function Projects() {
 	};
 	const button = isAdmin && <Button onClick={() => setOpen({ kind: 'add' })}>{t('projects.add')}</Button>;
 	return (
-		<Page title={t('projects.title')} text={t('projects.about')} same={{ path: '/projects', cli: 'project list' }} actions={button}>
+		<Page
+			title={t('projects.title')}
+			text={t('projects.about')}
+			same={{ path: '/projects', cli: 'project list' }}
+			actions={button}
+		>
 			<DataTable<Project>
 				label={t('projects.title')}
 				path="/projects"
@@ -110,10 +117,14 @@ export default function Projects() {
 									kinds={['projects']}
 									actions={[
 										{ title: t('admin.edit'), run: () => setOpen({ kind: 'edit', project: p }) },
-										{ title: t('projects.quotas'), run: () => setOpen({ kind: 'quotas', project: p }) },
+										{
+											title: t('projects.quotas'),
+											run: () => setOpen({ kind: 'quotas', project: p }),
+										},
 										{
 											title: p.enabled ? t('admin.disable') : t('admin.enable'),
-											run: () => api.put(`/projects/${p.id}`, { project: { enabled: !p.enabled } }),
+											run: () =>
+												api.put(`/projects/${p.id}`, { project: { enabled: !p.enabled } }),
 										},
 										{
 											title: t('admin.remove'),
@@ -138,7 +149,11 @@ export default function Projects() {
 					title={open.kind === 'add' ? t('projects.add') : open.project.name}
 					submit={t('admin.save')}
 					fields={fields}
-					start={open.kind === 'edit' ? { name: open.project.name, description: open.project.description } : undefined}
+					start={
+						open.kind === 'edit'
+							? { name: open.project.name, description: open.project.description }
+							: undefined
+					}
 					onSubmit={save}
 					onClose={close}
 				/>

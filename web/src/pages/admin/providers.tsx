@@ -34,7 +34,17 @@ export default function Providers() {
 			choices: targets.items.map((x) => ({ value: x.id, title: x.name })),
 			when: () => open === 'add',
 		},
-		...(isAdmin ? [{ name: 'shared', label: t('admin.shared'), help: t('admin.sharedHelp'), kind: 'flag' as const, when: () => open === 'add' }] : []),
+		...(isAdmin
+			? [
+					{
+						name: 'shared',
+						label: t('admin.shared'),
+						help: t('admin.sharedHelp'),
+						kind: 'flag' as const,
+						when: () => open === 'add',
+					},
+				]
+			: []),
 	];
 	const save = async (v: Values) => {
 		const { shared, ...rest } = v;
@@ -55,13 +65,34 @@ export default function Providers() {
 				</>
 			),
 		},
-		{ key: 'target', title: t('providers.target'), cell: (p) => <Link to={`/targets/${p.target_id}`}>{nameOf(p.target_id)}</Link> },
-		{ key: 'whose', title: t('admin.whose'), cell: (p) => t(p.project_id ? 'admin.thisProject' : 'admin.allProjects') },
-		{ key: 'created', title: t('admin.created'), sort: 'created_at', isExtra: true, cell: (p) => <Time at={p.created_at} /> },
+		{
+			key: 'target',
+			title: t('providers.target'),
+			cell: (p) => <Link to={`/targets/${p.target_id}`}>{nameOf(p.target_id)}</Link>,
+		},
+		{
+			key: 'whose',
+			title: t('admin.whose'),
+			cell: (p) => t(p.project_id ? 'admin.thisProject' : 'admin.allProjects'),
+		},
+		{
+			key: 'created',
+			title: t('admin.created'),
+			sort: 'created_at',
+			isExtra: true,
+			cell: (p) => <Time at={p.created_at} />,
+		},
 	];
-	const button = canCare && targets.items.length > 0 && <Button onClick={() => setOpen('add')}>{t('providers.add')}</Button>;
+	const button = canCare && targets.items.length > 0 && (
+		<Button onClick={() => setOpen('add')}>{t('providers.add')}</Button>
+	);
 	return (
-		<Page title={t('providers.title')} text={t('providers.about')} same={{ path: 'providers', cli: 'provider list' }} actions={button}>
+		<Page
+			title={t('providers.title')}
+			text={t('providers.about')}
+			same={{ path: 'providers', cli: 'provider list' }}
+			actions={button}
+		>
 			<DataTable<Provider>
 				label={t('providers.title')}
 				path="providers"
@@ -70,7 +101,10 @@ export default function Providers() {
 				sort="name:asc"
 				filters={[{ kind: 'text', name: 'name', title: t('admin.name') }]}
 				empty={
-					<Empty title={t('providers.none')} actions={button || <Link to="/targets">{t('providers.targetFirst')}</Link>}>
+					<Empty
+						title={t('providers.none')}
+						actions={button || <Link to="/targets">{t('providers.targetFirst')}</Link>}
+					>
 						{t('providers.noneText')}
 					</Empty>
 				}
@@ -85,7 +119,11 @@ export default function Providers() {
 										{
 											title: t('admin.remove'),
 											isDanger: true,
-											ask: { title: t('providers.removeAsk', { name: p.name }), text: t('providers.removeText'), confirm: t('admin.remove') },
+											ask: {
+												title: t('providers.removeAsk', { name: p.name }),
+												text: t('providers.removeText'),
+												confirm: t('admin.remove'),
+											},
 											done: t('admin.removed', { name: p.name }),
 											run: () => api.remove(`providers/${p.id}`),
 										},
@@ -100,7 +138,11 @@ export default function Providers() {
 					title={open === 'add' ? t('providers.add') : open.name}
 					submit={t('admin.save')}
 					fields={fields}
-					start={open === 'add' ? { target_id: targets.items[0]?.id ?? '' } : { name: open.name, description: open.description }}
+					start={
+						open === 'add'
+							? { target_id: targets.items[0]?.id ?? '' }
+							: { name: open.name, description: open.description }
+					}
 					onSubmit={save}
 					onClose={() => setOpen(undefined)}
 				/>

@@ -56,7 +56,12 @@ export function RowMenu({ label, actions, kinds }: { label: string; actions: Row
 			>
 				<DropdownList>
 					{actions.map((a) => (
-						<DropdownItem key={a.title} isDanger={a.isDanger} isDisabled={a.isDisabled} onClick={() => choose(a)}>
+						<DropdownItem
+							key={a.title}
+							isDanger={a.isDanger}
+							isDisabled={a.isDisabled}
+							onClick={() => choose(a)}
+						>
 							{a.title}
 						</DropdownItem>
 					))}

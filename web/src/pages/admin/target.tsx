@@ -113,7 +113,10 @@ export default function TargetPage({ params }: { params: Record<string, string> 
 	const run = () => {
 		setBusy(true);
 		check(id)
-			.then(() => toast('success', t('targets.checking')), (e) => toastError(t('targets.check'), e))
+			.then(
+				() => toast('success', t('targets.checking')),
+				(e) => toastError(t('targets.check'), e),
+			)
 			.finally(() => setBusy(false));
 	};
 	return (

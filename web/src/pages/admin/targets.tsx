@@ -85,12 +85,27 @@ export function targetFields(isAdmin: boolean): Field[] {
 			help: t('targets.pathHelp'),
 			when: (v) => !isBucket(v),
 		},
-		{ name: 'host', label: t('targets.host'), placeholder: 'https://s3.example.com', help: t('targets.hostHelp'), when: isBucket },
+		{
+			name: 'host',
+			label: t('targets.host'),
+			placeholder: 'https://s3.example.com',
+			help: t('targets.hostHelp'),
+			when: isBucket,
+		},
 		{ name: 'bucket', label: t('targets.bucket'), required: true, placeholder: 'backup/holdfast', when: isBucket },
 		{ name: 'access_key', label: t('targets.accessKey'), required: true, when: isBucket },
-		{ name: 'secret_key', label: t('targets.secretKey'), required: true, kind: 'password', help: t('targets.secretHelp'), when: isBucket },
+		{
+			name: 'secret_key',
+			label: t('targets.secretKey'),
+			required: true,
+			kind: 'password',
+			help: t('targets.secretHelp'),
+			when: isBucket,
+		},
 		{ name: 'description', label: t('admin.description') },
-		...(isAdmin ? [{ name: 'shared', label: t('admin.shared'), help: t('admin.sharedHelp'), kind: 'flag' as const }] : []),
+		...(isAdmin
+			? [{ name: 'shared', label: t('admin.shared'), help: t('admin.sharedHelp'), kind: 'flag' as const }]
+			: []),
 	];
 }
 
@@ -127,7 +142,12 @@ export default function Targets() {
 		changed('targets');
 	};
 	return (
-		<Page title={t('targets.title')} text={t('targets.about')} same={{ path: 'targets', cli: 'target list' }} actions={button}>
+		<Page
+			title={t('targets.title')}
+			text={t('targets.about')}
+			same={{ path: 'targets', cli: 'target list' }}
+			actions={button}
+		>
 			<DataTable<Target>
 				label={t('targets.title')}
 				path="targets"
@@ -148,12 +168,20 @@ export default function Targets() {
 									label={x.name}
 									kinds={['targets', 'operations']}
 									actions={[
-										{ title: t('targets.check'), done: t('targets.checking'), run: () => check(x.id) },
+										{
+											title: t('targets.check'),
+											done: t('targets.checking'),
+											run: () => check(x.id),
+										},
 										{ title: t('admin.edit'), run: () => setOpen(x) },
 										{
 											title: t('admin.remove'),
 											isDanger: true,
-											ask: { title: t('targets.removeAsk', { name: x.name }), text: t('targets.removeText'), confirm: t('admin.remove') },
+											ask: {
+												title: t('targets.removeAsk', { name: x.name }),
+												text: t('targets.removeText'),
+												confirm: t('admin.remove'),
+											},
 											done: t('admin.removed', { name: x.name }),
 											run: () => api.remove(`targets/${x.id}`),
 										},

@@ -31,7 +31,9 @@ const names: Record<By, (r: Row) => string | null> = {
 };
 
 function UsageTable({ rows, by }: { rows: Row[]; by: By }) {
-	const columns = BY.filter((b) => b === by || (by === 'resource' && b !== 'project') || (b === 'project' && by !== 'resource'));
+	const columns = BY.filter(
+		(b) => b === by || (by === 'resource' && b !== 'project') || (b === 'project' && by !== 'resource'),
+	);
 	return (
 		<div className="hf-scroll">
 			<Table aria-label={t('usage.title')} variant="compact" gridBreakPoint="grid-md">
@@ -111,16 +113,32 @@ export default function UsagePage() {
 				<Button
 					variant="secondary"
 					icon={<DownloadIcon />}
-					onClick={() => void download(asked, `usage-${from}-${to}.csv`).catch((e: unknown) => toastError(t('usage.csv'), e))}
+					onClick={() =>
+						void download(asked, `usage-${from}-${to}.csv`).catch((e: unknown) =>
+							toastError(t('usage.csv'), e),
+						)
+					}
 				>
 					{t('usage.csv')}
 				</Button>
 			}
 		>
 			<div className="hf-inline hf-gap-below">
-				<TextInput type="date" aria-label={t('usage.from')} value={from} max={to} onChange={(_, v) => setQuery({ from: v })} />
+				<TextInput
+					type="date"
+					aria-label={t('usage.from')}
+					value={from}
+					max={to}
+					onChange={(_, v) => setQuery({ from: v })}
+				/>
 				<span aria-hidden="true">–</span>
-				<TextInput type="date" aria-label={t('usage.to')} value={to} min={from} onChange={(_, v) => setQuery({ to: v })} />
+				<TextInput
+					type="date"
+					aria-label={t('usage.to')}
+					value={to}
+					min={from}
+					onChange={(_, v) => setQuery({ to: v })}
+				/>
 				<FormSelect aria-label={t('usage.by')} value={by} onChange={(_, v) => setQuery({ by: v })}>
 					{BY.map((b) => (
 						<FormSelectOption key={b} value={b} label={`${t('usage.by')}: ${t(`usage.by.${b}`)}`} />
@@ -137,7 +155,11 @@ export default function UsagePage() {
 			</div>
 			<Shown live={live}>
 				{({ usage }) =>
-					usage.length ? <UsageTable rows={usage} by={by} /> : <Empty title={t('usage.none')}>{t('usage.noneText')}</Empty>
+					usage.length ? (
+						<UsageTable rows={usage} by={by} />
+					) : (
+						<Empty title={t('usage.none')}>{t('usage.noneText')}</Empty>
+					)
 				}
 			</Shown>
 		</Page>

@@ -35,12 +35,22 @@ const columns: Column<User>[] = [
 		),
 	},
 	{ key: 'state', title: t('admin.state'), cell: (u) => <StateLabel state={u.enabled ? 'enabled' : 'disabled'} /> },
-	{ key: 'everywhere', title: t('users.everywhere'), cell: (u) => u.everywhere.map((r) => tx('users.role', r)).join(', ') || '–' },
+	{
+		key: 'everywhere',
+		title: t('users.everywhere'),
+		cell: (u) => u.everywhere.map((r) => tx('users.role', r)).join(', ') || '–',
+	},
 	{ key: 'source', title: t('admin.source'), isExtra: true, cell: (u) => u.source },
 	{ key: 'login', title: t('users.lastLogin'), cell: (u) => <Time at={u.last_login_at} /> },
 ];
 
-const password: Field = { name: 'password', label: t('users.password'), kind: 'password', required: true, help: t('users.passwordHelp') };
+const password: Field = {
+	name: 'password',
+	label: t('users.password'),
+	kind: 'password',
+	required: true,
+	help: t('users.passwordHelp'),
+};
 
 function Grants({ user, onClose }: { user: User; onClose: () => void }) {
 	const grants = useGet<{ grants: Grant[] }>('/grants', { user_id: user.id });
@@ -57,7 +67,11 @@ function Grants({ user, onClose }: { user: User; onClose: () => void }) {
 	const remove = (g: Grant) =>
 		api.raw('DELETE', '/grants', { grant: { user_id: g.user_id, project_id: g.project_id, role: g.role } });
 	return (
-		<SidePanel title={t('users.grantsOf', { name: user.name })} onClose={onClose} footer={<Button onClick={onClose}>{t('admin.close')}</Button>}>
+		<SidePanel
+			title={t('users.grantsOf', { name: user.name })}
+			onClose={onClose}
+			footer={<Button onClick={onClose}>{t('admin.close')}</Button>}
+		>
 			{error && <Alert variant="danger" isInline title={error} component="p" role="alert" />}
 			<Shown live={grants}>
 				{({ grants: all }) => (
@@ -67,7 +81,9 @@ function Grants({ user, onClose }: { user: User; onClose: () => void }) {
 							<li key={g.project_id + g.role}>
 								<span>
 									<strong>{tx('users.role', g.role)}</strong>{' '}
-									{g.project_id === EVERYWHERE ? t('users.onEverything') : t('users.on', { name: g.project_name ?? g.project_id })}
+									{g.project_id === EVERYWHERE
+										? t('users.onEverything')
+										: t('users.on', { name: g.project_name ?? g.project_id })}
 								</span>
 								<Button variant="link" isDanger size="sm" onClick={() => void change(() => remove(g))}>
 									{t('users.take')}
@@ -91,7 +107,11 @@ function Grants({ user, onClose }: { user: User; onClose: () => void }) {
 				</FormSelect>
 				<Button
 					variant="secondary"
-					onClick={() => void change(() => api.post('/grants', { grant: { user_id: user.id, project_id: chosen, role } }))}
+					onClick={() =>
+						void change(() =>
+							api.post('/grants', { grant: { user_id: user.id, project_id: chosen, role } }),
+						)
+					}
 				>
 					{t('users.give')}
 				</Button>
@@ -111,7 +131,9 @@ export default function Users() {
 		changed('users');
 	};
 	const add = async (v: Values) => {
-		const { user } = await api.post<{ user: User }>('/users', { user: { name: v.name, password: v.password, ...(v.email && { email: v.email }) } });
+		const { user } = await api.post<{ user: User }>('/users', {
+			user: { name: v.name, password: v.password, ...(v.email && { email: v.email }) },
+		});
 		changed('users');
 		setTimeout(() => setOpen({ kind: 'grants', user }));
 	};
@@ -121,7 +143,12 @@ export default function Users() {
 		{ name: 'email', label: t('users.email') },
 	];
 	return (
-		<Page title={t('users.title')} text={t('users.about')} same={{ path: '/users', cli: 'user list' }} actions={button}>
+		<Page
+			title={t('users.title')}
+			text={t('users.about')}
+			same={{ path: '/users', cli: 'user list' }}
+			actions={button}
+		>
 			<DataTable<User>
 				label={t('users.title')}
 				path="/users"
@@ -138,7 +165,12 @@ export default function Users() {
 										{ title: t('users.grants'), run: () => setOpen({ kind: 'grants', user: u }) },
 										{ title: t('admin.edit'), run: () => setOpen({ kind: 'edit', user: u }) },
 										...(u.has_password || u.source === 'local'
-											? [{ title: t('users.setPassword'), run: () => setOpen({ kind: 'password', user: u }) }]
+											? [
+													{
+														title: t('users.setPassword'),
+														run: () => setOpen({ kind: 'password', user: u }),
+													},
+												]
 											: []),
 										{
 											title: u.enabled ? t('admin.disable') : t('admin.enable'),
@@ -149,7 +181,11 @@ export default function Users() {
 											title: t('admin.remove'),
 											isDanger: true,
 											isDisabled: u.id === identity.user_id,
-											ask: { title: t('users.removeAsk', { name: u.name }), text: t('users.removeText'), confirm: t('admin.remove') },
+											ask: {
+												title: t('users.removeAsk', { name: u.name }),
+												text: t('users.removeText'),
+												confirm: t('admin.remove'),
+											},
 											done: t('admin.removed', { name: u.name }),
 											run: () => api.remove(`/users/${u.id}`),
 										},
@@ -160,7 +196,13 @@ export default function Users() {
 				}
 			/>
 			{open?.kind === 'add' && (
-				<FormPanel title={t('users.add')} submit={t('users.add')} fields={[...names, password]} onSubmit={add} onClose={close} />
+				<FormPanel
+					title={t('users.add')}
+					submit={t('users.add')}
+					fields={[...names, password]}
+					onSubmit={add}
+					onClose={close}
+				/>
 			)}
 			{open?.kind === 'edit' && (
 				<FormPanel

@@ -1,6 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // What can be done with a checkpoint, each asked about before it is done: hold and release, verify, copy, delete.
-import { Alert, Dropdown, DropdownItem, DropdownList, FormGroup, FormSelect, FormSelectOption, MenuToggle, Radio, TextInput } from '@patternfly/react-core';
+import {
+	Alert,
+	Dropdown,
+	DropdownItem,
+	DropdownList,
+	FormGroup,
+	FormSelect,
+	FormSelectOption,
+	MenuToggle,
+	Radio,
+	TextInput,
+} from '@patternfly/react-core';
 import EllipsisVIcon from '@patternfly/react-icons/dist/esm/icons/ellipsis-v-icon';
 import { useState } from 'react';
 import { api, type Answer } from '../../api/client';
@@ -17,7 +28,8 @@ import { apiOf, pathOf, planName, SERVER, type Checkpoint, type Provider } from 
 
 export type Act = 'hold' | 'release' | 'verify' | 'copy' | 'delete';
 
-const nameOf = (k: Checkpoint): string => t('checkpoints.of', { plan: planName(k), when: moment(k.instant_at ?? k.started_at) });
+const nameOf = (k: Checkpoint): string =>
+	t('checkpoints.of', { plan: planName(k), when: moment(k.instant_at ?? k.started_at) });
 
 function started(title: string, operation: string | null | undefined): void {
 	changed('checkpoints', 'operations');
@@ -71,8 +83,15 @@ function Verify({ of, onClose }: { of: readonly Checkpoint[]; onClose: () => voi
 			onConfirm={async () => {
 				let last: string | undefined;
 				for (const k of of) {
-					const body = { verification: { provider_id: k.provider_id, checkpoint_id: k.id, parameters: { [SERVER]: { depth } } } };
-					last = (await api.post<Answer<'createVerification'>>('verifications', body)).verification.operation_id;
+					const body = {
+						verification: {
+							provider_id: k.provider_id,
+							checkpoint_id: k.id,
+							parameters: { [SERVER]: { depth } },
+						},
+					};
+					last = (await api.post<Answer<'createVerification'>>('verifications', body)).verification
+						.operation_id;
 				}
 				started(tn('checkpoints.verifying', of.length), last);
 			}}
@@ -111,7 +130,9 @@ function Copy({ of, onClose }: { of: readonly Checkpoint[]; onClose: () => void 
 			onConfirm={async () => {
 				if (!chosen) throw new Error(t('checkpoints.copyNowhere'));
 				for (const k of of)
-					await api.post(`providers/${k.provider_id}/checkpoints/action`, { copy: { plan_id: k.plan_id, parameters: { provider_id: chosen, checkpoint_id: k.id } } });
+					await api.post(`providers/${k.provider_id}/checkpoints/action`, {
+						copy: { plan_id: k.plan_id, parameters: { provider_id: chosen, checkpoint_id: k.id } },
+					});
 				started(tn('checkpoints.copying', of.length), undefined);
 			}}
 		>
@@ -155,13 +176,25 @@ function Delete({ of, onClose, onDone }: { of: readonly Checkpoint[]; onClose: (
 				))}
 				{of.length > 8 && <li>{t('resources.more', { n: of.length - 8 })}</li>}
 			</ul>
-			{held.length > 0 && <Alert variant="warning" isInline title={tn('checkpoints.deleteHeld', held.length)} component="p" />}
+			{held.length > 0 && (
+				<Alert variant="warning" isInline title={tn('checkpoints.deleteHeld', held.length)} component="p" />
+			)}
 		</ConfirmDialog>
 	);
 }
 
 /** The dialog of what was chosen. */
-export function ActDialog({ act, of, onClose, onDeleted }: { act: Act; of: readonly Checkpoint[]; onClose: () => void; onDeleted?: () => void }) {
+export function ActDialog({
+	act,
+	of,
+	onClose,
+	onDeleted,
+}: {
+	act: Act;
+	of: readonly Checkpoint[];
+	onClose: () => void;
+	onDeleted?: () => void;
+}) {
 	switch (act) {
 		case 'hold':
 			return <Hold of={of} onClose={onClose} />;

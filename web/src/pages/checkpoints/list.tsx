@@ -47,17 +47,54 @@ export function columnsOf(providers: readonly Provider[], withPlan: boolean): Co
 				</Flex>
 			),
 		},
-		...(withPlan ? [{ key: 'plan', title: t('checkpoints.plan'), cell: (k: Checkpoint) => <Link to={`/plans/${k.plan_id}`}>{planName(k)}</Link> }] : []),
-		{ key: 'read', title: t('checkpoints.read'), sort: 'bytes_read', isNumber: true, cell: (k) => <Bytes n={k.bytes_read} /> },
-		{ key: 'stored', title: t('checkpoints.stored'), sort: 'bytes_stored', isNumber: true, cell: (k) => <Bytes n={k.bytes_stored} /> },
-		{ key: 'by', title: t('checkpoints.by'), isExtra: true, cell: (k) => (k.copy_of ? t('checkpoints.isCopy') : tx('maker', k.made_by)) },
+		...(withPlan
+			? [
+					{
+						key: 'plan',
+						title: t('checkpoints.plan'),
+						cell: (k: Checkpoint) => <Link to={`/plans/${k.plan_id}`}>{planName(k)}</Link>,
+					},
+				]
+			: []),
+		{
+			key: 'read',
+			title: t('checkpoints.read'),
+			sort: 'bytes_read',
+			isNumber: true,
+			cell: (k) => <Bytes n={k.bytes_read} />,
+		},
+		{
+			key: 'stored',
+			title: t('checkpoints.stored'),
+			sort: 'bytes_stored',
+			isNumber: true,
+			cell: (k) => <Bytes n={k.bytes_stored} />,
+		},
+		{
+			key: 'by',
+			title: t('checkpoints.by'),
+			isExtra: true,
+			cell: (k) => (k.copy_of ? t('checkpoints.isCopy') : tx('maker', k.made_by)),
+		},
 		{ key: 'provider', title: t('checkpoints.provider'), isExtra: true, cell: (k) => name(k.provider_id) },
 		{ key: 'proof', title: t('checkpoints.proof'), isExtra: true, cell: (k) => <Proof of={k} /> },
 	];
 }
 
 /** A list of checkpoints with everything that can be done with them; `query` is what it is limited to. */
-export function CheckpointTable({ query, filters, withPlan, prefix, empty }: { query?: Record<string, string>; filters?: Filter[]; withPlan: boolean; prefix?: string; empty: React.ReactNode }) {
+export function CheckpointTable({
+	query,
+	filters,
+	withPlan,
+	prefix,
+	empty,
+}: {
+	query?: Record<string, string>;
+	filters?: Filter[];
+	withPlan: boolean;
+	prefix?: string;
+	empty: React.ReactNode;
+}) {
 	const { canWrite } = useSession();
 	const providers = useList<Provider>('providers', 'providers', { limit: 1000 });
 	const [chosen, choose] = useState<Checkpoint[]>([]);
@@ -77,7 +114,12 @@ export function CheckpointTable({ query, filters, withPlan, prefix, empty }: { q
 					canWrite && (
 						<Flex columnGap={{ default: 'columnGapSm' }}>
 							{actsOf(chosen).map((a) => (
-								<Button key={a} variant={a === 'delete' ? 'danger' : 'secondary'} size="sm" onClick={() => act({ act: a, of: chosen })}>
+								<Button
+									key={a}
+									variant={a === 'delete' ? 'danger' : 'secondary'}
+									size="sm"
+									onClick={() => act({ act: a, of: chosen })}
+								>
 									{t(`checkpoints.${a}`)}
 								</Button>
 							))}
@@ -104,19 +146,50 @@ export default function Checkpoints() {
 	const plans = useList<Plan>('plans', 'plans', { limit: 1000 });
 	const providers = useList<Provider>('providers', 'providers', { limit: 1000 });
 	const filters: Filter[] = [
-		{ kind: 'choice', name: 'plan_id', title: t('checkpoints.plan'), choices: plans.items.map((p) => ({ value: p.id, title: p.name })) },
-		{ kind: 'choice', name: 'status', title: t('checkpoints.state'), choices: STATES.map((value) => ({ value, title: tx('state', value) })) },
-		{ kind: 'choice', name: 'provider_id', title: t('checkpoints.provider'), choices: providers.items.map((p) => ({ value: p.id, title: p.name })) },
-		{ kind: 'choice', name: 'hold', title: t('checkpoints.held'), choices: [{ value: 'true', title: t('checkpoints.held') }, { value: 'false', title: t('checkpoints.notHeld') }] },
+		{
+			kind: 'choice',
+			name: 'plan_id',
+			title: t('checkpoints.plan'),
+			choices: plans.items.map((p) => ({ value: p.id, title: p.name })),
+		},
+		{
+			kind: 'choice',
+			name: 'status',
+			title: t('checkpoints.state'),
+			choices: STATES.map((value) => ({ value, title: tx('state', value) })),
+		},
+		{
+			kind: 'choice',
+			name: 'provider_id',
+			title: t('checkpoints.provider'),
+			choices: providers.items.map((p) => ({ value: p.id, title: p.name })),
+		},
+		{
+			kind: 'choice',
+			name: 'hold',
+			title: t('checkpoints.held'),
+			choices: [
+				{ value: 'true', title: t('checkpoints.held') },
+				{ value: 'false', title: t('checkpoints.notHeld') },
+			],
+		},
 	];
 	return (
-		<Page title={t('checkpoints.title')} text={t('checkpoints.lead')} same={{ path: 'checkpoints', cli: 'checkpoint list' }}>
+		<Page
+			title={t('checkpoints.title')}
+			text={t('checkpoints.lead')}
+			same={{ path: 'checkpoints', cli: 'checkpoint list' }}
+		>
 			<Along />
 			<CheckpointTable
 				withPlan
 				filters={filters}
 				empty={
-					<Empty title={t('checkpoints.none')} icon={HistoryIcon} actions={<Link to="/resources">{t('checkpoints.toResources')}</Link>}>
+					<Empty
+						title={t('checkpoints.none')}
+						icon={HistoryIcon}
+						actions={<Link to="/resources">{t('checkpoints.toResources')}</Link>}
+					>
 						{t('checkpoints.noneText')}
 					</Empty>
 				}

@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // A disk of a checkpoint over NBD, without restoring it first: the commands, ready to be copied.
-import { Card, CardBody, CardTitle, ClipboardCopy, FormGroup, FormSelect, FormSelectOption } from '@patternfly/react-core';
+import {
+	Card,
+	CardBody,
+	CardTitle,
+	ClipboardCopy,
+	FormGroup,
+	FormSelect,
+	FormSelectOption,
+} from '@patternfly/react-core';
 import { useState } from 'react';
 import { useSession } from '../../app/session';
 import { curl } from '../../parts/same';
@@ -13,7 +21,13 @@ function Command({ label, text }: { label: string; text: string }) {
 	return (
 		<>
 			<p className="hf-label">{label}</p>
-			<ClipboardCopy isReadOnly isCode hoverTip={t('parts.copy')} clickTip={t('parts.copied')} textAriaLabel={label}>
+			<ClipboardCopy
+				isReadOnly
+				isCode
+				hoverTip={t('parts.copy')}
+				clickTip={t('parts.copied')}
+				textAriaLabel={label}
+			>
 				{text}
 			</ClipboardCopy>
 		</>
@@ -29,7 +43,14 @@ interface Choice {
 
 function choices(k: Checkpoint): Choice[] {
 	return (k.resources ?? []).flatMap((r) =>
-		r.point_id ? disksOf(r.extra_info).map((d) => ({ point: r.point_id!, target: r.repository, disk: d.name, title: `${r.name}: ${d.name}` })) : [],
+		r.point_id
+			? disksOf(r.extra_info).map((d) => ({
+					point: r.point_id!,
+					target: r.repository,
+					disk: d.name,
+					title: `${r.name}: ${d.name}`,
+				}))
+			: [],
 	);
 }
 
@@ -42,6 +63,7 @@ export function Serve({ of }: { of: Checkpoint }) {
 	const one = all[chosen] ?? all[0];
 	if (!one) return null;
 	const socket = `/tmp/${one.disk}.sock`;
+	const askKey = curl({ method: 'POST', path: `providers/${of.provider_id}/key` });
 	const uri = `nbd+unix:///${one.disk}?socket=${socket}`;
 	return (
 		<Card isFullHeight>
@@ -56,12 +78,24 @@ export function Serve({ of }: { of: Checkpoint }) {
 					</FormSelect>
 				</FormGroup>
 				{isAdmin ? (
-					<Command label={t('checkpoints.serveKey')} text={`(umask 077; ${curl({ method: 'POST', path: `providers/${of.provider_id}/key` })} | jq -r .repository.key >${KEY})`} />
+					<Command
+						label={t('checkpoints.serveKey')}
+						text={`(umask 077; ${askKey} | jq -r .repository.key >${KEY})`}
+					/>
 				) : (
 					<p className="hf-small">{t('checkpoints.serveAsk')}</p>
 				)}
-				<Command label={t('checkpoints.serveServe')} text={`holdfast checkpoint serve ${one.point} ${word(one.disk)} --socket ${word(socket)} --target ${word(one.target)} --key-file ${KEY}`} />
-				<Command label={t('checkpoints.serveFiles')} text={`guestfish --ro --format=raw -a ${word(`nbd:///${one.disk}?socket=${socket}`)} -i`} />
+				<Command
+					label={t('checkpoints.serveServe')}
+					text={
+						`holdfast checkpoint serve ${one.point} ${word(one.disk)} --socket ${word(socket)} ` +
+						`--target ${word(one.target)} --key-file ${KEY}`
+					}
+				/>
+				<Command
+					label={t('checkpoints.serveFiles')}
+					text={`guestfish --ro --format=raw -a ${word(`nbd:///${one.disk}?socket=${socket}`)} -i`}
+				/>
 				<Command label={t('checkpoints.serveCopy')} text={`nbdcopy ${word(uri)} ${word(`${one.disk}.raw`)}`} />
 			</CardBody>
 		</Card>

@@ -1,6 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // One checkpoint: what it is, what is inside, why it stays, and what can be done with it.
-import { Alert, Button, Card, CardBody, CardTitle, Flex, Grid, GridItem, Label, Progress } from '@patternfly/react-core';
+import {
+	Alert,
+	Button,
+	Card,
+	CardBody,
+	CardTitle,
+	Flex,
+	Grid,
+	GridItem,
+	Label,
+	Progress,
+} from '@patternfly/react-core';
 import { useState } from 'react';
 import type { Schema } from '../../api/client';
 import type { Params } from '../../app/pages';
@@ -16,7 +27,17 @@ import { StateLabel } from '../../parts/state';
 import { t, tn, tx } from '../../texts';
 import { Proof } from '../resources/show';
 import { ActDialog, ActMenu, type Act } from './actions';
-import { apiOf, disksOf, pathOf, planName, resourcePath, sizeOf, type Checkpoint, type CheckpointResource, type Provider } from './model';
+import {
+	apiOf,
+	disksOf,
+	pathOf,
+	planName,
+	resourcePath,
+	sizeOf,
+	type Checkpoint,
+	type CheckpointResource,
+	type Provider,
+} from './model';
 import { Serve } from './serve';
 
 type Kept = Schema<'Kept'>;
@@ -28,7 +49,14 @@ function About({ of, provider }: { of: Checkpoint; provider: string }) {
 				[t('checkpoints.state'), <StateLabel state={of.status} />],
 				[t('checkpoints.instant'), <Time at={of.instant_at} exact />],
 				[t('checkpoints.plan'), <Link to={`/plans/${of.plan_id}`}>{planName(of)}</Link>],
-				[t('checkpoints.by'), of.copy_of ? <Link to={`/checkpoints?copy_of=${of.copy_of}`}>{t('checkpoints.isCopy')}</Link> : tx('maker', of.made_by)],
+				[
+					t('checkpoints.by'),
+					of.copy_of ? (
+						<Link to={`/checkpoints?copy_of=${of.copy_of}`}>{t('checkpoints.isCopy')}</Link>
+					) : (
+						tx('maker', of.made_by)
+					),
+				],
 				[t('checkpoints.provider'), provider],
 				[t('checkpoints.total'), <Bytes n={of.bytes_total} />],
 				[t('checkpoints.read'), <Bytes n={of.bytes_read} />],
@@ -43,7 +71,11 @@ function About({ of, provider }: { of: Checkpoint; provider: string }) {
 }
 
 function Why({ of }: { of: Checkpoint }) {
-	const live = useGet<{ retention: { checkpoints: Kept[] } }>(`plans/${of.plan_id}/retention`, { checkpoint_id: of.id }, ['checkpoints', 'policies']);
+	const live = useGet<{ retention: { checkpoints: Kept[] } }>(
+		`plans/${of.plan_id}/retention`,
+		{ checkpoint_id: of.id },
+		['checkpoints', 'policies'],
+	);
 	const kept = live.data?.retention.checkpoints[0];
 	// A plan that was deleted has no rules any more: then its checkpoints stay.
 	if (live.error) return <p>{live.error.status === 404 ? t('checkpoints.planGone') : live.error.message}</p>;
@@ -51,14 +83,24 @@ function Why({ of }: { of: Checkpoint }) {
 	return (
 		<>
 			<p>
-				<StateLabel state={kept.keep ? 'kept' : 'going'} tone={kept.keep ? 'good' : 'warn'} text={kept.keep ? t('checkpoints.stays') : t('checkpoints.goes')} />{' '}
-				{kept.goes_at ? t('checkpoints.goesAt', { when: moment(kept.goes_at) }) : kept.keep ? t('checkpoints.noEnd') : ''}
+				<StateLabel
+					state={kept.keep ? 'kept' : 'going'}
+					tone={kept.keep ? 'good' : 'warn'}
+					text={kept.keep ? t('checkpoints.stays') : t('checkpoints.goes')}
+				/>{' '}
+				{kept.goes_at
+					? t('checkpoints.goesAt', { when: moment(kept.goes_at) })
+					: kept.keep
+						? t('checkpoints.noEnd')
+						: ''}
 			</p>
 			<ul className="hf-list">
 				{kept.reasons.map((r) => (
 					<li key={r.rule + r.text}>
 						{r.text}
-						{r.until && <span className="hf-none"> ({t('checkpoints.until', { when: moment(r.until) })})</span>}
+						{r.until && (
+							<span className="hf-none"> ({t('checkpoints.until', { when: moment(r.until) })})</span>
+						)}
 					</li>
 				))}
 			</ul>
@@ -68,8 +110,11 @@ function Why({ of }: { of: Checkpoint }) {
 
 // What was stored of a definition, as a tree: objects and lists open, all else is a line.
 function Tree({ name, value }: { name: string; value: unknown }) {
-	if (value === null || typeof value !== 'object') return <li>{`${name}: ${/bytes$/.test(name) && typeof value === 'number' ? bytes(value) : String(value)}`}</li>;
-	const entries: [string, unknown][] = Array.isArray(value) ? value.map((v, i) => [String((v as { name?: string } | null)?.name ?? i + 1), v]) : Object.entries(value);
+	if (value === null || typeof value !== 'object')
+		return <li>{`${name}: ${/bytes$/.test(name) && typeof value === 'number' ? bytes(value) : String(value)}`}</li>;
+	const entries: [string, unknown][] = Array.isArray(value)
+		? value.map((v, i) => [String((v as { name?: string } | null)?.name ?? i + 1), v])
+		: Object.entries(value);
 	return (
 		<li>
 			<details>
@@ -93,13 +138,22 @@ function Inside({ of }: { of: CheckpointResource }) {
 					<Link to={resourcePath(of)}>{of.name}</Link>
 					<Label isCompact>{tx('type', of.type)}</Label>
 					<StateLabel state={of.status} />
-					{of.consistency && <Label isCompact color="teal">{tx('consistency', of.consistency)}</Label>}
+					{of.consistency && (
+						<Label isCompact color="teal">
+							{tx('consistency', of.consistency)}
+						</Label>
+					)}
 				</Flex>
 			</CardTitle>
 			<CardBody>
 				{of.reason && <Alert isInline variant="danger" title={of.reason} component="p" />}
 				<p>
-					{t('checkpoints.insideSizes', { disks: tn('checkpoints.disks', disks.length), total: bytes(of.bytes_total || sizeOf(disks)), read: bytes(of.bytes_read), stored: bytes(of.bytes_stored) })}
+					{t('checkpoints.insideSizes', {
+						disks: tn('checkpoints.disks', disks.length),
+						total: bytes(of.bytes_total || sizeOf(disks)),
+						read: bytes(of.bytes_read),
+						stored: bytes(of.bytes_stored),
+					})}
 				</p>
 				<ul className="hf-tree" aria-label={t('checkpoints.definitionOf', { name: of.name })}>
 					<Tree name={t('checkpoints.definition')} value={of.extra_info} />
@@ -111,11 +165,20 @@ function Inside({ of }: { of: CheckpointResource }) {
 
 function Running({ of }: { of: Checkpoint }) {
 	const operation = useOperation(of.operation_id ?? undefined);
-	const p = operation?.progress as { bytes_done?: number; bytes_total?: number; steps?: number; steps_done?: number } | undefined;
-	const share = p?.bytes_total ? ((p.bytes_done ?? 0) / p.bytes_total) * 100 : p?.steps ? ((p.steps_done ?? 0) / p.steps) * 100 : 0;
+	const p = operation?.progress as
+		{ bytes_done?: number; bytes_total?: number; steps?: number; steps_done?: number } | undefined;
+	const share = p?.bytes_total
+		? ((p.bytes_done ?? 0) / p.bytes_total) * 100
+		: p?.steps
+			? ((p.steps_done ?? 0) / p.steps) * 100
+			: 0;
 	return (
 		<Alert isInline variant="info" title={tx('state', of.status)} component="h2" className="hf-gap-after">
-			<Progress value={Math.round(share)} title={t('checkpoints.progress')} aria-label={t('checkpoints.progress')} />
+			<Progress
+				value={Math.round(share)}
+				title={t('checkpoints.progress')}
+				aria-label={t('checkpoints.progress')}
+			/>
 			{of.operation_id && <Link to={`/operations/${of.operation_id}`}>{t('checkpoints.watch')}</Link>}
 		</Alert>
 	);
@@ -130,11 +193,26 @@ function Content({ of }: { of: Checkpoint }) {
 		<>
 			{busy && <Running of={of} />}
 			{of.reason && (
-				<Alert isInline variant="danger" title={t('checkpoints.failed')} component="h2" className="hf-gap-after">
-					{of.reason} {of.operation_id && <Link to={`/operations/${of.operation_id}`}>{t('checkpoints.watch')}</Link>}
+				<Alert
+					isInline
+					variant="danger"
+					title={t('checkpoints.failed')}
+					component="h2"
+					className="hf-gap-after"
+				>
+					{of.reason}{' '}
+					{of.operation_id && <Link to={`/operations/${of.operation_id}`}>{t('checkpoints.watch')}</Link>}
 				</Alert>
 			)}
-			{of.verified_ok === false && <Alert isInline variant="danger" title={t('checkpoints.isBroken')} component="h2" className="hf-gap-after" />}
+			{of.verified_ok === false && (
+				<Alert
+					isInline
+					variant="danger"
+					title={t('checkpoints.isBroken')}
+					component="h2"
+					className="hf-gap-after"
+				/>
+			)}
 			<Grid hasGutter>
 				<GridItem span={12} lg={5}>
 					<Card isFullHeight>
@@ -148,7 +226,11 @@ function Content({ of }: { of: Checkpoint }) {
 					<Card isFullHeight>
 						<CardTitle component="h2">{t('checkpoints.inside')}</CardTitle>
 						<CardBody>
-							{resources.length ? resources.map((r) => <Inside key={r.type + r.id} of={r} />) : <p className="hf-none">{t('checkpoints.insideNone')}</p>}
+							{resources.length ? (
+								resources.map((r) => <Inside key={r.type + r.id} of={r} />)
+							) : (
+								<p className="hf-none">{t('checkpoints.insideNone')}</p>
+							)}
 						</CardBody>
 					</Card>
 				</GridItem>
@@ -176,7 +258,11 @@ export default function CheckpointPage({ params }: { params: Params }) {
 	const k = live.data;
 	return (
 		<Page
-			title={k ? t('checkpoints.of', { plan: planName(k), when: moment(k.instant_at ?? k.started_at) }) : t('checkpoints.one')}
+			title={
+				k
+					? t('checkpoints.of', { plan: planName(k), when: moment(k.instant_at ?? k.started_at) })
+					: t('checkpoints.one')
+			}
 			crumbs={[{ title: t('checkpoints.title'), to: '/checkpoints' }]}
 			same={{ path: apiOf(at), cli: `checkpoint show ${at.id}` }}
 			actions={
@@ -193,7 +279,9 @@ export default function CheckpointPage({ params }: { params: Params }) {
 			}
 		>
 			<Shown live={live}>{(x) => <Content of={x} />}</Shown>
-			{acting && k && <ActDialog act={acting} of={[k]} onClose={() => act(undefined)} onDeleted={() => go('/checkpoints')} />}
+			{acting && k && (
+				<ActDialog act={acting} of={[k]} onClose={() => act(undefined)} onDeleted={() => go('/checkpoints')} />
+			)}
 		</Page>
 	);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Checkpoints along the time: one column each, as high as what was read and, darker, what that took in the target. Where there is
-// little room, it shows the newest and can be moved to the older ones.
+// Checkpoints along the time: one column each, as high as what was read and, darker, what that took in the target.
+// Where there is little room, it shows the newest and can be moved to the older ones.
 import { useEffect, useRef } from 'react';
 import { href } from '../../app/router';
 import { moment } from '../../parts/dates';
@@ -51,26 +51,61 @@ export function Timeline({ points, label }: { points: readonly Point[]; label: s
 	return (
 		<figure className="hf-timeline">
 			<div className="hf-timeline-scroll" ref={frame}>
-				<svg width={width} height={HIGH + 24} viewBox={`0 0 ${width} ${HIGH + 24}`} role="group" aria-label={label}>
+				<svg
+					width={width}
+					height={HIGH + 24}
+					viewBox={`0 0 ${width} ${HIGH + 24}`}
+					role="group"
+					aria-label={label}
+				>
 					{ordered.map((p, i) => {
 						const k = p.checkpoint;
 						const good = k.status === 'available';
 						const high = heightOf(p.read, most);
 						const low = Math.min(high, heightOf(p.stored, most));
-						const state = good ? 'good' : k.status === 'protecting' || k.status === 'copying' ? 'running' : 'bad';
+						const state = good
+							? 'good'
+							: k.status === 'protecting' || k.status === 'copying'
+								? 'running'
+								: 'bad';
 						return (
-							<a key={k.id} href={href(pathOf(k))} aria-label={say(p)} className={`hf-point hf-point-${state}`}>
+							<a
+								key={k.id}
+								href={href(pathOf(k))}
+								aria-label={say(p)}
+								className={`hf-point hf-point-${state}`}
+							>
 								<title>{say(p)}</title>
 								<rect className="hf-point-hit" x={i * WIDE} y={0} width={WIDE} height={HIGH + 24} />
-								<rect className="hf-point-read" x={i * WIDE + 2} y={HIGH - high} width={WIDE - 4} height={high} rx={2} />
-								<rect className="hf-point-stored" x={i * WIDE + 2} y={HIGH - low} width={WIDE - 4} height={low} rx={2} />
+								<rect
+									className="hf-point-read"
+									x={i * WIDE + 2}
+									y={HIGH - high}
+									width={WIDE - 4}
+									height={high}
+									rx={2}
+								/>
+								<rect
+									className="hf-point-stored"
+									x={i * WIDE + 2}
+									y={HIGH - low}
+									width={WIDE - 4}
+									height={low}
+									rx={2}
+								/>
 								{k.verified_ok !== null && (
 									<path
 										className={k.verified_ok ? 'hf-point-proof' : 'hf-point-broken'}
-										d={k.verified_ok ? `M${i * WIDE + 3.5} ${HIGH + 11}l2.5 2.5 4.5 -5` : `M${i * WIDE + 4} ${HIGH + 8}l6 6m0 -6l-6 6`}
+										d={
+											k.verified_ok
+												? `M${i * WIDE + 3.5} ${HIGH + 11}l2.5 2.5 4.5 -5`
+												: `M${i * WIDE + 4} ${HIGH + 8}l6 6m0 -6l-6 6`
+										}
 									/>
 								)}
-								{k.hold && <circle className="hf-point-hold" cx={i * WIDE + WIDE / 2} cy={HIGH + 20} r={2.5} />}
+								{k.hold && (
+									<circle className="hf-point-hold" cx={i * WIDE + WIDE / 2} cy={HIGH + 20} r={2.5} />
+								)}
 							</a>
 						);
 					})}

@@ -44,7 +44,8 @@ function About({ about }: { about: Record<string, unknown> }) {
 	return (
 		<Fact term={t('operations.subjects')}>
 			{links.map(([kind, id]) => {
-				const place = kind === 'checkpoint' && about.provider ? `/checkpoints/${String(about.provider)}` : PLACES[kind];
+				const place =
+					kind === 'checkpoint' && about.provider ? `/checkpoints/${String(about.provider)}` : PLACES[kind];
 				const text = `${tx('operations.about', kind)} ${String(id).slice(0, 8)}`;
 				return (
 					<span key={kind} className="hf-listed">
@@ -106,7 +107,9 @@ function Steps({ steps }: { steps: Step[] }) {
 							</Td>
 							<Td dataLabel={t('operations.state')}>
 								<StepState step={s} />{' '}
-								{s.attempt > 1 && <span className="hf-small">{t('operations.attempt', { n: s.attempt })}</span>}
+								{s.attempt > 1 && (
+									<span className="hf-small">{t('operations.attempt', { n: s.attempt })}</span>
+								)}
 								{s.not_before && (
 									<div className="hf-small">
 										<Time at={s.not_before} />
@@ -190,7 +193,10 @@ function Body({ o }: { o: Operation }) {
 			<Card>
 				<CardBody>
 					<div className="hf-run">
-						<OperationProgress operation={{ id: o.id, state: o.state as Live['state'], progress: o.progress }} label={t('operations.progress')} />
+						<OperationProgress
+							operation={{ id: o.id, state: o.state as Live['state'], progress: o.progress }}
+							label={t('operations.progress')}
+						/>
 					</div>
 					<Facts o={o} />
 				</CardBody>

@@ -78,7 +78,15 @@ function path({ from, to }: { from: Placed<Step>; to: Placed<Step> }): string {
 	return `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
 }
 
-export function Graph({ steps, chosen, choose }: { steps: Step[]; chosen: string | null; choose: (id: string | null) => void }) {
+export function Graph({
+	steps,
+	chosen,
+	choose,
+}: {
+	steps: Step[];
+	chosen: string | null;
+	choose: (id: string | null) => void;
+}) {
 	const drawn = useMemo(() => place(steps.slice(0, MOST)), [steps]);
 	const width = drawn.columns * (WIDE + GAP_X) - GAP_X;
 	const height = drawn.rows * (HIGH + GAP_Y) - GAP_Y;
@@ -88,7 +96,11 @@ export function Graph({ steps, chosen, choose }: { steps: Step[]; chosen: string
 				<div className="hf-graph-inner" style={{ width, height }}>
 					<svg width={width} height={height} aria-hidden="true">
 						{drawn.lines.map((l) => (
-							<path key={l.from.step.id + l.to.step.id} d={path(l)} data-done={l.from.step.state === 'done'} />
+							<path
+								key={l.from.step.id + l.to.step.id}
+								d={path(l)}
+								data-done={l.from.step.state === 'done'}
+							/>
 						))}
 					</svg>
 					{drawn.placed.map((at) => (

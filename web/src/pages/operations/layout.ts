@@ -20,8 +20,8 @@ export interface Picture<T> {
 	lines: { from: Placed<T>; to: Placed<T> }[];
 }
 
-// A graph of steps has no circles; should one be told, its steps stay in the columns that they have after as many rounds
-// as there are steps.
+// A graph of steps has no circles; should one be told, its steps stay in the columns that they have after as many
+// rounds as there are steps.
 function columns_of<T extends Node>(steps: T[]): Map<string, number> {
 	const column = new Map(steps.map((s) => [s.id, 0]));
 	for (let round = 0, changed = true; changed && round < steps.length; round++) {

@@ -16,13 +16,23 @@ type Operation = Schema<'Operation'>;
 
 const KINDS = ['protect', 'restore', 'verify', 'copy', 'delete', 'clean', 'discover', 'target_check', 'target_verify', 'collect'];
 const STATES = ['queued', 'running', 'undoing', 'succeeded', 'failed', 'cancelled'];
-const TIMES: [string, number][] = [['hour', 1], ['day', 24], ['week', 168], ['month', 720]];
+const TIMES: [string, number][] = [
+	['hour', 1],
+	['day', 24],
+	['week', 168],
+	['month', 720],
+];
 const HOUR = 3600 * 1000;
 
 const choices = (prefix: string, values: string[]) => values.map((value) => ({ value, title: tx(prefix, value) }));
 
 const filters: Filter[] = [
-	{ kind: 'choice', name: 'live', title: t('operations.live'), choices: choices('operations.live', ['true', 'false']) },
+	{
+		kind: 'choice',
+		name: 'live',
+		title: t('operations.live'),
+		choices: choices('operations.live', ['true', 'false']),
+	},
 	{ kind: 'choice', name: 'state', title: t('operations.state'), choices: choices('state', STATES) },
 	{ kind: 'choice', name: 'kind', title: t('operations.kind'), choices: choices('operations.kind', KINDS) },
 ];
@@ -39,14 +49,23 @@ const columns: Column<Operation>[] = [
 			</>
 		),
 	},
-	{ key: 'kind', title: t('operations.kind'), sort: 'kind', isExtra: true, cell: (o) => tx('operations.kind', o.kind) },
+	{
+		key: 'kind',
+		title: t('operations.kind'),
+		sort: 'kind',
+		isExtra: true,
+		cell: (o) => tx('operations.kind', o.kind),
+	},
 	{
 		key: 'state',
 		title: t('operations.state'),
 		sort: 'state',
 		cell: (o) => (
 			<>
-				<StateLabel state={o.state} text={o.cancel_asked && !o.ended_at ? t('operations.cancelAsked') : undefined} />
+				<StateLabel
+					state={o.state}
+					text={o.cancel_asked && !o.ended_at ? t('operations.cancelAsked') : undefined}
+				/>
 				{!o.ended_at && <OperationProgress operation={o} label={t('operations.progress')} isCompact />}
 			</>
 		),
@@ -125,7 +144,10 @@ export default function Operations() {
 							{t('operations.noneMatchText')}
 						</Empty>
 					) : (
-						<Empty title={t('operations.none')} actions={<Link to="/resources">{t('operations.protect')}</Link>}>
+						<Empty
+							title={t('operations.none')}
+							actions={<Link to="/resources">{t('operations.protect')}</Link>}
+						>
 							{t('operations.noneText')}
 						</Empty>
 					)

@@ -16,11 +16,16 @@ export function useLog(id: string, revision: number | undefined): Line[] {
 	useEffect(() => {
 		const abort = new AbortController();
 		const read = async () => {
-			for (let more = true; more; ) {
-				const { log } = await api.get<{ log: Line[] }>(`operations/${id}/log`, { after: last.current }, { signal: abort.signal });
+			for (let more = true; more;) {
+				const { log } = await api.get<{ log: Line[] }>(
+					`operations/${id}/log`,
+					{ after: last.current },
+					{ signal: abort.signal },
+				);
 				if (abort.signal.aborted) return;
 				last.current = log[log.length - 1]?.seq ?? last.current;
-				if (log.length) set((known) => [...known, ...log.filter((l) => l.seq > (known[known.length - 1]?.seq ?? 0))]);
+				if (log.length)
+					set((known) => [...known, ...log.filter((l) => l.seq > (known[known.length - 1]?.seq ?? 0))]);
 				more = log.length >= PAGE;
 			}
 		};
@@ -40,7 +45,13 @@ export function Log({ lines, step, names }: { lines: Line[]; step: string | null
 	}, [follow, shown.length]);
 	return (
 		<div className="hf-log-frame">
-			<Switch id="follow" label={t('operations.follow')} isChecked={follow} onChange={(_, on) => setFollow(on)} isReversed />
+			<Switch
+				id="follow"
+				label={t('operations.follow')}
+				isChecked={follow}
+				onChange={(_, on) => setFollow(on)}
+				isReversed
+			/>
 			<div className="hf-log" ref={box} role="log" aria-label={t('operations.log')} tabIndex={0}>
 				{shown.length === 0 && <p className="hf-none">{t('operations.noLog')}</p>}
 				{shown.map((l) => (

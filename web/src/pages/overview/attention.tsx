@@ -25,7 +25,10 @@ interface Mend {
 
 async function backUp(plan: string): Promise<void> {
 	const { plan: p } = await api.get<{ plan: Schema<'Plan'> }>(`plans/${plan}`);
-	const { checkpoint } = await api.post<{ checkpoint: Schema<'Checkpoint'> }>(`providers/${p.provider_id}/checkpoints`, { checkpoint: { plan_id: plan } });
+	const { checkpoint } = await api.post<{ checkpoint: Schema<'Checkpoint'> }>(
+		`providers/${p.provider_id}/checkpoints`,
+		{ checkpoint: { plan_id: plan } },
+	);
 	toast('success', t('overview.mend.started', { name: p.name }));
 	if (checkpoint.operation_id) changed('operations');
 }
@@ -33,7 +36,11 @@ async function backUp(plan: string): Promise<void> {
 function mendOf({ kind, subject: s }: Item): Mend {
 	switch (kind) {
 		case 'resources_unprotected':
-			return { text: t('overview.mend.protect'), run: () => go('/resources', { protection: 'unprotected' }), writes: false };
+			return {
+				text: t('overview.mend.protect'),
+				run: () => go('/resources', { protection: 'unprotected' }),
+				writes: false,
+			};
 		case 'plan_failing':
 		case 'plan_late':
 			return { text: t('overview.mend.backUp'), run: () => backUp(s.id), writes: true };
@@ -79,7 +86,11 @@ function Row({ item }: { item: Item }) {
 	const bad = item.severity === 'error';
 	return (
 		<li>
-			<span className={bad ? 'hf-icon-bad' : 'hf-icon-warn'} role="img" aria-label={t(bad ? 'overview.error' : 'overview.warning')}>
+			<span
+				className={bad ? 'hf-icon-bad' : 'hf-icon-warn'}
+				role="img"
+				aria-label={t(bad ? 'overview.error' : 'overview.warning')}
+			>
 				{bad ? <ExclamationCircleIcon /> : <ExclamationTriangleIcon />}
 			</span>
 			<div className="hf-attention-text">

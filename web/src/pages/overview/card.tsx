@@ -4,7 +4,19 @@ import { useId, type ReactNode } from 'react';
 import { Link } from '../../app/router';
 
 /** `span`: of twelve columns, where there is room for them. */
-export function Card({ title, count, span, link, children }: { title: string; count?: number; span: number; link?: { to: string; text: string }; children: ReactNode }) {
+export function Card({
+	title,
+	count,
+	span,
+	link,
+	children,
+}: {
+	title: string;
+	count?: number;
+	span: number;
+	link?: { to: string; text: string };
+	children: ReactNode;
+}) {
 	const id = useId();
 	return (
 		<section className={`hf-card hf-span-${span}`} aria-labelledby={id}>

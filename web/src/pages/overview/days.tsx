@@ -22,7 +22,13 @@ function useDayStart(): number {
 
 export function LastDay() {
 	const from = useDayStart();
-	const list = useList<Schema<'Operation'>>('operations', 'operations', { created_from: timeOf(from), limit: 1000 }, undefined, APART_MS);
+	const list = useList<Schema<'Operation'>>(
+		'operations',
+		'operations',
+		{ created_from: timeOf(from), limit: 1000 },
+		undefined,
+		APART_MS,
+	);
 	const hours = useMemo(() => {
 		const all = Array.from({ length: 24 }, (_, i) => ({ at: from + i * HOUR_MS, good: 0, bad: 0 }));
 		for (const o of list.items) {
@@ -44,13 +50,24 @@ export function LastDay() {
 						<Link to="/operations" query={{ state: 'succeeded', created_from: since }}>
 							<strong className="hf-number">{good.toLocaleString()}</strong> {t('overview.succeeded')}
 						</Link>
-						<Link to="/operations" query={{ state: 'failed', created_from: since }} className={bad ? 'hf-icon-bad' : undefined}>
+						<Link
+							to="/operations"
+							query={{ state: 'failed', created_from: since }}
+							className={bad ? 'hf-icon-bad' : undefined}
+						>
 							<strong className="hf-number">{bad.toLocaleString()}</strong> {t('overview.failed')}
 						</Link>
 					</div>
 					<div className="hf-day" role="img" aria-label={t('overview.dayWords', { good, bad })}>
 						{hours.map((h) => (
-							<span key={h.at} title={t('overview.hour', { at: new Date(h.at).toLocaleTimeString(undefined, { timeStyle: 'short' }), good: h.good, bad: h.bad })}>
+							<span
+								key={h.at}
+								title={t('overview.hour', {
+									at: new Date(h.at).toLocaleTimeString(undefined, { timeStyle: 'short' }),
+									good: h.good,
+									bad: h.bad,
+								})}
+							>
 								<i className="hf-is-failing" style={{ height: `${(h.bad / most) * 100}%` }} />
 								<i className="hf-is-protected" style={{ height: `${(h.good / most) * 100}%` }} />
 							</span>
@@ -60,7 +77,9 @@ export function LastDay() {
 						<span>{t('overview.dayAgo')}</span>
 						<span>{t('overview.now')}</span>
 					</div>
-					{list.next && <p className="hf-small">{t('overview.newest', { n: list.items.length.toLocaleString() })}</p>}
+					{list.next && (
+						<p className="hf-small">{t('overview.newest', { n: list.items.length.toLocaleString() })}</p>
+					)}
 				</>
 			)}
 		</Shown>
@@ -105,7 +124,10 @@ function Calendar({ days }: { days: Day[] }) {
 						<li key={d.date}>
 							<Link
 								to="/operations"
-								query={{ created_from: `${d.date}T00:00:00Z`, created_until: timeOf(Date.parse(d.date) + DAY_MS) }}
+								query={{
+									created_from: `${d.date}T00:00:00Z`,
+									created_until: timeOf(Date.parse(d.date) + DAY_MS),
+								}}
 								className={`hf-heat-${heatOf(d, most)}`}
 								title={dayWords(d)}
 								aria-label={dayWords(d)}
@@ -116,7 +138,8 @@ function Calendar({ days }: { days: Day[] }) {
 			</div>
 			<p className="hf-heat-legend hf-small">
 				<i className="hf-heat-0" /> {t('overview.heat.none')} <i className="hf-heat-1" />
-				<i className="hf-heat-4" /> {t('overview.heat.good')} <i className="hf-heat--1" /> {t('overview.heat.some')} <i className="hf-heat--2" /> {t('overview.heat.all')}
+				<i className="hf-heat-4" /> {t('overview.heat.good')} <i className="hf-heat--1" />{' '}
+				{t('overview.heat.some')} <i className="hf-heat--2" /> {t('overview.heat.all')}
 			</p>
 		</>
 	);

@@ -46,7 +46,12 @@ function Board({ o }: { o: Overview }) {
 			<Card title={t('overview.attention')} count={o.attention.length} span={7}>
 				<Attention items={o.attention} />
 			</Card>
-			<Card title={t('overview.running')} count={o.running.length} span={5} link={{ to: '/operations', text: t('overview.allOperations') }}>
+			<Card
+				title={t('overview.running')}
+				count={o.running.length}
+				span={5}
+				link={{ to: '/operations', text: t('overview.allOperations') }}
+			>
 				<Running operations={o.running} />
 			</Card>
 			<Card title={t('overview.lastDay')} span={3}>
@@ -69,7 +74,12 @@ function Board({ o }: { o: Overview }) {
 }
 
 export default function OverviewPage() {
-	const live = useGet<Answer<'getOverview'>>('overview', undefined, ['plans', 'platforms', 'targets', 'checkpoints'], APART_MS);
+	const live = useGet<Answer<'getOverview'>>(
+		'overview',
+		undefined,
+		['plans', 'platforms', 'targets', 'checkpoints'],
+		APART_MS,
+	);
 	return (
 		<Page title={t('overview.title')} same={{ path: 'overview', cli: 'status' }}>
 			<Shown live={live}>{({ overview }) => <Board o={overview} />}</Shown>

@@ -16,7 +16,8 @@ function ageWords(p: Plan, now: number): string {
 	const newest = t('overview.plan.newest', { ago: ago(new Date(p.newest_good_at), now) });
 	if (!p.due_by) return newest;
 	const left = (Date.parse(p.due_by) - now) / 1000;
-	return `${newest} · ${t(left >= 0 ? 'overview.plan.due' : 'overview.plan.overdue', { time: duration(Math.abs(left)) })}`;
+	const due = t(left >= 0 ? 'overview.plan.due' : 'overview.plan.overdue', { time: duration(Math.abs(left)) });
+	return `${newest} · ${due}`;
 }
 
 // How much of the time until the next one is due has gone by.
@@ -43,7 +44,12 @@ export function Plans({ plans }: { plans: Plan[] }) {
 								<span className="hf-small hf-row-end">{ageWords(p, now)}</span>
 							</div>
 							<div className="hf-share hf-share-thin" aria-hidden="true">
-								{part !== undefined && <span className={`hf-is-${p.state}`} style={{ flexGrow: 0, flexBasis: `${part * 100}%` }} />}
+								{part !== undefined && (
+									<span
+										className={`hf-is-${p.state}`}
+										style={{ flexGrow: 0, flexBasis: `${part * 100}%` }}
+									/>
+								)}
 							</div>
 						</li>
 					);

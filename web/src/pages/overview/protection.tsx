@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How many resources are protected, late, failing, unprotected: as a ring with the numbers beside it, and for each platform a bar.
+// How many resources are protected, late, failing, unprotected: as a ring with the numbers beside it, and for each
+// platform a bar.
 import type { Schema } from '../../api/client';
 import { Link } from '../../app/router';
 import { StateLabel } from '../../parts/state';
@@ -12,7 +13,9 @@ const RADIUS = 42;
 const ROUND = 2 * Math.PI * RADIUS;
 
 function wordsOf(counts: Counts): string {
-	return STATES.filter((s) => counts[s]).map((s) => `${tx('state', s)}: ${counts[s]}`).join(', ');
+	return STATES.filter((s) => counts[s])
+		.map((s) => `${tx('state', s)}: ${counts[s]}`)
+		.join(', ');
 }
 
 function Ring({ counts }: { counts: Counts }) {
@@ -28,7 +31,15 @@ function Ring({ counts }: { counts: Counts }) {
 				const at = from;
 				from += length;
 				return length ? (
-					<circle key={s} cx="50" cy="50" r={RADIUS} className={`hf-ring-part hf-is-${s}`} strokeDasharray={`${Math.max(0, length - 1.2)} ${ROUND}`} strokeDashoffset={-at} />
+					<circle
+						key={s}
+						cx="50"
+						cy="50"
+						r={RADIUS}
+						className={`hf-ring-part hf-is-${s}`}
+						strokeDasharray={`${Math.max(0, length - 1.2)} ${ROUND}`}
+						strokeDashoffset={-at}
+					/>
 				) : null;
 			})}
 			<text x="50" y="50" className="hf-ring-number">
@@ -66,7 +77,11 @@ export function Protection({ counts }: { counts: Counts }) {
 	);
 }
 
-export function Platforms({ platforms }: { platforms: { id: string; name: string; status: string; resources: Counts }[] }) {
+export function Platforms({
+	platforms,
+}: {
+	platforms: { id: string; name: string; status: string; resources: Counts }[];
+}) {
 	return (
 		<ul className="hf-lines">
 			{platforms.map((p) => (
@@ -79,7 +94,11 @@ export function Platforms({ platforms }: { platforms: { id: string; name: string
 						<span className="hf-small hf-row-end">{tn('overview.machines', p.resources.total)}</span>
 					</div>
 					<div className="hf-share" role="img" aria-label={wordsOf(p.resources)} title={wordsOf(p.resources)}>
-						{STATES.map((s) => (p.resources[s] ? <span key={s} className={`hf-is-${s}`} style={{ flexGrow: p.resources[s] }} /> : null))}
+						{STATES.map((s) =>
+							p.resources[s] ? (
+								<span key={s} className={`hf-is-${s}`} style={{ flexGrow: p.resources[s] }} />
+							) : null,
+						)}
 					</div>
 				</li>
 			))}

@@ -31,7 +31,13 @@ export function Running({ operations }: { operations: Schema<'Operation'>[] }) {
 					<li key={o.id}>
 						<div className="hf-row-head">
 							<Link to={`/operations/${o.id}`}>{o.name}</Link>
-							<span className="hf-small hf-row-end">{o.state === 'running' ? <Between from={o.started_at} /> : <StateLabel state={o.state} />}</span>
+							<span className="hf-small hf-row-end">
+								{o.state === 'running' ? (
+									<Between from={o.started_at} />
+								) : (
+									<StateLabel state={o.state} />
+								)}
+							</span>
 						</div>
 						<OperationProgress operation={o} label={o.name} isCompact />
 					</li>

@@ -16,13 +16,19 @@ const APART_MS = 10000;
 
 type Point = Answer<'getTargetHistory'>['history'][number];
 
-const times = (n: number) => t('overview.times', { n: n.toLocaleString(undefined, { maximumFractionDigits: n < 10 ? 1 : 0 }) });
+const times = (n: number) =>
+	t('overview.times', { n: n.toLocaleString(undefined, { maximumFractionDigits: n < 10 ? 1 : 0 }) });
 
 function linesOf(points: Point[]): Line[] {
 	return [
 		{ title: t('overview.stored'), values: points.map((p) => p.stored_bytes), color: '--hf-chart-1' },
 		{ title: t('overview.logical'), values: points.map((p) => p.logical_bytes), color: '--hf-chart-2' },
-		{ title: t('overview.reduction'), values: points.map((p) => (p.stored_bytes && p.logical_bytes ? p.logical_bytes / p.stored_bytes : null)), color: '--hf-chart-3', format: times },
+		{
+			title: t('overview.reduction'),
+			values: points.map((p) => (p.stored_bytes && p.logical_bytes ? p.logical_bytes / p.stored_bytes : null)),
+			color: '--hf-chart-3',
+			format: times,
+		},
 	];
 }
 
@@ -44,21 +50,32 @@ function History({ target }: { target: { id: string; name: string } }) {
 
 function Target({ target }: { target: Overview['targets'][number] }) {
 	const now = useNow();
-	const used = target.total_bytes && target.free_bytes !== null ? 1 - target.free_bytes / target.total_bytes : undefined;
+	const used =
+		target.total_bytes && target.free_bytes !== null ? 1 - target.free_bytes / target.total_bytes : undefined;
 	const tone = used === undefined || used < 0.8 ? 'protected' : used < 0.95 ? 'late' : 'failing';
 	return (
 		<li>
 			<div className="hf-row-head">
 				<Link to={`/targets/${target.id}`}>{target.name}</Link>
 				{target.status === 'error' && <StateLabel state="error" />}
-				<span className="hf-small hf-row-end">{target.free_bytes !== null ? t('overview.free', { n: bytes(target.free_bytes) }) : ''}</span>
+				<span className="hf-small hf-row-end">
+					{target.free_bytes !== null ? t('overview.free', { n: bytes(target.free_bytes) }) : ''}
+				</span>
 			</div>
 			{used !== undefined && (
-				<div className="hf-share hf-share-thin" role="img" aria-label={t('overview.used', { n: Math.round(used * 100) })}>
+				<div
+					className="hf-share hf-share-thin"
+					role="img"
+					aria-label={t('overview.used', { n: Math.round(used * 100) })}
+				>
 					<span className={`hf-is-${tone}`} style={{ flexGrow: 0, flexBasis: `${used * 100}%` }} />
 				</div>
 			)}
-			<p className="hf-small">{target.full_at ? t('overview.full', { when: ago(new Date(target.full_at), now) }) : t('overview.notFull')}</p>
+			<p className="hf-small">
+				{target.full_at
+					? t('overview.full', { when: ago(new Date(target.full_at), now) })
+					: t('overview.notFull')}
+			</p>
 		</li>
 	);
 }
@@ -76,7 +93,12 @@ export function Storage({ targets }: { targets: Overview['targets'] }) {
 			</ul>
 			<div className="hf-storage-charts">
 				{targets.length > 1 && (
-					<FormSelect className="hf-storage-choice" aria-label={t('overview.target')} value={target.id} onChange={(_, v) => choose(v)}>
+					<FormSelect
+						className="hf-storage-choice"
+						aria-label={t('overview.target')}
+						value={target.id}
+						onChange={(_, v) => choose(v)}
+					>
 						{targets.map((x) => (
 							<FormSelectOption key={x.id} value={x.id} label={x.name} />
 						))}

@@ -11,9 +11,15 @@ import { pathOf, type Checkpoint, type Plan } from '../checkpoints/model';
 
 export async function runPlan(p: Plan): Promise<void> {
 	try {
-		const { checkpoint } = await api.post<Answer<'createCheckpoint'>>(`providers/${p.provider_id}/checkpoints`, { checkpoint: { plan_id: p.id } });
+		const { checkpoint } = await api.post<Answer<'createCheckpoint'>>(`providers/${p.provider_id}/checkpoints`, {
+			checkpoint: { plan_id: p.id },
+		});
 		changed('plans', 'checkpoints', 'operations');
-		toast('info', t('plans.started', { name: p.name }), <Link to={pathOf(checkpoint)}>{t('checkpoints.watch')}</Link>);
+		toast(
+			'info',
+			t('plans.started', { name: p.name }),
+			<Link to={pathOf(checkpoint)}>{t('checkpoints.watch')}</Link>,
+		);
 	} catch (e) {
 		toastError(t('plans.notStarted', { name: p.name }), e);
 	}

@@ -41,13 +41,24 @@ function PlanMenu({ of, onDelete }: { of: Plan; onDelete: () => void }) {
 			onOpenChange={setOpen}
 			onSelect={() => setOpen(false)}
 			popperProps={{ position: 'right' }}
-			toggle={(ref) => <MenuToggle ref={ref} variant="plain" icon={<EllipsisVIcon />} isExpanded={open} onClick={() => setOpen(!open)} aria-label={t('plans.actionsOf', { name: of.name })} />}
+			toggle={(ref) => (
+				<MenuToggle
+					ref={ref}
+					variant="plain"
+					icon={<EllipsisVIcon />}
+					isExpanded={open}
+					onClick={() => setOpen(!open)}
+					aria-label={t('plans.actionsOf', { name: of.name })}
+				/>
+			)}
 		>
 			<DropdownList>
 				{canProtect && <DropdownItem onClick={() => void runPlan(of)}>{t('plans.run')}</DropdownItem>}
 				{canWrite && (
 					<>
-						<DropdownItem onClick={() => void pausePlan(of, !of.paused)}>{of.paused ? t('plans.resume') : t('plans.pause')}</DropdownItem>
+						<DropdownItem onClick={() => void pausePlan(of, !of.paused)}>
+							{of.paused ? t('plans.resume') : t('plans.pause')}
+						</DropdownItem>
 						<DropdownItem onClick={() => go(`/plans/${of.id}/edit`)}>{t('plans.edit')}</DropdownItem>
 						<DropdownItem isDanger onClick={onDelete}>
 							{t('plans.delete')}
@@ -68,19 +79,40 @@ export default function Plans() {
 		{ key: 'name', title: t('plans.name'), sort: 'name', cell: (p) => <Link to={`/plans/${p.id}`}>{p.name}</Link> },
 		{ key: 'state', title: t('plans.state'), cell: (p) => <PlanState of={p} /> },
 		{ key: 'newest', title: t('plans.newest'), cell: (p) => <Time at={p.newest_good_at} /> },
-		{ key: 'next', title: t('plans.next'), cell: (p) => (p.paused ? <span className="hf-none">{t('plans.paused')}</span> : <Time at={p.next_at} />) },
+		{
+			key: 'next',
+			title: t('plans.next'),
+			cell: (p) => (p.paused ? <span className="hf-none">{t('plans.paused')}</span> : <Time at={p.next_at} />),
+		},
 		{ key: 'what', title: t('plans.what'), isExtra: true, cell: (p) => what(p) },
 		{
 			key: 'policy',
 			title: t('plans.policy'),
 			isExtra: true,
-			cell: (p) => (p.policy_id ? <Link to={`/policies/${p.policy_id}`}>{policies.items.find((x) => x.id === p.policy_id)?.name ?? '…'}</Link> : <span className="hf-none">{t('plans.noPolicy')}</span>),
+			cell: (p) =>
+				p.policy_id ? (
+					<Link to={`/policies/${p.policy_id}`}>
+						{policies.items.find((x) => x.id === p.policy_id)?.name ?? '…'}
+					</Link>
+				) : (
+					<span className="hf-none">{t('plans.noPolicy')}</span>
+				),
 		},
-		{ key: 'provider', title: t('plans.provider'), isExtra: true, cell: (p) => providers.items.find((x) => x.id === p.provider_id)?.name ?? '–' },
+		{
+			key: 'provider',
+			title: t('plans.provider'),
+			isExtra: true,
+			cell: (p) => providers.items.find((x) => x.id === p.provider_id)?.name ?? '–',
+		},
 	];
 	const add = canWrite && <Button onClick={() => go('/plans/new')}>{t('plans.new')}</Button>;
 	return (
-		<Page title={t('plans.title')} text={t('plans.lead')} same={{ path: 'plans', cli: 'plan list' }} actions={<Flex>{add}</Flex>}>
+		<Page
+			title={t('plans.title')}
+			text={t('plans.lead')}
+			same={{ path: 'plans', cli: 'plan list' }}
+			actions={<Flex>{add}</Flex>}
+		>
 			<DataTable<Plan>
 				label={t('plans.title')}
 				path="plans"
@@ -90,8 +122,18 @@ export default function Plans() {
 				sort="name:asc"
 				filters={[
 					{ kind: 'text', name: 'name', title: t('plans.find') },
-					{ kind: 'choice', name: 'policy_id', title: t('plans.policy'), choices: policies.items.map((p) => ({ value: p.id, title: p.name })) },
-					{ kind: 'choice', name: 'provider_id', title: t('plans.provider'), choices: providers.items.map((p) => ({ value: p.id, title: p.name })) },
+					{
+						kind: 'choice',
+						name: 'policy_id',
+						title: t('plans.policy'),
+						choices: policies.items.map((p) => ({ value: p.id, title: p.name })),
+					},
+					{
+						kind: 'choice',
+						name: 'provider_id',
+						title: t('plans.provider'),
+						choices: providers.items.map((p) => ({ value: p.id, title: p.name })),
+					},
 				]}
 				rowActions={(p) => <PlanMenu of={p} onDelete={() => remove(p)} />}
 				empty={

@@ -14,7 +14,14 @@ import { Facts } from '../../parts/facts';
 import { Page } from '../../parts/page';
 import { t, tn, tx } from '../../texts';
 import { CheckpointTable } from '../checkpoints/list';
-import { resourcePath, type Checkpoint, type Plan, type Platform, type Policy, type Provider } from '../checkpoints/model';
+import {
+	resourcePath,
+	type Checkpoint,
+	type Plan,
+	type Platform,
+	type Policy,
+	type Provider,
+} from '../checkpoints/model';
 import { pointOf, Timeline } from '../checkpoints/timeline';
 import { Simulator } from '../policies/editor';
 import { keepWords } from '../policies/list';
@@ -39,7 +46,12 @@ function About({ of, provider, policy }: { of: Plan; provider: string; policy: P
 export function selectorWords(s: Schema<'Selector'>, platforms: readonly Platform[]): string {
 	const parts = [tx('types', s.type)];
 	if (s.name) parts.push(t('plans.selector.name', { pattern: s.name }));
-	if (s.platform_id) parts.push(t('plans.selector.platform', { name: platforms.find((p) => p.id === s.platform_id)?.name ?? s.platform_id }));
+	if (s.platform_id)
+		parts.push(
+			t('plans.selector.platform', {
+				name: platforms.find((p) => p.id === s.platform_id)?.name ?? s.platform_id,
+			}),
+		);
 	if (s.state) parts.push(t('plans.selector.state', { state: tx('machine', s.state) }));
 	return parts.join(' ');
 }
@@ -77,9 +89,13 @@ function Schedules({ policy }: { policy: Policy | undefined }) {
 }
 
 function Retention({ of }: { of: Plan }) {
-	const live = useGet<{ retention: Schema<'Kept'>[] & { kept: number; going: number; checkpoints: Schema<'Kept'>[] } }>(`plans/${of.id}/retention`, undefined, ['checkpoints', 'policies']);
+	const live = useGet<{
+		retention: Schema<'Kept'>[] & { kept: number; going: number; checkpoints: Schema<'Kept'>[] };
+	}>(`plans/${of.id}/retention`, undefined, ['checkpoints', 'policies']);
 	const r = live.data?.retention;
-	const next = r?.checkpoints.filter((k) => k.goes_at).sort((a, b) => (a.goes_at ?? '').localeCompare(b.goes_at ?? ''))[0];
+	const next = r?.checkpoints
+		.filter((k) => k.goes_at)
+		.sort((a, b) => (a.goes_at ?? '').localeCompare(b.goes_at ?? ''))[0];
 	if (!r) return live.error ? <p>{live.error.message}</p> : <Loading lines={1} />;
 	return (
 		<p>
@@ -99,7 +115,11 @@ function Content({ of }: { of: Plan }) {
 				<Card isFullHeight>
 					<CardTitle component="h2">{t('plans.about')}</CardTitle>
 					<CardBody>
-						<About of={of} policy={policy.data} provider={providers.items.find((p) => p.id === of.provider_id)?.name ?? '–'} />
+						<About
+							of={of}
+							policy={policy.data}
+							provider={providers.items.find((p) => p.id === of.provider_id)?.name ?? '–'}
+						/>
 					</CardBody>
 				</Card>
 			</GridItem>
@@ -129,13 +149,23 @@ function Content({ of }: { of: Plan }) {
 				<Card>
 					<CardTitle component="h2">{t('checkpoints.title')}</CardTitle>
 					<CardBody>
-						{points.items.length > 1 && <Timeline points={points.items.map((k) => pointOf(k))} label={t('checkpoints.timeline.label', { name: of.name })} />}
+						{points.items.length > 1 && (
+							<Timeline
+								points={points.items.map((k) => pointOf(k))}
+								label={t('checkpoints.timeline.label', { name: of.name })}
+							/>
+						)}
 						<CheckpointTable
 							query={{ plan_id: of.id }}
 							withPlan={false}
 							prefix="k_"
 							empty={
-								<Empty title={t('plans.noPoints')} actions={canProtect && <Button onClick={() => void runPlan(of)}>{t('plans.run')}</Button>}>
+								<Empty
+									title={t('plans.noPoints')}
+									actions={
+										canProtect && <Button onClick={() => void runPlan(of)}>{t('plans.run')}</Button>
+									}
+								>
 									{t('plans.noPointsText')}
 								</Empty>
 							}

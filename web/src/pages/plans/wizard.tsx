@@ -1,6 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Make or change a plan: its name, what it protects, where to, how often and how long. Everything has a default but what is protected.
-import { Alert, Checkbox, Form, FormGroup, FormSelect, FormSelectOption, Radio, SearchInput, Switch, TextInput, Wizard, WizardStep } from '@patternfly/react-core';
+// Make or change a plan: its name, what it protects, where to, how often and how long. Everything has a default but
+// what is protected.
+import {
+	Alert,
+	Checkbox,
+	Form,
+	FormGroup,
+	FormSelect,
+	FormSelectOption,
+	Radio,
+	SearchInput,
+	Switch,
+	TextInput,
+	Wizard,
+	WizardStep,
+} from '@patternfly/react-core';
 import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { useMemo, useState } from 'react';
 import { api, type Answer, type Schema } from '../../api/client';
@@ -15,7 +29,16 @@ import { Page } from '../../parts/page';
 import { SameByApi } from '../../parts/same';
 import { useToggleNames } from '../../parts/wizard';
 import { t, tn } from '../../texts';
-import { disksOf, SERVER, sizeOf, type Instance, type Plan, type Platform, type Policy, type Provider } from '../checkpoints/model';
+import {
+	disksOf,
+	SERVER,
+	sizeOf,
+	type Instance,
+	type Plan,
+	type Platform,
+	type Policy,
+	type Provider,
+} from '../checkpoints/model';
 import { Simulator } from '../policies/editor';
 import { keepWords } from '../policies/list';
 import { Words } from '../policies/schedule';
@@ -54,18 +77,41 @@ const MADE = 'template:';
 
 // As the server matches a selector: * and ? stand for what they do in file names.
 export function matches(s: Selector, i: Instance): boolean {
-	const pattern = s.name ? new RegExp(`^${s.name.replace(/[.+^${}()|\\]/g, '\\$&').replace(/\*/g, '.*').replace(/\?/g, '.')}$`) : null;
-	return s.type === i.type && (!pattern || pattern.test(i.name)) && (!s.platform_id || s.platform_id === i.platform_id) && (!s.state || s.state === i.status);
+	const pattern = s.name
+		? new RegExp(
+				`^${s.name
+					.replace(/[.+^${}()|\\]/g, '\\$&')
+					.replace(/\*/g, '.*')
+					.replace(/\?/g, '.')}$`,
+			)
+		: null;
+	return (
+		s.type === i.type &&
+		(!pattern || pattern.test(i.name)) &&
+		(!s.platform_id || s.platform_id === i.platform_id) &&
+		(!s.state || s.state === i.status)
+	);
 }
 
 function Name({ draft, set }: StepProps) {
 	return (
 		<Form>
 			<FormGroup label={t('plans.name')} isRequired fieldId="plan-name">
-				<TextInput id="plan-name" isRequired value={draft.name} maxLength={255} onChange={(_, name) => set({ name })} />
+				<TextInput
+					id="plan-name"
+					isRequired
+					value={draft.name}
+					maxLength={255}
+					onChange={(_, name) => set({ name })}
+				/>
 			</FormGroup>
 			<FormGroup label={t('plans.description')} fieldId="plan-description">
-				<TextInput id="plan-description" value={draft.description} maxLength={255} onChange={(_, description) => set({ description })} />
+				<TextInput
+					id="plan-description"
+					value={draft.description}
+					maxLength={255}
+					onChange={(_, description) => set({ description })}
+				/>
 			</FormGroup>
 		</Form>
 	);
@@ -76,10 +122,20 @@ function ByName({ draft, set, around }: StepProps) {
 	const chosen = new Set(draft.resources.map((r) => `${r.type}#${r.id}`));
 	const shown = around.instances.filter((i) => i.name.toLowerCase().includes(text.toLowerCase())).slice(0, 200);
 	const toggle = (i: Instance, on: boolean) =>
-		set({ resources: on ? [...draft.resources, { id: i.id, type: i.type, name: i.name }] : draft.resources.filter((r) => r.id !== i.id || r.type !== i.type) });
+		set({
+			resources: on
+				? [...draft.resources, { id: i.id, type: i.type, name: i.name }]
+				: draft.resources.filter((r) => r.id !== i.id || r.type !== i.type),
+		});
 	return (
 		<>
-			<SearchInput aria-label={t('resources.find')} placeholder={t('resources.find')} value={text} onChange={(_, v) => setText(v)} onClear={() => setText('')} />
+			<SearchInput
+				aria-label={t('resources.find')}
+				placeholder={t('resources.find')}
+				value={text}
+				onChange={(_, v) => setText(v)}
+				onClear={() => setText('')}
+			/>
 			<p className="hf-small" aria-live="polite">
 				{tn('plans.chosen', draft.resources.length)}
 			</p>
@@ -107,7 +163,9 @@ function ByName({ draft, set, around }: StepProps) {
 								<Td dataLabel={t('resources.name')}>
 									<label htmlFor={`plan-has-${i.id}`}>{i.name}</label>
 								</Td>
-								<Td dataLabel={t('resources.platform')}>{around.platforms.find((p) => p.id === i.platform_id)?.name ?? '–'}</Td>
+								<Td dataLabel={t('resources.platform')}>
+									{around.platforms.find((p) => p.id === i.platform_id)?.name ?? '–'}
+								</Td>
 								<Td dataLabel={t('resources.size')} className="hf-right">
 									{bytes(sizeOf(disksOf(i.extra_info)))}
 								</Td>
@@ -130,17 +188,32 @@ function ByRule({ draft, set, around }: StepProps) {
 	return (
 		<>
 			<FormGroup label={t('plans.rule.name')} fieldId="rule-name">
-				<TextInput id="rule-name" value={s.name ?? ''} placeholder="web-*" onChange={(_, name) => put({ name })} />
+				<TextInput
+					id="rule-name"
+					value={s.name ?? ''}
+					placeholder="web-*"
+					onChange={(_, name) => put({ name })}
+				/>
 			</FormGroup>
 			<FormGroup label={t('plans.rule.platform')} fieldId="rule-platform">
-				<FormSelect id="rule-platform" value={s.platform_id ?? ''} onChange={(_, platform_id) => put({ platform_id })}>
+				<FormSelect
+					id="rule-platform"
+					value={s.platform_id ?? ''}
+					onChange={(_, platform_id) => put({ platform_id })}
+				>
 					<FormSelectOption value="" label={t('plans.rule.anyPlatform')} />
 					{around.platforms.map((p) => (
 						<FormSelectOption key={p.id} value={p.id} label={p.name} />
 					))}
 				</FormSelect>
 			</FormGroup>
-			<Alert isInline variant={found.length ? 'info' : 'warning'} component="p" title={tn('plans.rule.now', found.length)} aria-live="polite">
+			<Alert
+				isInline
+				variant={found.length ? 'info' : 'warning'}
+				component="p"
+				title={tn('plans.rule.now', found.length)}
+				aria-live="polite"
+			>
 				{found
 					.slice(0, 12)
 					.map((i) => i.name)
@@ -171,7 +244,12 @@ function What(p: StepProps) {
 					label={t('plans.byRules')}
 					description={t('plans.byRulesText')}
 					isChecked={draft.by === 'rules'}
-					onChange={() => set({ by: 'rules', selectors: draft.selectors.length ? draft.selectors : [{ type: SERVER, name: '*' }] })}
+					onChange={() =>
+						set({
+							by: 'rules',
+							selectors: draft.selectors.length ? draft.selectors : [{ type: SERVER, name: '*' }],
+						})
+					}
 				/>
 			</FormGroup>
 			{draft.by === 'names' ? <ByName {...p} /> : <ByRule {...p} />}
@@ -189,7 +267,12 @@ function How({ draft, set, around, isNew }: StepProps) {
 	return (
 		<Form>
 			<FormGroup label={t('plans.provider')} isRequired fieldId="plan-provider">
-				<FormSelect id="plan-provider" value={draft.provider} isDisabled={!isNew} onChange={(_, provider) => set({ provider })}>
+				<FormSelect
+					id="plan-provider"
+					value={draft.provider}
+					isDisabled={!isNew}
+					onChange={(_, provider) => set({ provider })}
+				>
 					{around.providers.map((p) => (
 						<FormSelectOption key={p.id} value={p.id} label={p.name} />
 					))}
@@ -210,7 +293,10 @@ function How({ draft, set, around, isNew }: StepProps) {
 						<FormSelectOption
 							key={x.name}
 							value={MADE + x.name}
-							label={t('resources.newPolicy', { name: t(`policies.template.${x.name}`), words: t(`policies.template.${x.name}.words`) })}
+							label={t('resources.newPolicy', {
+								name: t(`policies.template.${x.name}`),
+								words: t(`policies.template.${x.name}.words`),
+							})}
 						/>
 					))}
 					<FormSelectOption value="" label={t('plans.noPolicy')} />
@@ -257,12 +343,23 @@ async function policyId(d: Draft): Promise<string | null> {
 
 function Summary({ draft, around, isNew, set }: StepProps) {
 	const spec = specOf(draft.policy, around.policies);
-	const members = draft.by === 'names' ? draft.resources.map((r) => r.name) : draft.selectors.map((s) => selectorWords(s, around.platforms));
+	const provider = around.providers.find((p) => p.id === draft.provider);
+	const members =
+		draft.by === 'names'
+			? draft.resources.map((r) => r.name)
+			: draft.selectors.map((s) => selectorWords(s, around.platforms));
 	return (
 		<Form>
 			<ul className="hf-list">
-				<li>{t('plans.sum.what', { name: draft.name, what: members.slice(0, 8).join(', ') + (members.length > 8 ? ` ${t('resources.more', { n: members.length - 8 })}` : '') })}</li>
-				<li>{t('plans.sum.where', { name: around.providers.find((p) => p.id === draft.provider)?.name ?? '–' })}</li>
+				<li>
+					{t('plans.sum.what', {
+						name: draft.name,
+						what:
+							members.slice(0, 8).join(', ') +
+							(members.length > 8 ? ` ${t('resources.more', { n: members.length - 8 })}` : ''),
+					})}
+				</li>
+				<li>{t('plans.sum.where', { name: provider?.name ?? '–' })}</li>
 				{(spec?.schedules ?? []).map((s) => (
 					<li key={s.name}>
 						<Words trigger={s.trigger as Record<string, unknown>} />
@@ -270,8 +367,19 @@ function Summary({ draft, around, isNew, set }: StepProps) {
 				))}
 				<li>{spec ? t('plans.keeps', { words: keepWords(spec) }) : t('plans.noPolicyHelp')}</li>
 			</ul>
-			{isNew && <Switch id="plan-now" label={t('resources.now')} isChecked={draft.now} onChange={(_, now) => set({ now })} />}
-			<SameByApi method={isNew ? 'POST' : 'PUT'} path="plans" body={bodyOf(draft, isNew, draft.policy.startsWith(MADE) ? null : draft.policy || null)} />
+			{isNew && (
+				<Switch
+					id="plan-now"
+					label={t('resources.now')}
+					isChecked={draft.now}
+					onChange={(_, now) => set({ now })}
+				/>
+			)}
+			<SameByApi
+				method={isNew ? 'POST' : 'PUT'}
+				path="plans"
+				body={bodyOf(draft, isNew, draft.policy.startsWith(MADE) ? null : draft.policy || null)}
+			/>
 		</Form>
 	);
 }
@@ -298,8 +406,11 @@ function Steps({ plan, around }: { plan?: Plan; around: Around }) {
 		setError(undefined);
 		try {
 			const body = bodyOf(draft, isNew, await policyId(draft));
-			const made = plan ? (await api.put<Answer<'updatePlan'>>(`plans/${plan.id}`, body)).plan : (await api.post<Answer<'createPlan'>>('plans', body)).plan;
-			if (isNew && draft.now) await api.post(`providers/${made.provider_id}/checkpoints`, { checkpoint: { plan_id: made.id } });
+			const made = plan
+				? (await api.put<Answer<'updatePlan'>>(`plans/${plan.id}`, body)).plan
+				: (await api.post<Answer<'createPlan'>>('plans', body)).plan;
+			if (isNew && draft.now)
+				await api.post(`providers/${made.provider_id}/checkpoints`, { checkpoint: { plan_id: made.id } });
 			changed();
 			toast('success', t(isNew ? 'plans.made' : 'plans.saved', { name: made.name }));
 			go(`/plans/${made.id}`);
@@ -308,23 +419,47 @@ function Steps({ plan, around }: { plan?: Plan; around: Around }) {
 			setBusy(false);
 		}
 	};
-	const words = { nextButtonText: t('restores.next'), backButtonText: t('restores.back'), cancelButtonText: t('parts.cancel') };
+	const words = {
+		nextButtonText: t('restores.next'),
+		backButtonText: t('restores.back'),
+		cancelButtonText: t('parts.cancel'),
+	};
 	return (
-		<Wizard className="hf-wizard" onClose={() => go(plan ? `/plans/${plan.id}` : '/plans')} onSave={() => void save()} shouldFocusContent>
+		<Wizard
+			className="hf-wizard"
+			onClose={() => go(plan ? `/plans/${plan.id}` : '/plans')}
+			onSave={() => void save()}
+			shouldFocusContent
+		>
 			<WizardStep id="name" name={t('plans.step.name')} footer={{ ...words, isNextDisabled: !draft.name.trim() }}>
 				<Name {...props} />
 			</WizardStep>
-			<WizardStep id="what" name={t('plans.step.what')} isDisabled={!draft.name.trim()} footer={{ ...words, isNextDisabled: !something }}>
+			<WizardStep
+				id="what"
+				name={t('plans.step.what')}
+				isDisabled={!draft.name.trim()}
+				footer={{ ...words, isNextDisabled: !something }}
+			>
 				<What {...props} />
 			</WizardStep>
-			<WizardStep id="how" name={t('plans.step.how')} isDisabled={!something} footer={{ ...words, isNextDisabled: !draft.provider }}>
+			<WizardStep
+				id="how"
+				name={t('plans.step.how')}
+				isDisabled={!something}
+				footer={{ ...words, isNextDisabled: !draft.provider }}
+			>
 				<How {...props} />
 			</WizardStep>
 			<WizardStep
 				id="summary"
 				name={t('plans.step.summary')}
 				isDisabled={!something || !draft.provider}
-				footer={{ ...words, nextButtonText: isNew ? t('plans.make') : t('plans.save'), isNextDisabled: busy || !something || !draft.name.trim() || !draft.provider, nextButtonProps: { isLoading: busy } }}
+				footer={{
+					...words,
+					nextButtonText: isNew ? t('plans.make') : t('plans.save'),
+					isNextDisabled: busy || !something || !draft.name.trim() || !draft.provider,
+					nextButtonProps: { isLoading: busy },
+				}}
 			>
 				{error && (
 					<Alert isInline variant="danger" title={t('plans.refused')}>
@@ -340,19 +475,36 @@ function Steps({ plan, around }: { plan?: Plan; around: Around }) {
 export default function PlanWizard({ params }: { params: Params }) {
 	const id = params.id;
 	const plan = useOne<Plan>(id ? `plans/${id}` : null, 'plan');
-	const instances = useList<Instance>(`protectables/${SERVER}/instances`, 'instances', { limit: 1000, sort: 'name:asc' });
+	const instances = useList<Instance>(`protectables/${SERVER}/instances`, 'instances', {
+		limit: 1000,
+		sort: 'name:asc',
+	});
 	const platforms = useList<Platform>('platforms', 'platforms', { limit: 1000 });
 	const providers = useList<Provider>('providers', 'providers', { limit: 1000 });
 	const policies = useList<Policy>('policies', 'policies', { limit: 1000 });
 	const failed = [plan, instances, platforms, providers, policies].find((x) => x.error && !x.data)?.error;
 	const ready = (!id || plan.data) && instances.data && platforms.data && providers.data && policies.data;
-	const around = { instances: instances.items, platforms: platforms.items, providers: providers.items, policies: policies.items };
+	const around = {
+		instances: instances.items,
+		platforms: platforms.items,
+		providers: providers.items,
+		policies: policies.items,
+	};
 	return (
 		<Page
 			title={id ? t('plans.editTitle', { name: plan.data?.name ?? '…' }) : t('plans.newTitle')}
-			crumbs={[{ title: t('plans.title'), to: '/plans' }, ...(id ? [{ title: plan.data?.name ?? '…', to: `/plans/${id}` }] : [])]}
+			crumbs={[
+				{ title: t('plans.title'), to: '/plans' },
+				...(id ? [{ title: plan.data?.name ?? '…', to: `/plans/${id}` }] : []),
+			]}
 		>
-			{failed ? <Failure error={failed} /> : !ready ? <Loading /> : <Steps plan={id ? plan.data : undefined} around={around} />}
+			{failed ? (
+				<Failure error={failed} />
+			) : !ready ? (
+				<Loading />
+			) : (
+				<Steps plan={id ? plan.data : undefined} around={around} />
+			)}
 		</Page>
 	);
 }

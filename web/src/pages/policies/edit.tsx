@@ -1,6 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Make or change a policy; before it is saved, what the change would delete is said.
-import { Alert, Button, Checkbox, Flex, Form, FormGroup, Card, CardBody, CardHeader, CardTitle, TextInput } from '@patternfly/react-core';
+import {
+	Alert,
+	Button,
+	Checkbox,
+	Flex,
+	Form,
+	FormGroup,
+	Card,
+	CardBody,
+	CardHeader,
+	CardTitle,
+	TextInput,
+} from '@patternfly/react-core';
 import { useState } from 'react';
 import { api, type Answer } from '../../api/client';
 import type { Params } from '../../app/pages';
@@ -26,7 +38,9 @@ interface Draft {
 
 async function goingIf(draft: Draft, id: string | undefined): Promise<number> {
 	if (!id) return 0;
-	const { policy_simulation } = await api.post<Answer<'simulatePolicy'>>('policy_simulations', { policy_simulation: { spec: draft.spec, policy_id: id, days: 1 } });
+	const { policy_simulation } = await api.post<Answer<'simulatePolicy'>>('policy_simulations', {
+		policy_simulation: { spec: draft.spec, policy_id: id, days: 1 },
+	});
 	return policy_simulation.plans.reduce((n, p) => n + p.going_now.length, 0);
 }
 
@@ -38,7 +52,14 @@ function Editor({ id, first, readOnly }: { id?: string; first: Draft; readOnly: 
 	const [going, ask] = useState(0);
 	const set = (c: Partial<Draft>) => change((d) => ({ ...d, ...c }));
 	const save = async () => {
-		const body = { policy: { name: draft.name.trim(), description: draft.description, spec: draft.spec, ...(isAdmin && { mandatory: draft.mandatory }) } };
+		const body = {
+			policy: {
+				name: draft.name.trim(),
+				description: draft.description,
+				spec: draft.spec,
+				...(isAdmin && { mandatory: draft.mandatory }),
+			},
+		};
 		if (id) await api.put(`policies/${id}`, body);
 		else await api.post('policies', body);
 		changed();
@@ -67,15 +88,38 @@ function Editor({ id, first, readOnly }: { id?: string; first: Draft; readOnly: 
 			>
 				<Flex alignItems={{ default: 'alignItemsFlexEnd' }}>
 					<FormGroup label={t('policies.name')} isRequired fieldId="policy-name">
-						<TextInput id="policy-name" isRequired value={draft.name} maxLength={255} onChange={(_, name) => set({ name })} />
+						<TextInput
+							id="policy-name"
+							isRequired
+							value={draft.name}
+							maxLength={255}
+							onChange={(_, name) => set({ name })}
+						/>
 					</FormGroup>
 					<FormGroup label={t('policies.description')} fieldId="policy-description">
-						<TextInput id="policy-description" value={draft.description} maxLength={255} onChange={(_, description) => set({ description })} />
+						<TextInput
+							id="policy-description"
+							value={draft.description}
+							maxLength={255}
+							onChange={(_, description) => set({ description })}
+						/>
 					</FormGroup>
-					{isAdmin && <Checkbox id="policy-mandatory" label={t('policies.mandate')} description={t('policies.mandateText')} isChecked={draft.mandatory} onChange={(_, mandatory) => set({ mandatory })} />}
+					{isAdmin && (
+						<Checkbox
+							id="policy-mandatory"
+							label={t('policies.mandate')}
+							description={t('policies.mandateText')}
+							isChecked={draft.mandatory}
+							onChange={(_, mandatory) => set({ mandatory })}
+						/>
+					)}
 				</Flex>
 				<SpecEditor spec={draft.spec} onChange={(spec) => set({ spec })} policy={id} />
-				{error && <Alert isInline variant="danger" title={t('policies.refused')}>{error}</Alert>}
+				{error && (
+					<Alert isInline variant="danger" title={t('policies.refused')}>
+						{error}
+					</Alert>
+				)}
 				{!readOnly && (
 					<Flex>
 						<Button type="submit" isLoading={busy} isDisabled={busy || !draft.name.trim()}>
@@ -88,7 +132,13 @@ function Editor({ id, first, readOnly }: { id?: string; first: Draft; readOnly: 
 				)}
 			</Form>
 			{going > 0 && (
-				<ConfirmDialog title={t('policies.saveTitle')} confirm={t('policies.saveAnyway')} isDanger onClose={() => ask(0)} onConfirm={save}>
+				<ConfirmDialog
+					title={t('policies.saveTitle')}
+					confirm={t('policies.saveAnyway')}
+					isDanger
+					onClose={() => ask(0)}
+					onConfirm={save}
+				>
 					<p>{tn('policies.goingIfSaved', going)}</p>
 				</ConfirmDialog>
 			)}
@@ -100,7 +150,11 @@ export function NewPolicy() {
 	const [first, start] = useState<Draft>();
 	const empty = { name: '', description: '', mandatory: false, spec: { timezone: localZone(), schedules: [] } };
 	return (
-		<Page title={t('policies.newTitle')} crumbs={[{ title: t('policies.title'), to: '/policies' }]} text={first ? undefined : t('policies.startFrom')}>
+		<Page
+			title={t('policies.newTitle')}
+			crumbs={[{ title: t('policies.title'), to: '/policies' }]}
+			text={first ? undefined : t('policies.startFrom')}
+		>
 			{first ? (
 				<Editor first={first} readOnly={false} />
 			) : (
@@ -109,7 +163,12 @@ export function NewPolicy() {
 						<Card key={x.name} isClickable>
 							<CardHeader
 								selectableActions={{
-									onClickAction: () => start({ ...empty, name: t(`policies.template.${x.name}`), spec: x.spec(localZone()) }),
+									onClickAction: () =>
+										start({
+											...empty,
+											name: t(`policies.template.${x.name}`),
+											spec: x.spec(localZone()),
+										}),
 									selectableActionAriaLabel: t(`policies.template.${x.name}`),
 									selectableActionId: `template-${x.name}`,
 								}}
@@ -120,7 +179,13 @@ export function NewPolicy() {
 						</Card>
 					))}
 					<Card isClickable>
-						<CardHeader selectableActions={{ onClickAction: () => start(empty), selectableActionAriaLabel: t('policies.template.empty'), selectableActionId: 'template-empty' }}>
+						<CardHeader
+							selectableActions={{
+								onClickAction: () => start(empty),
+								selectableActionAriaLabel: t('policies.template.empty'),
+								selectableActionId: 'template-empty',
+							}}
+						>
 							<CardTitle component="h2">{t('policies.template.empty')}</CardTitle>
 						</CardHeader>
 						<CardBody>{t('policies.template.empty.words')}</CardBody>
@@ -148,7 +213,13 @@ export default function PolicyPage({ params }: { params: Params }) {
 			actions={
 				mayChange &&
 				p && (
-					<Button variant="secondary" isDanger isDisabled={plans.items.length > 0} title={plans.items.length ? tn('policies.used', plans.items.length) : undefined} onClick={() => remove(true)}>
+					<Button
+						variant="secondary"
+						isDanger
+						isDisabled={plans.items.length > 0}
+						title={plans.items.length ? tn('policies.used', plans.items.length) : undefined}
+						onClick={() => remove(true)}
+					>
 						{t('policies.delete')}
 					</Button>
 				)
@@ -156,7 +227,17 @@ export default function PolicyPage({ params }: { params: Params }) {
 		>
 			<Shown live={live}>
 				{(x) => (
-					<Editor key={x.id} id={x.id} readOnly={!mayChange} first={{ name: x.name, description: x.description, mandatory: x.mandatory, spec: x.spec as Spec }} />
+					<Editor
+						key={x.id}
+						id={x.id}
+						readOnly={!mayChange}
+						first={{
+							name: x.name,
+							description: x.description,
+							mandatory: x.mandatory,
+							spec: x.spec as Spec,
+						}}
+					/>
 				)}
 			</Shown>
 			{deleting && p && (

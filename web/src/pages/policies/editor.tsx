@@ -1,6 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // A policy's document: schedules with what each keeps, what holds for all, and, at the side, what will live when.
-import { Alert, Button, Card, CardBody, CardHeader, CardTitle, FormGroup, FormSelect, FormSelectOption, Grid, GridItem, TextInput } from '@patternfly/react-core';
+import {
+	Alert,
+	Button,
+	Card,
+	CardBody,
+	CardHeader,
+	CardTitle,
+	FormGroup,
+	FormSelect,
+	FormSelectOption,
+	Grid,
+	GridItem,
+	TextInput,
+} from '@patternfly/react-core';
 import PlusCircleIcon from '@patternfly/react-icons/dist/esm/icons/plus-circle-icon';
 import TrashIcon from '@patternfly/react-icons/dist/esm/icons/trash-icon';
 import { useEffect, useState } from 'react';
@@ -10,14 +23,30 @@ import { RetentionPicture, type Simulation } from './picture';
 import { Firings, KeepInput, WhenEditor } from './schedule';
 import { LEVELS, localZone, tidy, triggerOf, whenOf, type Retention, type Schedule, type Spec } from './spec';
 
-function Levels({ id, value, onChange }: { id: string; value: Retention | undefined; onChange: (r: Retention | undefined) => void }) {
+function Levels({
+	id,
+	value,
+	onChange,
+}: {
+	id: string;
+	value: Retention | undefined;
+	onChange: (r: Retention | undefined) => void;
+}) {
 	const [open, setOpen] = useState(false);
-	const shown = LEVELS.filter((l) => open || ['last', 'daily', 'weekly', 'monthly'].includes(l) || value?.[l] !== undefined);
+	const shown = LEVELS.filter(
+		(l) => open || ['last', 'daily', 'weekly', 'monthly'].includes(l) || value?.[l] !== undefined,
+	);
 	return (
 		<>
 			<div className="hf-levels" role="group" aria-label={t('policies.keep')}>
 				{shown.map((l) => (
-					<KeepInput key={l} id={`${id}-${l}`} label={t(`policies.level.${l}`)} value={value?.[l]} onChange={(v) => onChange(tidy({ ...value, [l]: v }))} />
+					<KeepInput
+						key={l}
+						id={`${id}-${l}`}
+						label={t(`policies.level.${l}`)}
+						value={value?.[l]}
+						onChange={(v) => onChange(tidy({ ...value, [l]: v }))}
+					/>
 				))}
 			</div>
 			{shown.length < LEVELS.length && (
@@ -30,16 +59,42 @@ function Levels({ id, value, onChange }: { id: string; value: Retention | undefi
 	);
 }
 
-function ScheduleCard({ id, value, onChange, onRemove }: { id: string; value: Schedule; onChange: (s: Schedule) => void; onRemove: () => void }) {
+function ScheduleCard({
+	id,
+	value,
+	onChange,
+	onRemove,
+}: {
+	id: string;
+	value: Schedule;
+	onChange: (s: Schedule) => void;
+	onRemove: () => void;
+}) {
 	const [when, setWhen] = useState(() => whenOf(value.trigger));
 	return (
 		<Card className="hf-gap-after">
-			<CardHeader actions={{ actions: <Button variant="plain" icon={<TrashIcon />} aria-label={t('policies.removeSchedule', { name: value.name })} onClick={onRemove} /> }}>
+			<CardHeader
+				actions={{
+					actions: (
+						<Button
+							variant="plain"
+							icon={<TrashIcon />}
+							aria-label={t('policies.removeSchedule', { name: value.name })}
+							onClick={onRemove}
+						/>
+					),
+				}}
+			>
 				<CardTitle component="h3">{value.name || t('policies.schedule')}</CardTitle>
 			</CardHeader>
 			<CardBody>
 				<FormGroup label={t('policies.scheduleName')} isRequired fieldId={`${id}-name`}>
-					<TextInput id={`${id}-name`} value={value.name} maxLength={64} onChange={(_, name) => onChange({ ...value, name })} />
+					<TextInput
+						id={`${id}-name`}
+						value={value.name}
+						maxLength={64}
+						onChange={(_, name) => onChange({ ...value, name })}
+					/>
 				</FormGroup>
 				<WhenEditor
 					id={id}
@@ -51,7 +106,11 @@ function ScheduleCard({ id, value, onChange, onRemove }: { id: string; value: Sc
 				/>
 				<Firings trigger={(value.trigger ?? {}) as Record<string, unknown>} />
 				<p className="hf-label">{t('policies.keep')}</p>
-				<Levels id={`${id}-keep`} value={value.retention} onChange={(retention) => onChange({ ...value, retention })} />
+				<Levels
+					id={`${id}-keep`}
+					value={value.retention}
+					onChange={(retention) => onChange({ ...value, retention })}
+				/>
 			</CardBody>
 		</Card>
 	);
@@ -60,14 +119,20 @@ function ScheduleCard({ id, value, onChange, onRemove }: { id: string; value: Sc
 function More({ spec, set }: { spec: Spec; set: (s: Partial<Spec>) => void }) {
 	const bandwidth = spec.limits?.bandwidth;
 	const limits = (c: NonNullable<Spec['limits']>) => {
-		const now = Object.fromEntries(Object.entries({ ...spec.limits, ...c }).filter(([, v]) => v !== undefined && v !== '' && v !== 0));
+		const now = Object.fromEntries(
+			Object.entries({ ...spec.limits, ...c }).filter(([, v]) => v !== undefined && v !== '' && v !== 0),
+		);
 		set({ limits: Object.keys(now).length ? now : undefined });
 	};
 	return (
 		<details className="hf-options">
 			<summary>{t('policies.moreOptions')}</summary>
 			<FormGroup label={t('policies.consistency')} fieldId="policy-consistency">
-				<FormSelect id="policy-consistency" value={spec.consistency ?? ''} onChange={(_, v) => set({ consistency: (v || undefined) as Spec['consistency'] })}>
+				<FormSelect
+					id="policy-consistency"
+					value={spec.consistency ?? ''}
+					onChange={(_, v) => set({ consistency: (v || undefined) as Spec['consistency'] })}
+				>
 					<FormSelectOption value="" label={t('policies.consistency.default')} />
 					{(['required', 'best-effort', 'off'] as const).map((c) => (
 						<FormSelectOption key={c} value={c} label={t(`policies.consistency.${c}`)} />
@@ -93,7 +158,13 @@ function More({ spec, set }: { spec: Spec; set: (s: Partial<Spec>) => void }) {
 				/>
 			</FormGroup>
 			<FormGroup label={t('policies.concurrent')} fieldId="policy-concurrent">
-				<TextInput id="policy-concurrent" type="number" min={0} value={spec.limits?.concurrent ?? ''} onChange={(_, v) => limits({ concurrent: Number(v) || undefined })} />
+				<TextInput
+					id="policy-concurrent"
+					type="number"
+					min={0}
+					value={spec.limits?.concurrent ?? ''}
+					onChange={(_, v) => limits({ concurrent: Number(v) || undefined })}
+				/>
 			</FormGroup>
 			<p className="hf-label">{t('policies.window')}</p>
 			<div className="hf-row">
@@ -101,20 +172,30 @@ function More({ spec, set }: { spec: Spec; set: (s: Partial<Spec>) => void }) {
 					type="time"
 					aria-label={t('policies.windowStart')}
 					value={spec.window?.start ?? ''}
-					onChange={(_, start) => set({ window: start ? { ...spec.window, start, end: spec.window?.end ?? '06:00' } : undefined })}
+					onChange={(_, start) =>
+						set({ window: start ? { ...spec.window, start, end: spec.window?.end ?? '06:00' } : undefined })
+					}
 				/>
 				<span aria-hidden="true">–</span>
 				<TextInput
 					type="time"
 					aria-label={t('policies.windowEnd')}
 					value={spec.window?.end ?? ''}
-					onChange={(_, end) => set({ window: end ? { ...spec.window, start: spec.window?.start ?? '22:00', end } : undefined })}
+					onChange={(_, end) =>
+						set({ window: end ? { ...spec.window, start: spec.window?.start ?? '22:00', end } : undefined })
+					}
 				/>
 			</div>
 			<p className="hf-label">{t('policies.manual')}</p>
 			<Levels id="policy-manual" value={spec.manual} onChange={(manual) => set({ manual })} />
 			<FormGroup label={t('policies.minimum')} fieldId="policy-minimum">
-				<TextInput id="policy-minimum" type="number" min={0} value={spec.minimum ?? ''} onChange={(_, v) => set({ minimum: Number(v) || undefined })} />
+				<TextInput
+					id="policy-minimum"
+					type="number"
+					min={0}
+					value={spec.minimum ?? ''}
+					onChange={(_, v) => set({ minimum: Number(v) || undefined })}
+				/>
 			</FormGroup>
 		</details>
 	);
@@ -122,7 +203,12 @@ function More({ spec, set }: { spec: Spec; set: (s: Partial<Spec>) => void }) {
 
 const HORIZONS = [30, 90, 365, 1095];
 
-function useSimulation(spec: Spec, days: number, policy?: string, plan?: string): { plans: Simulation[]; error?: string } {
+function useSimulation(
+	spec: Spec,
+	days: number,
+	policy?: string,
+	plan?: string,
+): { plans: Simulation[]; error?: string } {
 	const key = JSON.stringify({ spec, days, policy, plan });
 	const [state, set] = useState<{ plans: Simulation[]; error?: string }>({ plans: [] });
 	useEffect(() => {
@@ -130,10 +216,19 @@ function useSimulation(spec: Spec, days: number, policy?: string, plan?: string)
 		const timer = setTimeout(() => {
 			const body = { spec, days, ...(plan ? { plan_id: plan } : policy && { policy_id: policy }) };
 			// A policy that no plan has yet is shown for a plan that begins now.
-			api
-				.post<Answer<'simulatePolicy'>>('policy_simulations', { policy_simulation: body }, { signal: stop.signal })
+			api.post<Answer<'simulatePolicy'>>(
+				'policy_simulations',
+				{ policy_simulation: body },
+				{ signal: stop.signal },
+			)
 				.then((a) =>
-					a.policy_simulation.plans.length ? a : api.post<Answer<'simulatePolicy'>>('policy_simulations', { policy_simulation: { spec, days } }, { signal: stop.signal }),
+					a.policy_simulation.plans.length
+						? a
+						: api.post<Answer<'simulatePolicy'>>(
+								'policy_simulations',
+								{ policy_simulation: { spec, days } },
+								{ signal: stop.signal },
+							),
 				)
 				.then(
 					(a) => set({ plans: a.policy_simulation.plans }),
@@ -160,7 +255,11 @@ export function Simulator({ spec, policy, plan }: { spec: Spec; policy?: string;
 			<CardHeader
 				actions={{
 					actions: (
-						<FormSelect aria-label={t('policies.horizon')} value={days} onChange={(_, v) => setDays(Number(v))}>
+						<FormSelect
+							aria-label={t('policies.horizon')}
+							value={days}
+							onChange={(_, v) => setDays(Number(v))}
+						>
 							{HORIZONS.map((d) => (
 								<FormSelectOption key={d} value={d} label={t(`policies.horizon.${d as 30}`)} />
 							))}
@@ -172,7 +271,15 @@ export function Simulator({ spec, policy, plan }: { spec: Spec; policy?: string;
 			</CardHeader>
 			<CardBody>
 				{error && <Alert isInline variant="danger" title={error} component="p" />}
-				{going > 0 && <Alert isInline variant="warning" title={tn('policies.goingNow', going)} component="p" className="hf-gap-after" />}
+				{going > 0 && (
+					<Alert
+						isInline
+						variant="warning"
+						title={tn('policies.goingNow', going)}
+						component="p"
+						className="hf-gap-after"
+					/>
+				)}
 				{plans.length > 1 && (
 					<FormSelect aria-label={t('policies.ofPlan')} value={one?.plan_id} onChange={(_, v) => choose(v)}>
 						{plans.map((p) => (
@@ -180,7 +287,9 @@ export function Simulator({ spec, policy, plan }: { spec: Spec; policy?: string;
 						))}
 					</FormSelect>
 				)}
-				<p className="hf-small">{one?.plan_id ? t('policies.pictureOf', { name: one.plan_name }) : t('policies.pictureNew')}</p>
+				<p className="hf-small">
+					{one?.plan_id ? t('policies.pictureOf', { name: one.plan_name }) : t('policies.pictureNew')}
+				</p>
 				{one && !error && <RetentionPicture key={days} simulation={one} days={days} />}
 			</CardBody>
 		</Card>
@@ -195,16 +304,38 @@ export function newSchedule(spec: Spec): Schedule {
 
 export function SpecEditor({ spec, onChange, policy }: { spec: Spec; onChange: (s: Spec) => void; policy?: string }) {
 	const schedules = spec.schedules ?? [];
-	const set = (c: Partial<Spec>) => onChange(Object.fromEntries(Object.entries({ ...spec, ...c }).filter(([, v]) => v !== undefined)) as Spec);
-	const setSchedule = (i: number, s: Schedule | undefined) => set({ schedules: schedules.flatMap((x, j) => (i === j ? (s ? [s] : []) : [x])) });
+	const set = (c: Partial<Spec>) =>
+		onChange(Object.fromEntries(Object.entries({ ...spec, ...c }).filter(([, v]) => v !== undefined)) as Spec);
+	const setSchedule = (i: number, s: Schedule | undefined) =>
+		set({ schedules: schedules.flatMap((x, j) => (i === j ? (s ? [s] : []) : [x])) });
 	return (
 		<Grid hasGutter>
 			<GridItem span={12} xl={6}>
 				{schedules.map((s, i) => (
-					<ScheduleCard key={i} id={`schedule-${i}`} value={s} onChange={(v) => setSchedule(i, v)} onRemove={() => setSchedule(i, undefined)} />
+					<ScheduleCard
+						key={i}
+						id={`schedule-${i}`}
+						value={s}
+						onChange={(v) => setSchedule(i, v)}
+						onRemove={() => setSchedule(i, undefined)}
+					/>
 				))}
-				{!schedules.length && <Alert isInline variant="info" title={t('policies.noSchedules')} component="p" className="hf-gap-after" />}
-				<Button variant="secondary" icon={<PlusCircleIcon />} onClick={() => set({ schedules: [...schedules, newSchedule(spec)], timezone: spec.timezone ?? localZone() })}>
+				{!schedules.length && (
+					<Alert
+						isInline
+						variant="info"
+						title={t('policies.noSchedules')}
+						component="p"
+						className="hf-gap-after"
+					/>
+				)}
+				<Button
+					variant="secondary"
+					icon={<PlusCircleIcon />}
+					onClick={() =>
+						set({ schedules: [...schedules, newSchedule(spec)], timezone: spec.timezone ?? localZone() })
+					}
+				>
 					{t('policies.addSchedule')}
 				</Button>
 				<div className="hf-gap">

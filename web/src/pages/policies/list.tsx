@@ -18,7 +18,9 @@ export function keepWords(spec: Spec): string {
 	const parts = (spec.schedules ?? []).map((s) => {
 		const levels = LEVELS.flatMap((l) => {
 			const v = s.retention?.[l];
-			return v === undefined ? [] : [t('policies.keepOne', { n: v === 'all' ? t('policies.all') : v, level: t(`policies.level.${l}`) })];
+			return v === undefined
+				? []
+				: [t('policies.keepOne', { n: v === 'all' ? t('policies.all') : v, level: t(`policies.level.${l}`) })];
 		});
 		return levels.length ? levels.join(', ') : t('policies.keepForever');
 	});
@@ -29,7 +31,12 @@ export default function Policies() {
 	const { canWrite } = useSession();
 	const plans = useList<Plan>('plans', 'plans', { limit: 1000 });
 	const columns: Column<Policy>[] = [
-		{ key: 'name', title: t('policies.name'), sort: 'name', cell: (p) => <Link to={`/policies/${p.id}`}>{p.name}</Link> },
+		{
+			key: 'name',
+			title: t('policies.name'),
+			sort: 'name',
+			cell: (p) => <Link to={`/policies/${p.id}`}>{p.name}</Link>,
+		},
 		{
 			key: 'when',
 			title: t('policies.when'),
@@ -49,14 +56,29 @@ export default function Policies() {
 			title: t('policies.plans'),
 			cell: (p) => {
 				const n = plans.items.filter((x) => x.policy_id === p.id).length;
-				return p.mandatory ? <Label isCompact color="orange">{t('policies.mandatory')}</Label> : n ? <Link to="/plans" query={{ policy_id: p.id }}>{tn('policies.ofPlans', n)}</Link> : '–';
+				return p.mandatory ? (
+					<Label isCompact color="orange">
+						{t('policies.mandatory')}
+					</Label>
+				) : n ? (
+					<Link to="/plans" query={{ policy_id: p.id }}>
+						{tn('policies.ofPlans', n)}
+					</Link>
+				) : (
+					'–'
+				);
 			},
 		},
 		{ key: 'changed', title: t('policies.changed'), isExtra: true, cell: (p) => <Time at={p.updated_at} /> },
 	];
 	const add = canWrite && <Button onClick={() => go('/policies/new')}>{t('policies.new')}</Button>;
 	return (
-		<Page title={t('policies.title')} text={t('policies.lead')} same={{ path: 'policies', cli: 'policy list' }} actions={add}>
+		<Page
+			title={t('policies.title')}
+			text={t('policies.lead')}
+			same={{ path: 'policies', cli: 'policy list' }}
+			actions={add}
+		>
 			<DataTable<Policy>
 				label={t('policies.title')}
 				path="policies"

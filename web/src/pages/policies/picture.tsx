@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a policy keeps, as a picture: each recovery point is a line from when it is made to when it goes; below, the points that are
-// there on a day that is chosen.
+// What a policy keeps, as a picture: each recovery point is a line from when it is made to when it goes; below, the
+// points that are there on a day that is chosen.
 import { useId, useMemo, useState } from 'react';
 import type { Schema } from '../../api/client';
 import { day } from '../../parts/dates';
@@ -53,13 +53,18 @@ export function RetentionPicture({ simulation, days }: { simulation: Simulation;
 	const step = height / Math.max(1, all.length);
 	// Beyond what is told one by one, the number is the server's.
 	const count = simulation.more_lives
-		? [...simulation.timeline].reverse().find((m) => Date.parse(m.at) <= at)?.checkpoints ?? alive.length
+		? ([...simulation.timeline].reverse().find((m) => Date.parse(m.at) <= at)?.checkpoints ?? alive.length)
 		: alive.length;
 	if (!all.length) return <p>{t('policies.picture.none')}</p>;
 	const said = tn('policies.picture.onDay', count, { day: day(new Date(at).toISOString()) });
 	return (
 		<figure className="hf-picture" aria-labelledby={`${id}-said`}>
-			<svg viewBox={`0 0 ${WIDTH} ${height + STRIP + 22}`} role="img" aria-label={said} preserveAspectRatio="none">
+			<svg
+				viewBox={`0 0 ${WIDTH} ${height + STRIP + 22}`}
+				role="img"
+				aria-label={said}
+				preserveAspectRatio="none"
+			>
 				{ticks(first, end).map((tick) => (
 					<line key={tick} className="hf-picture-grid" x1={x(tick)} x2={x(tick)} y1={0} y2={height + STRIP} />
 				))}

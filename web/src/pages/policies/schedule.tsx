@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// When a schedule fires: in simple choices or as a pattern, said in words by the server, with the next firings in the person's time.
+// When a schedule fires: in simple choices or as a pattern, said in words by the server, with the next firings in the
+// person's time.
 import { Alert, Button, Checkbox, FormGroup, FormSelect, FormSelectOption, TextInput } from '@patternfly/react-core';
 import { useEffect, useState } from 'react';
 import { api } from '../../api/client';
@@ -16,7 +17,8 @@ const KINDS: WhenKind[] = ['hours', 'daily', 'weekly', 'monthly', 'pattern'];
 const EVERY = [1, 2, 3, 4, 6, 8, 12];
 const WEEK = [1, 2, 3, 4, 5, 6, 0];
 // 1 January 2023 was a Sunday.
-const weekday = (n: number): string => new Intl.DateTimeFormat(undefined, { weekday: 'short' }).format(new Date(2023, 0, 1 + n));
+const weekday = (n: number): string =>
+	new Intl.DateTimeFormat(undefined, { weekday: 'short' }).format(new Date(2023, 0, 1 + n));
 
 function zones(now: string): string[] {
 	const all = Intl.supportedValuesOf?.('timeZone') ?? [];
@@ -24,7 +26,10 @@ function zones(now: string): string[] {
 }
 
 /** What the server makes of a trigger: its words and firings; asked for when it has not changed for a moment. */
-export function usePreview(trigger: Record<string, unknown> | undefined, count = 10): { preview?: Preview; error?: string } {
+export function usePreview(
+	trigger: Record<string, unknown> | undefined,
+	count = 10,
+): { preview?: Preview; error?: string } {
 	const key = trigger ? JSON.stringify(trigger) : '';
 	const [state, set] = useState<{ preview?: Preview; error?: string }>({});
 	useEffect(() => {
@@ -34,7 +39,11 @@ export function usePreview(trigger: Record<string, unknown> | undefined, count =
 		}
 		const stop = new AbortController();
 		const timer = setTimeout(() => {
-			api.post<{ schedule_preview: Preview }>('schedule_previews', { schedule_preview: { ...(JSON.parse(key) as object), count } }, { signal: stop.signal }).then(
+			api.post<{ schedule_preview: Preview }>(
+				'schedule_previews',
+				{ schedule_preview: { ...(JSON.parse(key) as object), count } },
+				{ signal: stop.signal },
+			).then(
 				(a) => set({ preview: a.schedule_preview }),
 				(e: Error) => !stop.signal.aborted && set((s) => ({ ...s, error: e.message })),
 			);
@@ -63,7 +72,11 @@ export function Firings({ trigger }: { trigger: Record<string, unknown> }) {
 			</p>
 			{preview && (
 				<>
-					<p className="hf-small">{t('policies.next', { when: preview.firings[0] ? weekdayMoment(preview.firings[0]) : t('policies.never') })}</p>
+					<p className="hf-small">
+						{t('policies.next', {
+							when: preview.firings[0] ? weekdayMoment(preview.firings[0]) : t('policies.never'),
+						})}
+					</p>
 					<details>
 						<summary>{tn('policies.firings', preview.firings.length)}</summary>
 						<ol className="hf-list">
@@ -93,13 +106,22 @@ function Pattern({ id, when, set }: { id: string; when: When; set: (w: Partial<W
 	return (
 		<>
 			<FormGroup label={t('policies.format')} fieldId={`${id}-format`}>
-				<FormSelect id={`${id}-format`} value={when.format} onChange={(_, format) => set({ format: format as When['format'] })}>
+				<FormSelect
+					id={`${id}-format`}
+					value={when.format}
+					onChange={(_, format) => set({ format: format as When['format'] })}
+				>
 					<FormSelectOption value="crontab" label={t('policies.crontab')} />
 					<FormSelectOption value="calendar" label={t('policies.calendar')} />
 				</FormSelect>
 			</FormGroup>
 			<FormGroup label={t('policies.pattern')} fieldId={`${id}-pattern`}>
-				<TextInput id={`${id}-pattern`} value={when.pattern} className="hf-code" onChange={(_, pattern) => set({ pattern })} />
+				<TextInput
+					id={`${id}-pattern`}
+					value={when.pattern}
+					className="hf-code"
+					onChange={(_, pattern) => set({ pattern })}
+				/>
 			</FormGroup>
 		</>
 	);
@@ -110,7 +132,16 @@ export function WhenEditor({ id, when, onChange }: { id: string; when: When; onC
 	return (
 		<div className="hf-when">
 			<FormGroup label={t('policies.often')} fieldId={`${id}-kind`}>
-				<FormSelect id={`${id}-kind`} value={when.kind} onChange={(_, kind) => set({ kind: kind as WhenKind, ...(kind === 'pattern' && { pattern: triggerOf(when).pattern, format: 'crontab' as const }) })}>
+				<FormSelect
+					id={`${id}-kind`}
+					value={when.kind}
+					onChange={(_, kind) =>
+						set({
+							kind: kind as WhenKind,
+							...(kind === 'pattern' && { pattern: triggerOf(when).pattern, format: 'crontab' as const }),
+						})
+					}
+				>
 					{KINDS.map((k) => (
 						<FormSelectOption key={k} value={k} label={t(`policies.kind.${k}`)} />
 					))}
@@ -119,14 +150,25 @@ export function WhenEditor({ id, when, onChange }: { id: string; when: When; onC
 			{when.kind === 'hours' && (
 				<>
 					<FormGroup label={t('policies.every')} fieldId={`${id}-every`}>
-						<FormSelect id={`${id}-every`} value={when.every} onChange={(_, v) => set({ every: Number(v) })}>
+						<FormSelect
+							id={`${id}-every`}
+							value={when.every}
+							onChange={(_, v) => set({ every: Number(v) })}
+						>
 							{[...new Set([...EVERY, when.every])].map((n) => (
 								<FormSelectOption key={n} value={n} label={tn('policies.hours', n)} />
 							))}
 						</FormSelect>
 					</FormGroup>
 					<FormGroup label={t('policies.minute')} fieldId={`${id}-minute`}>
-						<TextInput id={`${id}-minute`} type="number" min={0} max={59} value={when.minute} onChange={(_, v) => set({ minute: Math.min(59, Math.max(0, Number(v))) })} />
+						<TextInput
+							id={`${id}-minute`}
+							type="number"
+							min={0}
+							max={59}
+							value={when.minute}
+							onChange={(_, v) => set({ minute: Math.min(59, Math.max(0, Number(v))) })}
+						/>
 					</FormGroup>
 				</>
 			)}
@@ -139,7 +181,15 @@ export function WhenEditor({ id, when, onChange }: { id: string; when: When; onC
 								id={`${id}-day-${n}`}
 								label={weekday(n)}
 								isChecked={when.days.includes(n)}
-								onChange={(_, on) => set({ days: on ? [...when.days, n] : when.days.length > 1 ? when.days.filter((d) => d !== n) : when.days })}
+								onChange={(_, on) =>
+									set({
+										days: on
+											? [...when.days, n]
+											: when.days.length > 1
+												? when.days.filter((d) => d !== n)
+												: when.days,
+									})
+								}
 							/>
 						))}
 					</div>
@@ -147,7 +197,14 @@ export function WhenEditor({ id, when, onChange }: { id: string; when: When; onC
 			)}
 			{when.kind === 'monthly' && (
 				<FormGroup label={t('policies.day')} fieldId={`${id}-day`}>
-					<TextInput id={`${id}-day`} type="number" min={1} max={31} value={when.day} onChange={(_, v) => set({ day: Math.min(31, Math.max(1, Number(v))) })} />
+					<TextInput
+						id={`${id}-day`}
+						type="number"
+						min={1}
+						max={31}
+						value={when.day}
+						onChange={(_, v) => set({ day: Math.min(31, Math.max(1, Number(v))) })}
+					/>
 				</FormGroup>
 			)}
 			{['daily', 'weekly', 'monthly'].includes(when.kind) && <Clock id={id} when={when} set={set} />}
@@ -164,7 +221,17 @@ export function WhenEditor({ id, when, onChange }: { id: string; when: When; onC
 }
 
 /** A number that can be nothing, and everything. */
-export function KeepInput({ id, label, value, onChange }: { id: string; label: string; value: number | 'all' | undefined; onChange: (v: number | 'all' | undefined) => void }) {
+export function KeepInput({
+	id,
+	label,
+	value,
+	onChange,
+}: {
+	id: string;
+	label: string;
+	value: number | 'all' | undefined;
+	onChange: (v: number | 'all' | undefined) => void;
+}) {
 	const all = value === 'all';
 	const n = typeof value === 'number' ? value : 0;
 	return (
@@ -173,9 +240,22 @@ export function KeepInput({ id, label, value, onChange }: { id: string; label: s
 			{all ? (
 				<span id={id}>{t('policies.all')}</span>
 			) : (
-				<TextInput id={id} type="number" min={0} max={9999} value={n} onChange={(_, v) => onChange(Math.min(9999, Math.max(0, Math.trunc(Number(v)))) || undefined)} />
+				<TextInput
+					id={id}
+					type="number"
+					min={0}
+					max={9999}
+					value={n}
+					onChange={(_, v) => onChange(Math.min(9999, Math.max(0, Math.trunc(Number(v)))) || undefined)}
+				/>
 			)}
-			<Button variant="link" isInline size="sm" onClick={() => onChange(all ? undefined : 'all')} aria-label={all ? t('policies.someOf', { name: label }) : t('policies.allOf', { name: label })}>
+			<Button
+				variant="link"
+				isInline
+				size="sm"
+				onClick={() => onChange(all ? undefined : 'all')}
+				aria-label={all ? t('policies.someOf', { name: label }) : t('policies.allOf', { name: label })}
+			>
 				{all ? t('policies.some') : t('policies.all')}
 			</Button>
 		</div>

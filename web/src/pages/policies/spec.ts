@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A policy's document as people edit it: when schedules fire, as a choice of simple words or as a pattern, and what is kept.
+// A policy's document as people edit it: when schedules fire, as a choice of simple words or as a pattern, and what is
+// kept.
 import type { Schema } from '../../api/client';
 
 export type Spec = Schema<'PolicySpec'>;
@@ -30,7 +31,17 @@ export function localZone(): string {
 }
 
 export function defaultWhen(): When {
-	return { kind: 'daily', every: 4, minute: 0, time: '02:30', days: [1], day: 1, format: 'crontab', pattern: '30 2 * * *', timezone: localZone() };
+	return {
+		kind: 'daily',
+		every: 4,
+		minute: 0,
+		time: '02:30',
+		days: [1],
+		day: 1,
+		format: 'crontab',
+		pattern: '30 2 * * *',
+		timezone: localZone(),
+	};
 }
 
 /** The properties of a trigger. */
@@ -58,7 +69,9 @@ const two = (n: string): string => n.padStart(2, '0');
 
 // What a pattern of five fields says in the simple words above; undefined: none of them.
 function simple(pattern: string): Partial<When> | undefined {
-	const m = /^(\d{1,2}) (\*|\*\/\d{1,2}|\d{1,2}) (\*|\d{1,2}) \* (\*|[0-6](?:,[0-6])*)$/.exec(pattern.trim().replace(/\s+/g, ' '));
+	const m = /^(\d{1,2}) (\*|\*\/\d{1,2}|\d{1,2}) (\*|\d{1,2}) \* (\*|[0-6](?:,[0-6])*)$/.exec(
+		pattern.trim().replace(/\s+/g, ' '),
+	);
 	if (!m) return undefined;
 	const [, minute = '', hour = '', day = '', week = ''] = m;
 	if (/^\*/.test(hour)) {
@@ -104,7 +117,9 @@ export const TEMPLATES: readonly Template[] = [
 		name: 'silver',
 		spec: (zone) => ({
 			timezone: zone,
-			schedules: [{ name: 'nightly', trigger: at('30 2 * * *', zone), retention: { daily: 7, weekly: 4, monthly: 6 } }],
+			schedules: [
+				{ name: 'nightly', trigger: at('30 2 * * *', zone), retention: { daily: 7, weekly: 4, monthly: 6 } },
+			],
 		}),
 	},
 	{
@@ -121,4 +136,3 @@ export function tidy(r: Retention | undefined): Retention | undefined {
 	const kept = Object.entries(r ?? {}).filter(([, v]) => v === 'all' || Number(v) > 0);
 	return kept.length ? (Object.fromEntries(kept) as Retention) : undefined;
 }
-

@@ -18,7 +18,11 @@ import { ProtectPanel } from './protect';
 
 const columns: Column<Coverage>[] = [
 	{ key: 'name', title: t('resources.name'), sort: 'name', cell: (r) => <Link to={resourcePath(r)}>{r.name}</Link> },
-	{ key: 'protection', title: t('resources.protection'), cell: (r) => <StateLabel state={r.protection} title={r.reason} /> },
+	{
+		key: 'protection',
+		title: t('resources.protection'),
+		cell: (r) => <StateLabel state={r.protection} title={r.reason} />,
+	},
 	{
 		key: 'plans',
 		title: t('resources.plans'),
@@ -39,7 +43,13 @@ const columns: Column<Coverage>[] = [
 	{ key: 'newest', title: t('resources.newest'), cell: (r) => <Time at={r.newest_good_at} /> },
 	{ key: 'size', title: t('resources.size'), isNumber: true, isExtra: true, cell: (r) => <Bytes n={r.size_bytes} /> },
 	{ key: 'type', title: t('resources.type'), isExtra: true, cell: (r) => tx('type', r.type) },
-	{ key: 'status', title: t('resources.status'), sort: 'status', isExtra: true, cell: (r) => tx('machine', r.status) },
+	{
+		key: 'status',
+		title: t('resources.status'),
+		sort: 'status',
+		isExtra: true,
+		cell: (r) => tx('machine', r.status),
+	},
 	{ key: 'platform', title: t('resources.platform'), isExtra: true, cell: (r) => r.platform_name },
 ];
 
@@ -83,7 +93,12 @@ export default function Resources() {
 				rowActions={
 					canWrite
 						? (r) => (
-								<Button variant="link" isInline onClick={() => protect([r])} aria-label={t('resources.protectOne', { name: r.name })}>
+								<Button
+									variant="link"
+									isInline
+									onClick={() => protect([r])}
+									aria-label={t('resources.protectOne', { name: r.name })}
+								>
 									{t('resources.protect')}
 								</Button>
 							)

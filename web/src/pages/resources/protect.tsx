@@ -1,6 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Protect one machine or many: put them into a plan that is there, or make one, with a policy that is there or one of the usual ones.
-import { Alert, Button, Form, FormGroup, FormHelperText, FormSelect, FormSelectOption, HelperText, HelperTextItem, Radio, Switch, TextInput } from '@patternfly/react-core';
+// Protect one machine or many: put them into a plan that is there, or make one, with a policy that is there or one of
+// the usual ones.
+import {
+	Alert,
+	Button,
+	Form,
+	FormGroup,
+	FormHelperText,
+	FormSelect,
+	FormSelectOption,
+	HelperText,
+	HelperTextItem,
+	Radio,
+	Switch,
+	TextInput,
+} from '@patternfly/react-core';
 import { useState } from 'react';
 import { api, type Answer } from '../../api/client';
 import { go, Link } from '../../app/router';
@@ -43,7 +57,9 @@ async function policyOf(c: Choice): Promise<string | null> {
 	const name = c.policy.slice(MADE.length);
 	const template = TEMPLATES.find((x) => x.name === name);
 	if (!template) return null;
-	const { policy } = await api.post<Answer<'createPolicy'>>('policies', { policy: { name: t(`policies.template.${template.name}`), spec: template.spec(localZone()) } });
+	const { policy } = await api.post<Answer<'createPolicy'>>('policies', {
+		policy: { name: t(`policies.template.${template.name}`), spec: template.spec(localZone()) },
+	});
 	return policy.id;
 }
 
@@ -54,7 +70,13 @@ async function join(plan: Plan, things: readonly Thing[]): Promise<Plan> {
 }
 
 async function make(c: Choice, things: readonly Thing[]): Promise<Plan> {
-	const body = { name: c.name.trim(), provider_id: c.provider, policy_id: await policyOf(c), parameters: {}, resources: things.map(plain) };
+	const body = {
+		name: c.name.trim(),
+		provider_id: c.provider,
+		policy_id: await policyOf(c),
+		parameters: {},
+		resources: things.map(plain),
+	};
 	return (await api.post<Answer<'createPlan'>>('plans', { plan: body })).plan;
 }
 
@@ -71,11 +93,27 @@ function useChoice(things: readonly Thing[], plans: Plan[], providers: Provider[
 	return { choice, set: (c: Partial<Choice>) => give({ ...given, ...c }) };
 }
 
-function NewPlan({ choice, set, providers, policies }: { choice: Choice; set: (c: Partial<Choice>) => void; providers: Provider[]; policies: Policy[] }) {
+function NewPlan({
+	choice,
+	set,
+	providers,
+	policies,
+}: {
+	choice: Choice;
+	set: (c: Partial<Choice>) => void;
+	providers: Provider[];
+	policies: Policy[];
+}) {
 	return (
 		<>
 			<FormGroup label={t('plans.name')} isRequired fieldId="protect-name">
-				<TextInput id="protect-name" isRequired value={choice.name} onChange={(_, name) => set({ name })} maxLength={255} />
+				<TextInput
+					id="protect-name"
+					isRequired
+					value={choice.name}
+					onChange={(_, name) => set({ name })}
+					maxLength={255}
+				/>
 			</FormGroup>
 			<FormGroup label={t('plans.provider')} isRequired fieldId="protect-provider">
 				<FormSelect id="protect-provider" value={choice.provider} onChange={(_, provider) => set({ provider })}>
@@ -90,13 +128,22 @@ function NewPlan({ choice, set, providers, policies }: { choice: Choice; set: (c
 						<FormSelectOption key={p.id} value={p.id} label={p.name} />
 					))}
 					{TEMPLATES.map((x) => (
-						<FormSelectOption key={x.name} value={MADE + x.name} label={t('resources.newPolicy', { name: t(`policies.template.${x.name}`), words: t(`policies.template.${x.name}.words`) })} />
+						<FormSelectOption
+							key={x.name}
+							value={MADE + x.name}
+							label={t('resources.newPolicy', {
+								name: t(`policies.template.${x.name}`),
+								words: t(`policies.template.${x.name}.words`),
+							})}
+						/>
 					))}
 					<FormSelectOption value="" label={t('plans.noPolicy')} />
 				</FormSelect>
 				<FormHelperText>
 					<HelperText>
-						<HelperTextItem>{choice.policy ? t('plans.policyHelp') : t('plans.noPolicyHelp')}</HelperTextItem>
+						<HelperTextItem>
+							{choice.policy ? t('plans.policyHelp') : t('plans.noPolicyHelp')}
+						</HelperTextItem>
 					</HelperText>
 				</FormHelperText>
 			</FormGroup>
@@ -105,11 +152,20 @@ function NewPlan({ choice, set, providers, policies }: { choice: Choice; set: (c
 }
 
 function sameOf(c: Choice, things: readonly Thing[]) {
-	if (c.into === 'plan') return { method: 'PUT' as const, path: `plans/${c.plan}`, body: { plan: { resources: things.map(plain) } } };
+	if (c.into === 'plan')
+		return { method: 'PUT' as const, path: `plans/${c.plan}`, body: { plan: { resources: things.map(plain) } } };
 	return {
 		method: 'POST' as const,
 		path: 'plans',
-		body: { plan: { name: c.name, provider_id: c.provider, ...(c.policy && !c.policy.startsWith(MADE) && { policy_id: c.policy }), parameters: {}, resources: things.map(plain) } },
+		body: {
+			plan: {
+				name: c.name,
+				provider_id: c.provider,
+				...(c.policy && !c.policy.startsWith(MADE) && { policy_id: c.policy }),
+				parameters: {},
+				resources: things.map(plain),
+			},
+		},
 	};
 }
 
@@ -128,9 +184,14 @@ export function ProtectPanel({ resources, onClose }: { resources: readonly Thing
 		try {
 			const old = plans.items.find((p) => p.id === choice.plan);
 			const plan = choice.into === 'plan' && old ? await join(old, resources) : await make(choice, resources);
-			if (choice.now) await api.post(`providers/${plan.provider_id}/checkpoints`, { checkpoint: { plan_id: plan.id } });
+			if (choice.now)
+				await api.post(`providers/${plan.provider_id}/checkpoints`, { checkpoint: { plan_id: plan.id } });
 			changed();
-			toast('success', tn(choice.now ? 'resources.startedN' : 'resources.protectedN', resources.length), <Link to={`/plans/${plan.id}`}>{plan.name}</Link>);
+			toast(
+				'success',
+				tn(choice.now ? 'resources.startedN' : 'resources.protectedN', resources.length),
+				<Link to={`/plans/${plan.id}`}>{plan.name}</Link>,
+			);
 			onClose();
 			go(`/plans/${plan.id}`);
 		} catch (e) {
@@ -138,7 +199,10 @@ export function ProtectPanel({ resources, onClose }: { resources: readonly Thing
 			setBusy(false);
 		}
 	};
-	const title = resources.length === 1 ? t('resources.protectOne', { name: resources[0]?.name ?? '' }) : tn('resources.protectN', resources.length);
+	const title =
+		resources.length === 1
+			? t('resources.protectOne', { name: resources[0]?.name ?? '' })
+			: tn('resources.protectN', resources.length);
 	return (
 		<SidePanel
 			title={title}
@@ -171,7 +235,13 @@ export function ProtectPanel({ resources, onClose }: { resources: readonly Thing
 					{error && <Alert variant="danger" isInline title={error} component="p" />}
 					<p>{resources.map((r) => r.name).join(', ')}</p>
 					<FormGroup role="radiogroup" label={t('resources.into')} fieldId="protect-into">
-						<Radio id="protect-new" name="protect-into" label={t('resources.intoNew')} isChecked={choice.into === 'new'} onChange={() => set({ into: 'new' })} />
+						<Radio
+							id="protect-new"
+							name="protect-into"
+							label={t('resources.intoNew')}
+							isChecked={choice.into === 'new'}
+							onChange={() => set({ into: 'new' })}
+						/>
 						<Radio
 							id="protect-plan"
 							name="protect-into"
@@ -192,7 +262,12 @@ export function ProtectPanel({ resources, onClose }: { resources: readonly Thing
 							</FormSelect>
 						</FormGroup>
 					)}
-					<Switch id="protect-now" label={t('resources.now')} isChecked={choice.now} onChange={(_, now) => set({ now })} />
+					<Switch
+						id="protect-now"
+						label={t('resources.now')}
+						isChecked={choice.now}
+						onChange={(_, now) => set({ now })}
+					/>
 				</Form>
 			)}
 		</SidePanel>

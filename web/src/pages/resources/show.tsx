@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One machine: how well it is protected, its checkpoints along the time, its disks, what it consists of, and what was done with it.
+// One machine: how well it is protected, its checkpoints along the time, its disks, what it consists of, and what was
+// done with it.
 import { Button, Card, CardBody, CardTitle, Grid, GridItem } from '@patternfly/react-core';
 import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { useState, type ReactNode } from 'react';
@@ -25,7 +26,10 @@ type Operation = Schema<'Operation'>;
 
 function How({ of, coverage }: { of: Instance; coverage: Coverage | undefined }) {
 	const rows: [string, ReactNode][] = [
-		[t('resources.protection'), coverage ? <StateLabel state={coverage.protection} title={coverage.reason} /> : '–'],
+		[
+			t('resources.protection'),
+			coverage ? <StateLabel state={coverage.protection} title={coverage.reason} /> : '–',
+		],
 		[t('resources.why'), coverage?.reason || '–'],
 		[
 			t('resources.plans'),
@@ -81,19 +85,46 @@ function Disks({ of }: { of: Instance }) {
 
 const history: Column<Operation>[] = [
 	{ key: 'name', title: t('resources.operation'), cell: (o) => <Link to={`/operations/${o.id}`}>{o.name}</Link> },
-	{ key: 'state', title: t('resources.state'), cell: (o) => <StateLabel state={o.state} title={o.reason ?? undefined} /> },
+	{
+		key: 'state',
+		title: t('resources.state'),
+		cell: (o) => <StateLabel state={o.state} title={o.reason ?? undefined} />,
+	},
 	{ key: 'when', title: t('resources.when'), sort: 'created_at', cell: (o) => <Time at={o.created_at} /> },
-	{ key: 'took', title: t('resources.took'), isExtra: true, cell: (o) => <Between from={o.started_at} to={o.ended_at} /> },
+	{
+		key: 'took',
+		title: t('resources.took'),
+		isExtra: true,
+		cell: (o) => <Between from={o.started_at} to={o.ended_at} />,
+	},
 	{ key: 'by', title: t('resources.by'), isExtra: true, cell: (o) => o.created_by },
 ];
 
 const points = (id: string): Column<Checkpoint>[] => [
-	{ key: 'when', title: t('checkpoints.when'), sort: 'created_at', cell: (k) => <Link to={pathOf(k)}><Time at={k.instant_at ?? k.started_at} exact /></Link> },
-	{ key: 'state', title: t('checkpoints.state'), cell: (k) => <StateLabel state={k.status} title={k.reason ?? undefined} /> },
+	{
+		key: 'when',
+		title: t('checkpoints.when'),
+		sort: 'created_at',
+		cell: (k) => (
+			<Link to={pathOf(k)}>
+				<Time at={k.instant_at ?? k.started_at} exact />
+			</Link>
+		),
+	},
+	{
+		key: 'state',
+		title: t('checkpoints.state'),
+		cell: (k) => <StateLabel state={k.status} title={k.reason ?? undefined} />,
+	},
 	{ key: 'plan', title: t('checkpoints.plan'), cell: (k) => <Link to={`/plans/${k.plan_id}`}>{planName(k)}</Link> },
 	{ key: 'read', title: t('checkpoints.read'), isNumber: true, cell: (k) => <Bytes n={pointOf(k, id).read} /> },
 	{ key: 'stored', title: t('checkpoints.stored'), isNumber: true, cell: (k) => <Bytes n={pointOf(k, id).stored} /> },
-	{ key: 'consistency', title: t('checkpoints.consistency'), isExtra: true, cell: (k) => tx('consistency', k.resources?.[0]?.consistency ?? '–') },
+	{
+		key: 'consistency',
+		title: t('checkpoints.consistency'),
+		isExtra: true,
+		cell: (k) => tx('consistency', k.resources?.[0]?.consistency ?? '–'),
+	},
 	{ key: 'proof', title: t('checkpoints.proof'), isExtra: true, cell: (k) => <Proof of={k} /> },
 ];
 
@@ -101,7 +132,11 @@ export function Proof({ of }: { of: Pick<Checkpoint, 'verified_ok' | 'verified_a
 	if (of.verified_ok === null) return <span className="hf-none hf-number">{t('checkpoints.unproven')}</span>;
 	return (
 		<span>
-			<StateLabel state={of.verified_ok ? 'proven' : 'broken'} tone={of.verified_ok ? 'good' : 'bad'} text={of.verified_ok ? t('checkpoints.proven') : t('checkpoints.broken')} />{' '}
+			<StateLabel
+				state={of.verified_ok ? 'proven' : 'broken'}
+				tone={of.verified_ok ? 'good' : 'bad'}
+				text={of.verified_ok ? t('checkpoints.proven') : t('checkpoints.broken')}
+			/>{' '}
 			<Time at={of.verified_at} />
 		</span>
 	);
@@ -125,7 +160,11 @@ export default function Resource({ params }: { params: Params }) {
 			actions={
 				<>
 					{canRestore && newest && (
-						<Button component="a" variant="secondary" href={`#${pathOf(newest)}/restore?resource=${encodeURIComponent(id)}`}>
+						<Button
+							component="a"
+							variant="secondary"
+							href={`#${pathOf(newest)}/restore?resource=${encodeURIComponent(id)}`}
+						>
 							{t('resources.restore')}
 						</Button>
 					)}
@@ -141,9 +180,20 @@ export default function Resource({ params }: { params: Params }) {
 							{!checkpoints.data && !checkpoints.error ? (
 								<Loading lines={3} />
 							) : checkpoints.items.length ? (
-								<Timeline points={checkpoints.items.map((k) => pointOf(k, id))} label={t('checkpoints.timeline.label', { name })} />
+								<Timeline
+									points={checkpoints.items.map((k) => pointOf(k, id))}
+									label={t('checkpoints.timeline.label', { name })}
+								/>
 							) : (
-								<Empty title={t('resources.noPoints')} actions={canWrite && one.data && <Button onClick={() => protect(true)}>{t('resources.protect')}</Button>}>
+								<Empty
+									title={t('resources.noPoints')}
+									actions={
+										canWrite &&
+										one.data && (
+											<Button onClick={() => protect(true)}>{t('resources.protect')}</Button>
+										)
+									}
+								>
 									{t('resources.noPointsText')}
 								</Empty>
 							)}
@@ -161,7 +211,17 @@ export default function Resource({ params }: { params: Params }) {
 				<GridItem span={12} lg={6}>
 					<Card isFullHeight>
 						<CardTitle component="h2">{t('resources.parts')}</CardTitle>
-						<CardBody>{one.data ? <Parts of={one.data} platform={coverage.data?.platform_name} plans={coverage.data?.plans ?? []} /> : <Loading lines={3} />}</CardBody>
+						<CardBody>
+							{one.data ? (
+								<Parts
+									of={one.data}
+									platform={coverage.data?.platform_name}
+									plans={coverage.data?.plans ?? []}
+								/>
+							) : (
+								<Loading lines={3} />
+							)}
+						</CardBody>
 						{one.data && <CardBody>{<Disks of={one.data} />}</CardBody>}
 					</Card>
 				</GridItem>

@@ -11,16 +11,42 @@ import { pathOf } from '../checkpoints/model';
 import type { Restore } from './model';
 
 const columns: Column<Restore>[] = [
-	{ key: 'when', title: t('restores.when'), sort: 'created_at', cell: (r) => <Link to={`/restores/${r.id}`}><Time at={r.created_at} exact /></Link> },
-	{ key: 'state', title: t('restores.state'), sort: 'status', cell: (r) => <StateLabel state={r.status} title={r.reason ?? undefined} /> },
-	{ key: 'what', title: t('restores.what'), cell: (r) => tn('restores.machines', Math.max(Object.keys(r.resources_status).length, Object.keys(r.parameters).length)) },
+	{
+		key: 'when',
+		title: t('restores.when'),
+		sort: 'created_at',
+		cell: (r) => (
+			<Link to={`/restores/${r.id}`}>
+				<Time at={r.created_at} exact />
+			</Link>
+		),
+	},
+	{
+		key: 'state',
+		title: t('restores.state'),
+		sort: 'status',
+		cell: (r) => <StateLabel state={r.status} title={r.reason ?? undefined} />,
+	},
+	{
+		key: 'what',
+		title: t('restores.what'),
+		cell: (r) =>
+			tn('restores.machines', Math.max(Object.keys(r.resources_status).length, Object.keys(r.parameters).length)),
+	},
 	{
 		key: 'checkpoint',
 		title: t('restores.checkpoint'),
 		isExtra: true,
-		cell: (r) => <Link to={pathOf({ provider_id: r.provider_id, id: r.checkpoint_id })}>{r.checkpoint_id.slice(0, 8)}</Link>,
+		cell: (r) => (
+			<Link to={pathOf({ provider_id: r.provider_id, id: r.checkpoint_id })}>{r.checkpoint_id.slice(0, 8)}</Link>
+		),
 	},
-	{ key: 'took', title: t('restores.took'), isExtra: true, cell: (r) => <Between from={r.created_at} to={r.ended_at} /> },
+	{
+		key: 'took',
+		title: t('restores.took'),
+		isExtra: true,
+		cell: (r) => <Between from={r.created_at} to={r.ended_at} />,
+	},
 	{ key: 'by', title: t('restores.by'), isExtra: true, cell: (r) => r.created_by },
 ];
 
@@ -32,9 +58,23 @@ export default function Restores() {
 				path="restores"
 				item="restores"
 				columns={columns}
-				filters={[{ kind: 'choice', name: 'status', title: t('restores.state'), choices: ['in_progress', 'success', 'fail'].map((value) => ({ value, title: tx('state', value) })) }]}
+				filters={[
+					{
+						kind: 'choice',
+						name: 'status',
+						title: t('restores.state'),
+						choices: ['in_progress', 'success', 'fail'].map((value) => ({
+							value,
+							title: tx('state', value),
+						})),
+					},
+				]}
 				empty={
-					<Empty title={t('restores.none')} icon={UndoIcon} actions={<Link to="/checkpoints">{t('restores.toCheckpoints')}</Link>}>
+					<Empty
+						title={t('restores.none')}
+						icon={UndoIcon}
+						actions={<Link to="/checkpoints">{t('restores.toCheckpoints')}</Link>}
+					>
 						{t('restores.noneText')}
 					</Empty>
 				}

@@ -2,7 +2,15 @@
 // What a restore is to do, the parameters that say so to the server, and what can be told about it before it starts.
 import type { Schema } from '../../api/client';
 import { t, tn } from '../../texts';
-import { disksOf, sizeOf, type Checkpoint, type CheckpointResource, type Instance, type Platform, type Provider } from '../checkpoints/model';
+import {
+	disksOf,
+	sizeOf,
+	type Checkpoint,
+	type CheckpointResource,
+	type Instance,
+	type Platform,
+	type Provider,
+} from '../checkpoints/model';
 
 export type Restore = Schema<'Restore'>;
 export type Mode = 'new' | 'in_place';
@@ -30,7 +38,8 @@ export const keyOf = (r: { type: string; id: string }): string => `${r.type}#${r
 
 /** Names of options that a restore of this type has. */
 export function optionsOf(provider: Provider | undefined, type: string): Set<string> {
-	const schemas = provider?.extended_info_schema as { restore_schema?: Record<string, { properties?: Record<string, unknown> }> } | undefined;
+	const schemas = provider?.extended_info_schema as
+		{ restore_schema?: Record<string, { properties?: Record<string, unknown> }> } | undefined;
 	return new Set(Object.keys(schemas?.restore_schema?.[type]?.properties ?? {}));
 }
 
@@ -40,16 +49,29 @@ export function chosenOf(k: Checkpoint, d: Draft): CheckpointResource[] {
 
 // The folder of the first disk: what is restored is called after its machine, so it goes beside the old ones.
 function folderOf(k: Checkpoint): string {
-	const source = (k.resources ?? []).flatMap((r) => disksOf(r.extra_info)).find((d) => d.source?.startsWith('/'))?.source ?? '';
+	const source =
+		(k.resources ?? []).flatMap((r) => disksOf(r.extra_info)).find((d) => d.source?.startsWith('/'))?.source ?? '';
 	return source.slice(0, source.lastIndexOf('/'));
 }
 
-/** As it begins: everything; beside what is there if it is there, else as it was. Only administrators choose a directory. */
-export function firstDraft(k: Checkpoint, instances: readonly Instance[], only: string | null, isAdmin: boolean): Draft {
+/**
+ * As it begins: everything; beside what is there if it is there, else as it was. Only administrators choose a
+ * directory.
+ */
+export function firstDraft(
+	k: Checkpoint,
+	instances: readonly Instance[],
+	only: string | null,
+	isAdmin: boolean,
+): Draft {
 	const here = (r: CheckpointResource) => instances.some((i) => i.id === r.id && i.platform_id === r.platform_id);
 	const machines: Record<string, Machine> = {};
 	for (const r of k.resources ?? [])
-		machines[keyOf(r)] = { chosen: only === null || only === r.id, name: here(r) ? t('restores.nameOf', { name: r.name }) : r.name, disks: null };
+		machines[keyOf(r)] = {
+			chosen: only === null || only === r.id,
+			name: here(r) ? t('restores.nameOf', { name: r.name }) : r.name,
+			disks: null,
+		};
 	const beside = (k.resources ?? []).some(here);
 	const place = beside && isAdmin ? folderOf(k) : '';
 	return {
@@ -75,7 +97,12 @@ function newOptions(d: Draft, m: Machine, r: CheckpointResource): Record<string,
 	};
 }
 
-function machineOptions(d: Draft, m: Machine, r: CheckpointResource, has: ReadonlySet<string>): Record<string, unknown> {
+function machineOptions(
+	d: Draft,
+	m: Machine,
+	r: CheckpointResource,
+	has: ReadonlySet<string>,
+): Record<string, unknown> {
 	const all: Record<string, unknown> = {
 		mode: d.mode,
 		...(d.mode === 'new' ? newOptions(d, m, r) : d.stop && { stop: true }),
@@ -91,7 +118,12 @@ export function bodyOf(k: Checkpoint, d: Draft, provider: Provider | undefined):
 		chosenOf(k, d).map((r) => [keyOf(r), machineOptions(d, d.machines[keyOf(r)]!, r, optionsOf(provider, r.type))]),
 	);
 	return {
-		restore: { provider_id: k.provider_id, checkpoint_id: k.id, parameters, ...(d.mode === 'new' && d.platform && { restore_target: d.platform }) },
+		restore: {
+			provider_id: k.provider_id,
+			checkpoint_id: k.id,
+			parameters,
+			...(d.mode === 'new' && d.platform && { restore_target: d.platform }),
+		},
 	};
 }
 
@@ -126,10 +158,13 @@ function checkNames(k: Checkpoint, d: Draft, a: Around): Check[] {
 		const platform = d.platform || r.platform_id;
 		const name = d.machines[keyOf(r)]?.name.trim() || r.name;
 		const taken = a.instances.some((i) => i.platform_id === platform && i.name === name);
-		if (taken || seen.has(`${platform} ${name}`)) checks.push({ tone: 'bad', text: t('restores.check.taken', { name }) });
+		if (taken || seen.has(`${platform} ${name}`))
+			checks.push({ tone: 'bad', text: t('restores.check.taken', { name }) });
 		seen.add(`${platform} ${name}`);
-		if (d.storage === 'as_was' && a.instances.some((i) => i.id === r.id && i.platform_id === platform)) checks.push({ tone: 'bad', text: t('restores.check.disksThere', { name: r.name }) });
-		if (d.keepIdentity && a.instances.some((i) => i.id === r.id && i.platform_id === platform)) checks.push({ tone: 'bad', text: t('restores.check.twin', { name: r.name }) });
+		if (d.storage === 'as_was' && a.instances.some((i) => i.id === r.id && i.platform_id === platform))
+			checks.push({ tone: 'bad', text: t('restores.check.disksThere', { name: r.name }) });
+		if (d.keepIdentity && a.instances.some((i) => i.id === r.id && i.platform_id === platform))
+			checks.push({ tone: 'bad', text: t('restores.check.twin', { name: r.name }) });
 	}
 	return checks.length ? checks : [{ tone: 'good', text: t('restores.check.namesFree') }];
 }
@@ -139,7 +174,9 @@ function checkInPlace(k: Checkpoint, d: Draft, a: Around): Check[] {
 		const there = a.instances.find((i) => i.id === r.id && i.platform_id === r.platform_id);
 		if (!there) return { tone: 'bad', text: t('restores.check.notThere', { name: r.name }) };
 		if (there.status === 'shut-off') return { tone: 'good', text: t('restores.check.isOff', { name: r.name }) };
-		return d.stop ? { tone: 'warn', text: t('restores.check.willStop', { name: r.name }) } : { tone: 'bad', text: t('restores.check.runs', { name: r.name }) };
+		return d.stop
+			? { tone: 'warn', text: t('restores.check.willStop', { name: r.name }) }
+			: { tone: 'bad', text: t('restores.check.runs', { name: r.name }) };
 	});
 }
 
@@ -153,16 +190,33 @@ function checkDisks(k: Checkpoint, d: Draft): Check[] {
 export function checksOf(k: Checkpoint, d: Draft, a: Around): Check[] {
 	const chosen = chosenOf(k, d);
 	if (!chosen.length) return [{ tone: 'bad', text: t('restores.check.nothing') }];
-	const checks: Check[] = [...checkPlatforms(k, d, a), ...checkDisks(k, d), ...(d.mode === 'new' ? checkNames(k, d, a) : checkInPlace(k, d, a))];
-	if (d.mode === 'new' && d.storage !== 'as_was' && !d.place.trim()) checks.push({ tone: 'bad', text: t('restores.check.noPlace') });
-	if (d.mode === 'new' && d.storage === 'directory' && d.place.trim() && !d.place.trim().startsWith('/')) checks.push({ tone: 'bad', text: t('restores.check.wholePath') });
+	const checks: Check[] = [
+		...checkPlatforms(k, d, a),
+		...checkDisks(k, d),
+		...(d.mode === 'new' ? checkNames(k, d, a) : checkInPlace(k, d, a)),
+	];
+	if (d.mode === 'new' && d.storage !== 'as_was' && !d.place.trim())
+		checks.push({ tone: 'bad', text: t('restores.check.noPlace') });
+	if (d.mode === 'new' && d.storage === 'directory' && d.place.trim() && !d.place.trim().startsWith('/'))
+		checks.push({ tone: 'bad', text: t('restores.check.wholePath') });
 	if (k.verified_ok === false) checks.push({ tone: 'bad', text: t('restores.check.broken') });
-	else checks.push(k.verified_ok ? { tone: 'good', text: t('restores.check.proven') } : { tone: 'warn', text: t('restores.check.unproven') });
+	else
+		checks.push(
+			k.verified_ok
+				? { tone: 'good', text: t('restores.check.proven') }
+				: { tone: 'warn', text: t('restores.check.unproven') },
+		);
 	return checks;
 }
 
 export function sumOf(k: Checkpoint, d: Draft): { machines: string; disks: string; bytes: number } {
 	const chosen = chosenOf(k, d);
-	const disks = chosen.flatMap((r) => disksOf(r.extra_info).filter((x) => d.machines[keyOf(r)]?.disks?.includes(x.name) ?? true));
-	return { machines: tn('restores.machines', chosen.length), disks: tn('checkpoints.disks', disks.length), bytes: sizeOf(disks) };
+	const disks = chosen.flatMap((r) =>
+		disksOf(r.extra_info).filter((x) => d.machines[keyOf(r)]?.disks?.includes(x.name) ?? true),
+	);
+	return {
+		machines: tn('restores.machines', chosen.length),
+		disks: tn('checkpoints.disks', disks.length),
+		bytes: sizeOf(disks),
+	};
 }

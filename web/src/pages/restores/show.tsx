@@ -62,7 +62,12 @@ function Machines({ steps }: { steps: readonly Step[] }) {
 						<Td dataLabel={t('restores.machine')}>{s.name.replace(/^restore /, '')}</Td>
 						<Td dataLabel={t('restores.state')}>
 							{s.state === 'running' || s.state === 'done' ? (
-								<Progress value={Math.round(shareOf(s.state, s.progress as Sum))} aria-label={s.name} size="sm" variant={s.state === 'done' ? 'success' : undefined} />
+								<Progress
+									value={Math.round(shareOf(s.state, s.progress as Sum))}
+									aria-label={s.name}
+									size="sm"
+									variant={s.state === 'done' ? 'success' : undefined}
+								/>
 							) : (
 								<StateLabel state={s.state} title={s.reason} />
 							)}
@@ -99,7 +104,10 @@ function Outcome({ of, operation }: { of: Restore; operation: string | undefined
 function About({ of, platform }: { of: Restore; platform: ReactNode }) {
 	const rows: [string, ReactNode][] = [
 		[t('restores.state'), <StateLabel state={of.status} />],
-		[t('restores.checkpoint'), <Link to={pathOf({ provider_id: of.provider_id, id: of.checkpoint_id })}>{of.checkpoint_id}</Link>],
+		[
+			t('restores.checkpoint'),
+			<Link to={pathOf({ provider_id: of.provider_id, id: of.checkpoint_id })}>{of.checkpoint_id}</Link>,
+		],
 		[t('restores.platform'), platform],
 		[t('restores.begun'), <Time at={of.created_at} exact />],
 		[t('restores.took'), <Between from={of.created_at} to={of.ended_at} />],
@@ -119,7 +127,11 @@ export default function RestorePage({ params }: { params: Params }) {
 	const steps = (detail.data?.steps ?? []).filter((s) => s.kind === 'checkpoint.restore');
 	const total = (now?.progress ?? detail.data?.progress) as Sum | undefined;
 	return (
-		<Page title={t('restores.one')} crumbs={[{ title: t('restores.title'), to: '/restores' }]} same={{ path: `restores/${id}` }}>
+		<Page
+			title={t('restores.one')}
+			crumbs={[{ title: t('restores.title'), to: '/restores' }]}
+			same={{ path: `restores/${id}` }}
+		>
 			<Shown live={restore}>
 				{(r) => (
 					<>
@@ -130,7 +142,14 @@ export default function RestorePage({ params }: { params: Params }) {
 								{r.status === 'in_progress' && (
 									<Progress
 										value={Math.round(shareOf('running', total))}
-										title={total?.bytes_total ? t('restores.bytes', { done: bytes(total.bytes_done ?? 0), total: bytes(total.bytes_total) }) : tx('state', now?.state ?? 'queued')}
+										title={
+											total?.bytes_total
+												? t('restores.bytes', {
+														done: bytes(total.bytes_done ?? 0),
+														total: bytes(total.bytes_total),
+													})
+												: tx('state', now?.state ?? 'queued')
+										}
 										aria-label={t('restores.progress')}
 									/>
 								)}
@@ -140,7 +159,13 @@ export default function RestorePage({ params }: { params: Params }) {
 						<Card>
 							<CardTitle component="h2">{t('restores.about')}</CardTitle>
 							<CardBody>
-								<About of={r} platform={platforms.items.find((p) => p.id === r.restore_target)?.name ?? t('restores.platformSame')} />
+								<About
+									of={r}
+									platform={
+										platforms.items.find((p) => p.id === r.restore_target)?.name ??
+										t('restores.platformSame')
+									}
+								/>
 							</CardBody>
 						</Card>
 					</>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a restore will do, in words, and what was checked before it starts.
-import { Content,  } from '@patternfly/react-core';
+import { Content } from '@patternfly/react-core';
 import CheckCircleIcon from '@patternfly/react-icons/dist/esm/icons/check-circle-icon';
 import ExclamationCircleIcon from '@patternfly/react-icons/dist/esm/icons/exclamation-circle-icon';
 import ExclamationTriangleIcon from '@patternfly/react-icons/dist/esm/icons/exclamation-triangle-icon';
@@ -28,7 +28,17 @@ export function Checks({ checks }: { checks: readonly Check[] }) {
 	);
 }
 
-export function Summary({ of, draft, checks, around }: { of: Checkpoint; draft: Draft; checks: readonly Check[]; around: Around }) {
+export function Summary({
+	of,
+	draft,
+	checks,
+	around,
+}: {
+	of: Checkpoint;
+	draft: Draft;
+	checks: readonly Check[];
+	around: Around;
+}) {
 	const sum = sumOf(of, draft);
 	const inPlace = draft.mode === 'in_place';
 	const platform = around.platforms.find((p) => p.id === draft.platform)?.name ?? t('restores.platformSame');
@@ -55,7 +65,10 @@ export function Summary({ of, draft, checks, around }: { of: Checkpoint; draft: 
 					<li key={r.id}>
 						{inPlace
 							? t('restores.willReplace', { name: r.name })
-							: t('restores.willMake', { name: r.name, as: draft.machines[keyOf(r)]?.name.trim() || r.name })}
+							: t('restores.willMake', {
+									name: r.name,
+									as: draft.machines[keyOf(r)]?.name.trim() || r.name,
+								})}
 					</li>
 				))}
 			</ul>

@@ -1,6 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bring back a checkpoint, whole or in part: what, where to, what it is called and connected to there, what will happen.
-import { Alert, Button, Checkbox, Form, FormGroup, FormHelperText, FormSelect, FormSelectOption, HelperText, HelperTextItem, Radio, Switch, TextInput, Wizard, WizardStep } from '@patternfly/react-core';
+// Bring back a checkpoint, whole or in part: what, where to, what it is called and connected to there, what will
+// happen.
+import {
+	Alert,
+	Button,
+	Checkbox,
+	Form,
+	FormGroup,
+	FormHelperText,
+	FormSelect,
+	FormSelectOption,
+	HelperText,
+	HelperTextItem,
+	Radio,
+	Switch,
+	TextInput,
+	Wizard,
+	WizardStep,
+} from '@patternfly/react-core';
 import { useEffect, useState } from 'react';
 import { api, type Answer } from '../../api/client';
 import type { Params } from '../../app/pages';
@@ -15,7 +32,18 @@ import { Page } from '../../parts/page';
 import { SameByApi } from '../../parts/same';
 import { useToggleNames } from '../../parts/wizard';
 import { t, tx } from '../../texts';
-import { apiOf, disksOf, pathOf, planName, SERVER, sizeOf, type Checkpoint, type Instance, type Platform, type Provider } from '../checkpoints/model';
+import {
+	apiOf,
+	disksOf,
+	pathOf,
+	planName,
+	SERVER,
+	sizeOf,
+	type Checkpoint,
+	type Instance,
+	type Platform,
+	type Provider,
+} from '../checkpoints/model';
 import { bodyOf, checksOf, firstDraft, keyOf, optionsOf, type Around, type Draft, type Machine } from './model';
 import { Summary } from './summary';
 
@@ -44,7 +72,12 @@ function What({ of, draft, set, has }: StepProps) {
 				const isOn = (name: string) => m.chosen && (m.disks?.includes(name) ?? true);
 				const toggle = (name: string, on: boolean) => {
 					const now = disks.map((d) => d.name).filter((n) => (n === name ? on : isOn(n)));
-					set(setMachine(draft, key, { chosen: now.length > 0, disks: now.length === disks.length ? null : now }));
+					set(
+						setMachine(draft, key, {
+							chosen: now.length > 0,
+							disks: now.length === disks.length ? null : now,
+						}),
+					);
 				};
 				return (
 					<fieldset key={key} className="hf-fieldset">
@@ -58,7 +91,13 @@ function What({ of, draft, set, has }: StepProps) {
 						{has.has('disks') && disks.length > 1 && (
 							<div className="hf-indent">
 								{disks.map((d) => (
-									<Checkbox key={d.name} id={`what-${r.id}-${d.name}`} label={`${d.name} (${bytes(d.bytes ?? 0)})`} isChecked={isOn(d.name)} onChange={(_, on) => toggle(d.name, on)} />
+									<Checkbox
+										key={d.name}
+										id={`what-${r.id}-${d.name}`}
+										label={`${d.name} (${bytes(d.bytes ?? 0)})`}
+										isChecked={isOn(d.name)}
+										onChange={(_, on) => toggle(d.name, on)}
+									/>
 								))}
 							</div>
 						)}
@@ -73,7 +112,14 @@ function Where({ draft, set, around }: StepProps) {
 	return (
 		<Form>
 			<FormGroup role="radiogroup" label={t('restores.mode')} fieldId="restore-mode">
-				<Radio id="mode-new" name="mode" label={t('restores.modeNew')} description={t('restores.modeNewText')} isChecked={draft.mode === 'new'} onChange={() => set({ mode: 'new' })} />
+				<Radio
+					id="mode-new"
+					name="mode"
+					label={t('restores.modeNew')}
+					description={t('restores.modeNewText')}
+					isChecked={draft.mode === 'new'}
+					onChange={() => set({ mode: 'new' })}
+				/>
 				<Radio
 					id="mode-in-place"
 					name="mode"
@@ -85,7 +131,11 @@ function Where({ draft, set, around }: StepProps) {
 			</FormGroup>
 			{draft.mode === 'new' ? (
 				<FormGroup label={t('restores.platform')} fieldId="restore-platform">
-					<FormSelect id="restore-platform" value={draft.platform} onChange={(_, platform) => set({ platform })}>
+					<FormSelect
+						id="restore-platform"
+						value={draft.platform}
+						onChange={(_, platform) => set({ platform })}
+					>
 						<FormSelectOption value="" label={t('restores.platformSame')} />
 						{around.platforms.map((p) => (
 							<FormSelectOption key={p.id} value={p.id} label={p.name} />
@@ -95,11 +145,20 @@ function Where({ draft, set, around }: StepProps) {
 			) : (
 				<>
 					<Alert isInline variant="warning" title={t('restores.inPlaceWarning')} component="p" />
-					<Switch id="restore-stop" label={t('restores.stop')} isChecked={draft.stop} onChange={(_, stop) => set({ stop })} />
+					<Switch
+						id="restore-stop"
+						label={t('restores.stop')}
+						isChecked={draft.stop}
+						onChange={(_, stop) => set({ stop })}
+					/>
 				</>
 			)}
 			<FormGroup label={t('restores.start')} fieldId="restore-start">
-				<FormSelect id="restore-start" value={draft.start} onChange={(_, start) => set({ start: start as Draft['start'] })}>
+				<FormSelect
+					id="restore-start"
+					value={draft.start}
+					onChange={(_, start) => set({ start: start as Draft['start'] })}
+				>
 					{(['as_was', 'yes', 'no'] as const).map((x) => (
 						<FormSelectOption key={x} value={x} label={t(`restores.start.${x}`)} />
 					))}
@@ -118,14 +177,25 @@ function Names({ of, draft, set, around }: StepProps) {
 					const key = keyOf(r);
 					const name = draft.machines[key]?.name ?? '';
 					const platform = draft.platform || r.platform_id;
-					const taken = around.instances.some((i) => i.platform_id === platform && i.name === (name.trim() || r.name));
+					const taken = around.instances.some(
+						(i) => i.platform_id === platform && i.name === (name.trim() || r.name),
+					);
 					return (
 						<FormGroup key={key} label={t('restores.nameFor', { name: r.name })} fieldId={`name-${r.id}`}>
-							<TextInput id={`name-${r.id}`} value={name} placeholder={r.name} maxLength={255} validated={taken ? 'error' : 'default'} onChange={(_, v) => set(setMachine(draft, key, { name: v }))} />
+							<TextInput
+								id={`name-${r.id}`}
+								value={name}
+								placeholder={r.name}
+								maxLength={255}
+								validated={taken ? 'error' : 'default'}
+								onChange={(_, v) => set(setMachine(draft, key, { name: v }))}
+							/>
 							{taken && (
 								<FormHelperText>
 									<HelperText>
-										<HelperTextItem variant="error">{t('restores.check.taken', { name: name.trim() || r.name })}</HelperTextItem>
+										<HelperTextItem variant="error">
+											{t('restores.check.taken', { name: name.trim() || r.name })}
+										</HelperTextItem>
 									</HelperText>
 								</FormHelperText>
 							)}
@@ -145,9 +215,21 @@ function Networks({ draft, set }: { draft: Draft; set: Set }) {
 			<p className="hf-small">{t('restores.networksText')}</p>
 			{rows.map((r, i) => (
 				<div key={i} className="hf-pair">
-					<TextInput id={`network-${i}-from`} aria-label={t('restores.networkFrom')} placeholder={t('restores.networkFrom')} value={r.from} onChange={(_, from) => change(i, { from })} />
+					<TextInput
+						id={`network-${i}-from`}
+						aria-label={t('restores.networkFrom')}
+						placeholder={t('restores.networkFrom')}
+						value={r.from}
+						onChange={(_, from) => change(i, { from })}
+					/>
 					<span aria-hidden="true">→</span>
-					<TextInput id={`network-${i}-to`} aria-label={t('restores.networkTo')} placeholder={t('restores.networkTo')} value={r.to} onChange={(_, to) => change(i, { to })} />
+					<TextInput
+						id={`network-${i}-to`}
+						aria-label={t('restores.networkTo')}
+						placeholder={t('restores.networkTo')}
+						value={r.to}
+						onChange={(_, to) => change(i, { to })}
+					/>
 				</div>
 			))}
 		</FormGroup>
@@ -184,13 +266,23 @@ function Maps(p: StepProps) {
 			</FormGroup>
 			{draft.storage !== 'as_was' && (
 				<FormGroup label={t(`restores.place.${draft.storage}`)} isRequired fieldId="restore-place">
-					<TextInput id="restore-place" value={draft.place} placeholder={draft.storage === 'directory' ? '/var/lib/libvirt/images' : 'default'} onChange={(_, place) => set({ place })} />
+					<TextInput
+						id="restore-place"
+						value={draft.place}
+						placeholder={draft.storage === 'directory' ? '/var/lib/libvirt/images' : 'default'}
+						onChange={(_, place) => set({ place })}
+					/>
 				</FormGroup>
 			)}
 			{has.has('networks') && <Networks draft={draft} set={set} />}
 			{has.has('keep_identity') && (
 				<FormGroup fieldId="restore-identity">
-					<Switch id="restore-identity" label={t('restores.identity')} isChecked={draft.keepIdentity} onChange={(_, keepIdentity) => set({ keepIdentity })} />
+					<Switch
+						id="restore-identity"
+						label={t('restores.identity')}
+						isChecked={draft.keepIdentity}
+						onChange={(_, keepIdentity) => set({ keepIdentity })}
+					/>
 					<p className="hf-small">{t('restores.identityText')}</p>
 				</FormGroup>
 			)}
@@ -225,22 +317,63 @@ function Steps({ of, provider, around }: { of: Checkpoint; provider: Provider | 
 		}
 	};
 	return (
-		<Wizard className="hf-wizard" onClose={() => go(pathOf(of))} title={undefined} onSave={() => void run()} shouldFocusContent>
-			<WizardStep id="what" name={t('restores.what')} footer={{ isNextDisabled: nothing, nextButtonText: t('restores.next'), backButtonText: t('restores.back'), cancelButtonText: t('parts.cancel') }}>
+		<Wizard
+			className="hf-wizard"
+			onClose={() => go(pathOf(of))}
+			title={undefined}
+			onSave={() => void run()}
+			shouldFocusContent
+		>
+			<WizardStep
+				id="what"
+				name={t('restores.what')}
+				footer={{
+					isNextDisabled: nothing,
+					nextButtonText: t('restores.next'),
+					backButtonText: t('restores.back'),
+					cancelButtonText: t('parts.cancel'),
+				}}
+			>
 				<What {...props} />
 			</WizardStep>
-			<WizardStep id="where" name={t('restores.where')} footer={{ nextButtonText: t('restores.next'), backButtonText: t('restores.back'), cancelButtonText: t('parts.cancel') }}>
+			<WizardStep
+				id="where"
+				name={t('restores.where')}
+				footer={{
+					nextButtonText: t('restores.next'),
+					backButtonText: t('restores.back'),
+					cancelButtonText: t('parts.cancel'),
+				}}
+			>
 				<Where {...props} />
 			</WizardStep>
-			<WizardStep id="maps" name={t('restores.maps')} footer={{ nextButtonText: t('restores.next'), backButtonText: t('restores.back'), cancelButtonText: t('parts.cancel') }}>
+			<WizardStep
+				id="maps"
+				name={t('restores.maps')}
+				footer={{
+					nextButtonText: t('restores.next'),
+					backButtonText: t('restores.back'),
+					cancelButtonText: t('parts.cancel'),
+				}}
+			>
 				<Maps {...props} />
 			</WizardStep>
 			<WizardStep
 				id="check"
 				name={t('restores.checkStep')}
-				footer={{ isNextDisabled: blocked || busy, nextButtonText: t('restores.run'), nextButtonProps: { isLoading: busy }, backButtonText: t('restores.back'), cancelButtonText: t('parts.cancel') }}
+				footer={{
+					isNextDisabled: blocked || busy,
+					nextButtonText: t('restores.run'),
+					nextButtonProps: { isLoading: busy },
+					backButtonText: t('restores.back'),
+					cancelButtonText: t('parts.cancel'),
+				}}
 			>
-				{error && <Alert isInline variant="danger" title={t('restores.refused')}>{error}</Alert>}
+				{error && (
+					<Alert isInline variant="danger" title={t('restores.refused')}>
+						{error}
+					</Alert>
+				)}
 				<Summary of={of} draft={draft} checks={checks} around={around} />
 				<SameByApi method="POST" path="restores" body={body} />
 			</WizardStep>
@@ -261,7 +394,9 @@ export default function RestoreWizard({ params }: { params: Params }) {
 	useEffect(() => {
 		if (ready) begin(true);
 	}, [ready]);
-	const name = k.data ? t('checkpoints.of', { plan: planName(k.data), when: moment(k.data.instant_at ?? k.data.started_at) }) : '…';
+	const name = k.data
+		? t('checkpoints.of', { plan: planName(k.data), when: moment(k.data.instant_at ?? k.data.started_at) })
+		: '…';
 	return (
 		<Page
 			title={t('restores.new')}
@@ -275,13 +410,23 @@ export default function RestoreWizard({ params }: { params: Params }) {
 			) : !ready && !begun ? (
 				<Loading />
 			) : k.data && k.data.status !== 'available' ? (
-				<Alert isInline variant="warning" title={t('restores.notAvailable', { state: tx('state', k.data.status) })}>
+				<Alert
+					isInline
+					variant="warning"
+					title={t('restores.notAvailable', { state: tx('state', k.data.status) })}
+				>
 					<Button variant="link" isInline onClick={() => go('/checkpoints')}>
 						{t('restores.other')}
 					</Button>
 				</Alert>
 			) : (
-				k.data && <Steps of={k.data} provider={provider.data} around={{ platforms: platforms.items, instances: instances.items }} />
+				k.data && (
+					<Steps
+						of={k.data}
+						provider={provider.data}
+						around={{ platforms: platforms.items, instances: instances.items }}
+					/>
+				)
 			)}
 		</Page>
 	);

@@ -39,12 +39,16 @@ async function policyFor(choice: string, known: Schema<'Policy'>[]): Promise<str
 	if (choice !== 'nightly' && choice !== 'hourly') return choice;
 	const same = known.find((p) => p.name === choice);
 	if (same) return same.id;
-	const { policy } = await api.post<{ policy: Schema<'Policy'> }>('policies', { policy: { name: choice, spec: specOf(choice) } });
+	const { policy } = await api.post<{ policy: Schema<'Policy'> }>('policies', {
+		policy: { name: choice, spec: specOf(choice) },
+	});
 	return policy.id;
 }
 
 export async function backUp(provider: string, plan: string, name: string): Promise<Started> {
-	const { checkpoint } = await api.post<{ checkpoint: Schema<'Checkpoint'> }>(`providers/${provider}/checkpoints`, { checkpoint: { plan_id: plan } });
+	const { checkpoint } = await api.post<{ checkpoint: Schema<'Checkpoint'> }>(`providers/${provider}/checkpoints`, {
+		checkpoint: { plan_id: plan },
+	});
 	return { checkpoint: checkpoint.id, operation: checkpoint.operation_id ?? undefined, provider, plan, name };
 }
 
@@ -54,9 +58,18 @@ function sizeOf(i: Schema<'Instance'>): string {
 	return sum ? bytes(sum) : '–';
 }
 
-export function MachineStep({ provider, onStarted }: { provider: Schema<'Provider'>; onStarted: (s: Started) => void }) {
+export function MachineStep({
+	provider,
+	onStarted,
+}: {
+	provider: Schema<'Provider'>;
+	onStarted: (s: Started) => void;
+}) {
 	const [text, setText] = useState('');
-	const machines = useList<Schema<'Instance'>>(`protectables/${SERVER}/instances`, 'instances', { limit: 200, sort: 'name:asc' });
+	const machines = useList<Schema<'Instance'>>(`protectables/${SERVER}/instances`, 'instances', {
+		limit: 200,
+		sort: 'name:asc',
+	});
 	const policies = useList<Schema<'Policy'>>('policies', 'policies');
 	const [chosen, choose] = useState<ReadonlySet<string>>(new Set());
 	const [policy, setPolicy] = useState<string>('nightly');
@@ -94,7 +107,14 @@ export function MachineStep({ provider, onStarted }: { provider: Schema<'Provide
 		<Form onSubmit={(e) => void submit(e)}>
 			<FormGroup label={t('start.machine.pick')} fieldId="machines">
 				{machines.items.length > 8 && (
-					<SearchInput className="hf-find" aria-label={t('start.machine.find')} placeholder={t('start.machine.find')} value={text} onChange={(_, v) => setText(v)} onClear={() => setText('')} />
+					<SearchInput
+						className="hf-find"
+						aria-label={t('start.machine.find')}
+						placeholder={t('start.machine.find')}
+						value={text}
+						onChange={(_, v) => setText(v)}
+						onClear={() => setText('')}
+					/>
 				)}
 				<div className="hf-pick">
 					<Table aria-label={t('start.machine.pick')} variant="compact" gridBreakPoint="">
@@ -126,7 +146,10 @@ export function MachineStep({ provider, onStarted }: { provider: Schema<'Provide
 										<label htmlFor={`machine-${m.id}`}>{m.name}</label>
 									</Td>
 									<Td>
-										<StateLabel state={m.status ?? 'unknown'} tone={m.status === 'running' ? 'good' : 'off'} />
+										<StateLabel
+											state={m.status ?? 'unknown'}
+											tone={m.status === 'running' ? 'good' : 'off'}
+										/>
 									</Td>
 									<Td className="hf-right hf-number">{sizeOf(m)}</Td>
 								</Tr>
@@ -148,7 +171,15 @@ export function MachineStep({ provider, onStarted }: { provider: Schema<'Provide
 					/>
 				))}
 				{others.map((p) => (
-					<Radio key={p.id} id={`policy-${p.id}`} name="policy" label={p.name} description={p.description || t('start.machine.existing')} isChecked={policy === p.id} onChange={() => setPolicy(p.id)} />
+					<Radio
+						key={p.id}
+						id={`policy-${p.id}`}
+						name="policy"
+						label={p.name}
+						description={p.description || t('start.machine.existing')}
+						isChecked={policy === p.id}
+						onChange={() => setPolicy(p.id)}
+					/>
 				))}
 			</FormGroup>
 			{error && <Alert variant="danger" isInline title={error} component="p" />}

@@ -1,6 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // A host and its machines: tried at once, and what is wrong is told in libvirt's own words.
-import { ActionGroup, Alert, Button, Content, Form, FormGroup, FormHelperText, HelperText, HelperTextItem, Radio, Spinner, TextInput } from '@patternfly/react-core';
+import {
+	ActionGroup,
+	Alert,
+	Button,
+	Content,
+	Form,
+	FormGroup,
+	FormHelperText,
+	HelperText,
+	HelperTextItem,
+	Radio,
+	Spinner,
+	TextInput,
+} from '@patternfly/react-core';
 import { useEffect, useState, type FormEvent } from 'react';
 import { api, type Schema } from '../../api/client';
 import { useList, useOne } from '../../live/hooks';
@@ -58,7 +71,10 @@ export function PlatformStep({ platforms }: { platforms: Platform[] }) {
 				await api.put(`platforms/${known.id}`, { platform: place });
 				setOperation((await api.post<{ operation_id: string }>(`platforms/${known.id}/discover`)).operation_id);
 			} else {
-				setOperation((await api.post<{ platform: Platform }>('platforms', { platform: { ...place, kind: 'libvirt' } })).platform.operation_id);
+				setOperation(
+					(await api.post<{ platform: Platform }>('platforms', { platform: { ...place, kind: 'libvirt' } }))
+						.platform.operation_id,
+				);
 			}
 			changed('platforms');
 		} catch (x) {
@@ -77,7 +93,11 @@ export function PlatformStep({ platforms }: { platforms: Platform[] }) {
 							id={`kind-${k}`}
 							name="kind"
 							label={t(`start.platform.${k}`)}
-							description={k === 'here' ? `${t('start.platform.here.text')}, ${HERE}` : t(`start.platform.${k}.text`)}
+							description={
+								k === 'here'
+									? `${t('start.platform.here.text')}, ${HERE}`
+									: t(`start.platform.${k}.text`)
+							}
 							isChecked={kind === k}
 							onChange={() => setKind(k)}
 						/>
@@ -95,7 +115,13 @@ export function PlatformStep({ platforms }: { platforms: Platform[] }) {
 				)}
 				{kind === 'own' && (
 					<FormGroup label={t('start.platform.uri')} fieldId="uri" isRequired>
-						<TextInput id="uri" value={own} placeholder="qemu+tls://kvm1.example.com/system" onChange={(_, v) => setOwn(v)} isRequired />
+						<TextInput
+							id="uri"
+							value={own}
+							placeholder="qemu+tls://kvm1.example.com/system"
+							onChange={(_, v) => setOwn(v)}
+							isRequired
+						/>
 					</FormGroup>
 				)}
 				<FormGroup label={t('start.platform.name')} fieldId="platform-name">
@@ -111,7 +137,9 @@ export function PlatformStep({ platforms }: { platforms: Platform[] }) {
 								{known.reason}
 							</Alert>
 						)}
-						{known?.status === 'available' && known.resources === 0 && <Alert variant="info" isInline title={t('start.platform.none')} />}
+						{known?.status === 'available' && known.resources === 0 && (
+							<Alert variant="info" isInline title={t('start.platform.none')} />
+						)}
 						<ActionGroup>
 							<Button type="submit" isDisabled={(kind === 'ssh' && !host) || (kind === 'own' && !own)}>
 								{known ? t('start.platform.look') : t('start.platform.submit')}

@@ -1,6 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // A directory or a bucket, and a provider over it.
-import { ActionGroup, Alert, Button, Content, Form, FormGroup, FormHelperText, HelperText, HelperTextItem, Radio, TextInput } from '@patternfly/react-core';
+import {
+	ActionGroup,
+	Alert,
+	Button,
+	Content,
+	Form,
+	FormGroup,
+	FormHelperText,
+	HelperText,
+	HelperTextItem,
+	Radio,
+	TextInput,
+} from '@patternfly/react-core';
 import { useState, type FormEvent } from 'react';
 import { api, type Schema } from '../../api/client';
 import { changed } from '../../live/store';
@@ -19,12 +31,18 @@ interface Values {
 const EMPTY: Values = { path: '', bucket: '', endpoint: '', region: '', access: '', secret: '', name: '' };
 
 function inputOf(kind: 'dir' | 's3', v: Values) {
-	const name = v.name || (kind === 'dir' ? v.path.split('/').filter(Boolean).pop() : v.bucket.split('/')[0]) || 'backups';
+	const name =
+		v.name || (kind === 'dir' ? v.path.split('/').filter(Boolean).pop() : v.bucket.split('/')[0]) || 'backups';
 	if (kind === 'dir') return { name, url: `dir:${v.path}` };
 	const options = Object.fromEntries(
 		Object.entries({ endpoint: v.endpoint, region: v.region }).filter(([, text]) => text),
 	);
-	return { name, url: `s3://${v.bucket.replace(/^s3:\/\//, '')}`, options, credentials: { access_key: v.access, secret_key: v.secret } };
+	return {
+		name,
+		url: `s3://${v.bucket.replace(/^s3:\/\//, '')}`,
+		options,
+		credentials: { access_key: v.access, secret_key: v.secret },
+	};
 }
 
 export function TargetStep() {
@@ -54,9 +72,20 @@ export function TargetStep() {
 		}
 	};
 
-	const field = (name: keyof Values, help?: Key, more: { placeholder?: string; type?: 'password'; isOptional?: boolean } = {}) => (
+	const field = (
+		name: keyof Values,
+		help?: Key,
+		more: { placeholder?: string; type?: 'password'; isOptional?: boolean } = {},
+	) => (
 		<FormGroup label={t(`start.target.${name}`)} fieldId={`target-${name}`} isRequired={!more.isOptional}>
-			<TextInput id={`target-${name}`} type={more.type ?? 'text'} autoComplete="off" placeholder={more.placeholder} value={v[name]} onChange={(_, text) => set({ ...v, [name]: text })} />
+			<TextInput
+				id={`target-${name}`}
+				type={more.type ?? 'text'}
+				autoComplete="off"
+				placeholder={more.placeholder}
+				value={v[name]}
+				onChange={(_, text) => set({ ...v, [name]: text })}
+			/>
 			{help && (
 				<FormHelperText>
 					<HelperText>
@@ -73,7 +102,15 @@ export function TargetStep() {
 			<Form onSubmit={(e) => void submit(e)} isWidthLimited>
 				<FormGroup role="radiogroup" fieldId="target">
 					{(['dir', 's3'] as const).map((k) => (
-						<Radio key={k} id={`target-${k}`} name="target" label={t(`start.target.${k}`)} description={t(`start.target.${k}.text`)} isChecked={kind === k} onChange={() => setKind(k)} />
+						<Radio
+							key={k}
+							id={`target-${k}`}
+							name="target"
+							label={t(`start.target.${k}`)}
+							description={t(`start.target.${k}.text`)}
+							isChecked={kind === k}
+							onChange={() => setKind(k)}
+						/>
 					))}
 				</FormGroup>
 				{kind === 'dir' ? (
@@ -88,7 +125,9 @@ export function TargetStep() {
 					</>
 				)}
 				{field('name', undefined, { isOptional: true })}
-				{v.path && kind === 'dir' && !v.path.startsWith('/') && <Alert variant="warning" isInline isPlain title={t('start.target.absolute')} />}
+				{v.path && kind === 'dir' && !v.path.startsWith('/') && (
+					<Alert variant="warning" isInline isPlain title={t('start.target.absolute')} />
+				)}
 				{error && <Alert variant="danger" isInline title={error} component="p" />}
 				<ActionGroup>
 					<Button type="submit" isLoading={busy} isDisabled={busy || !full}>

@@ -40,7 +40,8 @@ export const admin = {
 	'platforms.about': 'Where machines run. Whatever is on a platform is found by itself, and can be protected.',
 	'platforms.uri': 'Address',
 	'platforms.uriHelp':
-		'As libvirt writes it: qemu:///system is the host of the mover, qemu+ssh://root@HOST/system another one that it reaches by SSH.',
+		'As libvirt writes it: qemu:///system is the host of the mover, qemu+ssh://root@HOST/system another one ' +
+		'that it reaches by SSH.',
 	'platforms.resources': 'Resources',
 	'platforms.add': 'Add a host',
 	'platforms.addAndTry': 'Save and test the connection',
@@ -58,7 +59,9 @@ export const admin = {
 	'platforms.removeText': 'What was found there is forgotten. Checkpoints stay, and can be restored elsewhere.',
 
 	'movers.title': 'Movers',
-	'movers.about': 'They run next to the disks, read and write them. A mover dials out to this server: its host needs no open port.',
+	'movers.about':
+		'They run next to the disks, read and write them. A mover dials out to this server: its host needs no open ' +
+		'port.',
 	'movers.host': 'Host',
 	'movers.capacity': 'Steps at once',
 	'movers.version': 'Version',
@@ -72,20 +75,24 @@ export const admin = {
 	'movers.run': 'Run this as root on the host, after installing the package holdfast-mover there:',
 	'movers.once': 'It is good for one registration, and not shown again. It expires:',
 	'movers.ca':
-		'If the certificate of this server is one that the host does not trust, copy ca.pem from the server’s state directory and add “ca = FILE” to [server].',
+		'If the certificate of this server is one that the host does not trust, copy ca.pem from the server’s state ' +
+		'directory and add “ca = FILE” to [server].',
 	'movers.drain': 'Drain',
 	'movers.undrain': 'Let it take steps again',
 	'movers.drained': '{name} takes no more steps',
 	'movers.undrained': '{name} takes steps again',
 	'movers.revoke': 'Revoke',
 	'movers.revokeAsk': 'Revoke {name}?',
-	'movers.revokeText': 'The server does not know it any more; what it runs is given to another. To come back it needs a new invitation.',
+	'movers.revokeText':
+		'The server does not know it any more; what it runs is given to another. To come back it needs a new ' +
+		'invitation.',
 	'movers.forget': 'Forget',
 	'movers.forgetAsk': 'Forget {name}?',
 	'movers.forgetText': 'It disappears from this list.',
 
 	'targets.title': 'Targets',
-	'targets.about': 'Where recovery points are stored, encrypted and each only once: directories (local or NFS) and S3 buckets.',
+	'targets.about':
+		'Where recovery points are stored, encrypted and each only once: directories (local or NFS) and S3 buckets.',
 	'targets.one': 'Target',
 	'targets.url': 'Place',
 	'targets.stored': 'Stored',
@@ -129,7 +136,8 @@ export const admin = {
 	'providers.removeText': 'Only a provider that no plan uses and that has no checkpoints can be removed.',
 
 	'projects.title': 'Projects and quotas',
-	'projects.about': 'Everything belongs to a project (tenant). Its quota says how many plans and checkpoints it may have.',
+	'projects.about':
+		'Everything belongs to a project (tenant). Its quota says how many plans and checkpoints it may have.',
 	'projects.add': 'Add a project',
 	'projects.none': 'No project',
 	'projects.use': 'In use',
@@ -143,7 +151,8 @@ export const admin = {
 	'projects.removeText': 'Only a project that has nothing any more can be removed.',
 
 	'users.title': 'Users',
-	'users.about': 'People of this server. Those who come through OpenID Connect or Keystone appear when they were first here.',
+	'users.about':
+		'People of this server. Those who come through OpenID Connect or Keystone appear when they were first here.',
 	'users.add': 'Add a user',
 	'users.none': 'No user',
 	'users.email': 'E-mail',
@@ -199,7 +208,8 @@ export const admin = {
 	'account.passwordChanged': 'The password is changed',
 
 	'notifications.title': 'Notifications',
-	'notifications.about': 'Who is told when something goes wrong: a webhook, mail, or Slack. What could not be delivered is tried again.',
+	'notifications.about':
+		'Who is told when something goes wrong: a webhook, mail, or Slack. What could not be delivered is tried again.',
 	'notifications.kind': 'Kind',
 	'notifications.kind.webhook': 'Webhook',
 	'notifications.kind.mail': 'Mail',
@@ -234,7 +244,8 @@ export const admin = {
 	'notifications.recipientsHelp': 'One address on each line.',
 	'notifications.add': 'Add a notification',
 	'notifications.none': 'Nobody is told yet',
-	'notifications.noneText': 'Add a webhook or an address, and a failed backup does not wait until somebody looks here.',
+	'notifications.noneText':
+		'Add a webhook or an address, and a failed backup does not wait until somebody looks here.',
 	'notifications.test': 'Send a test',
 	'notifications.tested': 'A test is on its way',
 	'notifications.deliveries': 'What was sent',
@@ -268,7 +279,8 @@ export const admin = {
 	'usage.noneText': 'In these days nothing was backed up or restored.',
 
 	'audit.title': 'Audit log',
-	'audit.about': 'Who did what, from where, and what came of it. Lines are signed and linked: a change of an old one shows.',
+	'audit.about':
+		'Who did what, from where, and what came of it. Lines are signed and linked: a change of an old one shows.',
 	'audit.when': 'When',
 	'audit.who': 'Who',
 	'audit.action': 'Action',
@@ -298,5 +310,6 @@ export const admin = {
 	'about.enabled': 'Enabled',
 	'about.settings': 'Settings',
 	'about.settingsText':
-		'Options of the server are in /etc/holdfast/holdfastd.conf, all of them in “man holdfastd.conf”. “systemctl reload holdfastd” takes changes over.',
+		'Options of the server are in /etc/holdfast/holdfastd.conf, all of them in “man holdfastd.conf”. “systemctl ' +
+		'reload holdfastd” takes changes over.',
 } as const;

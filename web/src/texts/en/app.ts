@@ -28,6 +28,7 @@ export const app = {
 	'login.error.unavailable': 'The provider of log-ins cannot be reached. Try again later.',
 	'login.error.failed': 'Logging in did not work. Try again.',
 	'login.first':
-		'First time here? The user is admin; the server wrote the password into the file first-password in its state directory, /var/lib/holdfast unless set otherwise.',
+		'First time here? The user is admin; the server wrote the password into the file first-password in its ' +
+		'state directory, /var/lib/holdfast unless set otherwise.',
 	'nav.overview': 'Overview',
 } as const;

@@ -56,7 +56,9 @@ export const checkpoints = {
 	'checkpoints.failed': 'It did not work',
 	'checkpoints.isBroken': 'It was looked at and is damaged: repair the target, or restore another one.',
 	'checkpoints.serve': 'Read a disk without restoring it',
-	'checkpoints.serveText': 'The disk is served over NBD, read-only, from the target itself: mount it, look for a file, boot from it. Run these where the target can be reached.',
+	'checkpoints.serveText':
+		'The disk is served over NBD, read-only, from the target itself: mount it, look for a file, boot from it. ' +
+		'Run these where the target can be reached.',
 	'checkpoints.serveDisk': 'Disk',
 	'checkpoints.serveKey': 'Once: the key of the repository, into a file',
 	'checkpoints.serveAsk': 'It needs the key of the repository, which an administrator can get.',
@@ -171,8 +173,10 @@ export const checkpoints = {
 	'restores.networkFrom': 'Network then',
 	'restores.networkTo': 'Network now',
 	'restores.identity': 'Keep UUID and MAC addresses',
-	'restores.identityText': 'For the one that comes instead of the old. Two machines with the same addresses disturb each other.',
-	'restores.mapsInPlace': 'In place there is nothing to choose here: names, networks and storage stay as the machine has them.',
+	'restores.identityText':
+		'For the one that comes instead of the old. Two machines with the same addresses disturb each other.',
+	'restores.mapsInPlace':
+		'In place there is nothing to choose here: names, networks and storage stay as the machine has them.',
 	'restores.from': 'State of',
 	'restores.checks': 'Checked',
 	'restores.summary': 'What will happen',
@@ -198,6 +202,7 @@ export const checkpoints = {
 	'restores.check.noPlace': 'Say where the disks go.',
 	'restores.check.wholePath': 'A directory begins with /.',
 	'restores.check.proven': 'It was proved that this checkpoint restores.',
-	'restores.check.unproven': 'This checkpoint was not verified yet. What is restored is compared with what was stored.',
+	'restores.check.unproven':
+		'This checkpoint was not verified yet. What is restored is compared with what was stored.',
 	'restores.check.broken': 'This checkpoint was verified, and is damaged: choose another one.',
 } as const;

@@ -9,4 +9,14 @@ import { plans } from './plans';
 import { resources } from './resources';
 import { start } from './start';
 
-export const texts = { ...app, ...parts, ...overview, ...resources, ...plans, ...checkpoints, ...operations, ...admin, ...start } as const;
+export const texts = {
+	...app,
+	...parts,
+	...overview,
+	...resources,
+	...plans,
+	...checkpoints,
+	...operations,
+	...admin,
+	...start,
+} as const;

@@ -2,7 +2,8 @@
 export const overview = {
 	'overview.title': 'Overview',
 	'overview.first': 'Nothing is protected yet',
-	'overview.first.text': 'In four steps a machine is: say where it runs, where backups go, how often. It takes a few minutes.',
+	'overview.first.text':
+		'In four steps a machine is: say where it runs, where backups go, how often. It takes a few minutes.',
 	'overview.first.action': 'Protect a first machine',
 	'overview.first.look': 'See what is to be done',
 	'overview.protection': 'Protection',

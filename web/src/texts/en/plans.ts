@@ -48,8 +48,11 @@ export const plans = {
 	'plans.isPaused': '{name} is paused: its schedules do not fire',
 	'plans.isResumed': '{name} runs again as its policy says',
 	'plans.deleteTitle': 'Delete the plan {name}?',
-	'plans.deleteText': 'Its machines are not protected by it any more, and its schedules end. What it made stays where it is.',
-	'plans.deletePoints': 'Its checkpoints stay and can be restored. No policy looks after them then: they stay until somebody deletes them.',
+	'plans.deleteText':
+		'Its machines are not protected by it any more, and its schedules end. What it made stays where it is.',
+	'plans.deletePoints':
+		'Its checkpoints stay and can be restored. No policy looks after them then: they stay until somebody ' +
+		'deletes them.',
 	'plans.deleted': '{name} was deleted',
 	'plans.noPoints': 'No checkpoint yet',
 	'plans.noPointsText': 'Its schedules make the first one, or you do, now.',
@@ -193,8 +196,11 @@ export const plans = {
 	'policies.refused': 'The server refused it',
 	'policies.saveTitle': 'Save, and delete checkpoints?',
 	'policies.saveAnyway': 'Save and delete',
-	'policies.goingIfSaved.one': '{n} checkpoint is kept by the policy as it is, and not as it would be. It would be deleted soon after saving.',
-	'policies.goingIfSaved.other': '{n} checkpoints are kept by the policy as it is, and not as it would be. They would be deleted soon after saving.',
+	'policies.goingIfSaved.one':
+		'{n} checkpoint is kept by the policy as it is, and not as it would be. It would be deleted soon after saving.',
+	'policies.goingIfSaved.other':
+		'{n} checkpoints are kept by the policy as it is, and not as it would be. They would be deleted soon after ' +
+		'saving.',
 	'policies.delete': 'Delete',
 	'policies.deleteTitle': 'Delete the policy {name}?',
 	'policies.deleteText': 'No plan uses it. Checkpoints are not touched.',

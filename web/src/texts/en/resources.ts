@@ -29,7 +29,9 @@ export const resources = {
 	'resources.more': 'and {n} more',
 	'resources.noPlan': 'in no plan',
 	'resources.none': 'Nothing was found yet',
-	'resources.noneText': 'Platforms are there, but show no machines to this project. Discovery runs now and then; a platform’s page starts it at once.',
+	'resources.noneText':
+		'Platforms are there, but show no machines to this project. Discovery runs now and then; a platform’s page ' +
+		'starts it at once.',
 	'resources.noPlatform': 'No platform yet',
 	'resources.noPlatformText': 'A platform is where machines run. Add one, and everything on it shows up here.',
 	'resources.toPlatforms': 'Add a platform',

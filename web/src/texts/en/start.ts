@@ -4,7 +4,8 @@ export const start = {
 	'start.text': 'Four steps; each can be changed later. You can leave and come back: what is done stays done.',
 	'start.nav': 'First steps',
 	'start.platform': 'Where your machines run',
-	'start.platform.text': 'A host with KVM and libvirt. Holdfast finds its virtual machines by itself and changes nothing.',
+	'start.platform.text':
+		'A host with KVM and libvirt. Holdfast finds its virtual machines by itself and changes nothing.',
 	'start.platform.here': 'This machine',
 	'start.platform.here.text': 'the host that the server runs on',
 	'start.platform.ssh': 'Another host, over SSH',
@@ -21,7 +22,8 @@ export const start = {
 	'start.platform.failed': 'No machines could be listed',
 	'start.platform.none': 'The host answers, but it has no virtual machines. Make one there, then look again.',
 	'start.platform.look': 'Look again',
-	'start.platform.noMover': 'No mover is connected, and only a mover can reach a host. Start holdfast-mover on it, or on this machine.',
+	'start.platform.noMover':
+		'No mover is connected, and only a mover can reach a host. Start holdfast-mover on it, or on this machine.',
 	'start.platform.done.one': '{name}: {n} machine',
 	'start.platform.done.other': '{name}: {n} machines',
 	'start.target': 'Where backups go',
@@ -31,7 +33,9 @@ export const start = {
 	'start.target.s3': 'An S3 bucket',
 	'start.target.s3.text': 'of any service that speaks S3',
 	'start.target.path': 'Directory',
-	'start.target.pathHelp': 'Where the mover runs, from the root. It is made if it is not there. Best not on the disk that the machines are on.',
+	'start.target.pathHelp':
+		'Where the mover runs, from the root. It is made if it is not there. Best not on the disk that the machines ' +
+		'are on.',
 	'start.target.bucket': 'Bucket',
 	'start.target.bucketHelp': 'With a folder in it, if you like: backups/holdfast. The bucket has to exist.',
 	'start.target.endpoint': 'Service',
