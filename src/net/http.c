@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,6 +33,7 @@ struct http {
 /* One request at work. */
 struct transfer {
 	CURL *curl;
+	curl_socket_t socket; /* of the connection; of one that the handle had before, at worst */
 	const struct http_request *q;
 	struct http_reply *reply;
 	uint64_t sent;
@@ -158,6 +160,19 @@ static int rewind_body(void *arg, curl_off_t offset, int origin)
 	return CURL_SEEKFUNC_OK;
 }
 
+/*
+ * Tell the other side at once that we have what came. A service that sends an answer's headers and
+ * body apart, and gathers small pieces (Ceph's gateway does), keeps the body back until then; and
+ * we would wait 40 ms, in case there were something to send along.
+ */
+static void confirm(const struct transfer *t)
+{
+	const int on = 1;
+
+	if (t->socket != CURL_SOCKET_BAD)
+		setsockopt(t->socket, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+}
+
 static size_t receive_body(char *data, size_t size, size_t n, void *arg)
 {
 	struct transfer *t = arg;
@@ -165,6 +180,7 @@ static size_t receive_body(char *data, size_t size, size_t n, void *arg)
 	size_t len = size * n;
 	long status = 0;
 
+	confirm(t);
 	curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
 	if (t->fn && status >= 200 && status < 300) {
 		t->fn_failed = t->fn(t->arg, data, len, &t->fn_err) < 0;
@@ -247,6 +263,8 @@ static size_t receive_header(char *line, size_t size, size_t n, void *arg)
 	char value[HTTP_TEXT];
 
 	n *= size;
+	if (n <= 2) /* the empty line at their end */
+		confirm(t);
 	if (t->q->keep_headers) {
 		if (n > 5 && memcmp(line, "HTTP/", 5) == 0)
 			r->headers.len = 0; /* a "100 Continue" came before it */
@@ -301,7 +319,24 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
 	return CURL_SOCKET_BAD;
 }
 
+static int note_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+	struct transfer *t = arg;
+
+	(void)purpose;
+	t->socket = fd;
+	return CURL_SOCKOPT_OK;
+}
+
 /* ---- a request ---- */
+
+/* libcurl tells of sockets when it opens them, and between transfers, not in one. */
+static void set_socket(struct transfer *t)
+{
+	curl_easy_getinfo(t->curl, CURLINFO_ACTIVESOCKET, &t->socket);
+	curl_easy_setopt(t->curl, CURLOPT_SOCKOPTFUNCTION, note_socket);
+	curl_easy_setopt(t->curl, CURLOPT_SOCKOPTDATA, t);
+}
 
 static void set_reach(struct transfer *t)
 {
@@ -384,6 +419,7 @@ static struct curl_slist *set_options(struct http *h, struct transfer *t, char *
 		curl_easy_setopt(c, CURLOPT_XFERINFODATA, t);
 		curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
 	}
+	set_socket(t);
 	set_reach(t);
 	if (t->q->no_proxy)
 		curl_easy_setopt(c, CURLOPT_NOPROXY, "*");
@@ -435,6 +471,7 @@ int http_stream(struct http *h, const struct http_request *q, http_chunk_fn *fn,
 		struct http_reply *ret, struct err *e)
 {
 	struct transfer t = {.curl = take_handle(h),
+			     .socket = CURL_SOCKET_BAD,
 			     .q = q,
 			     .reply = ret,
 			     .fn = fn,

@@ -4,10 +4,13 @@
  */
 #include "testing.h"
 
+#include <arpa/inet.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "net/http.h"
@@ -228,6 +231,62 @@ static void test_server_stops(void **state)
 	f->h = NULL;
 }
 
+#define HASTY 40
+
+/* A server like Ceph's gateway: headers and body apart, the second not before the first is known to
+ * have arrived. */
+static void *answer_apart(void *arg)
+{
+	int listener = *(int *)arg, fd = accept(listener, NULL, NULL);
+	char request[4096];
+
+	for (int i = 0; i < HASTY && recv(fd, request, sizeof(request), 0) > 0; i++) {
+		const char *head = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+
+		send(fd, head, strlen(head), MSG_NOSIGNAL);
+		send(fd, "hello", 5, MSG_NOSIGNAL);
+	}
+	close(fd);
+	return NULL;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Waiting for each other costs 40 ms then: a bucket's restore took twice as long. */
+static void test_no_delay(void **state)
+{
+	struct fixture *f = *state;
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t len = sizeof(at);
+	uint64_t took[HASTY];
+	pthread_t thread;
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&at, len), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &len), 0);
+	assert_int_equal(pthread_create(&thread, NULL, answer_apart, &listener), 0);
+	f->url = xasprintf("http://127.0.0.1:%u/", ntohs(at.sin_port));
+	f->q.url = f->url;
+	for (int i = 0; i < HASTY; i++) {
+		uint64_t from = clock_mono_us();
+
+		OK(http_do(f->http, &f->q, &f->r, e));
+		took[i] = clock_mono_us() - from;
+		assert_int_equal(f->r.body.len, 5);
+		buf_done(&f->r.body);
+	}
+	pthread_join(thread, NULL);
+	close(listener);
+	qsort(took, HASTY, sizeof(*took), by_value);
+	assert_true(took[HASTY / 4] < 30000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -236,6 +295,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_reader_fails, begin, end),
 		cmocka_unit_test_setup_teardown(test_silence, begin, end),
 		cmocka_unit_test_setup_teardown(test_cancel, begin, end),
+		cmocka_unit_test_setup_teardown(test_no_delay, begin, end),
 		cmocka_unit_test_setup_teardown(test_server_stops, begin, end),
 	};
 
