@@ -159,10 +159,9 @@ static int list_users(struct api_call *c, struct err *e)
 	return u ? 0 : -1;
 }
 
-static int reply_user(struct api_call *c, struct db_tx *t, const char *id, int status,
-		      struct err *e)
+static int reply_user(struct api_call *c, const char *id, int status, struct err *e)
 {
-	AUTO(users) u = users_get(t, id, e);
+	AUTO(users) u = users_get(c->t, id, e);
 
 	if (u)
 		api_reply(c, status, "user", user_json(&u->v[0]));
@@ -171,7 +170,7 @@ static int reply_user(struct api_call *c, struct db_tx *t, const char *id, int s
 
 static int show_user(struct api_call *c, struct err *e)
 {
-	return reply_user(c, c->t, httpd_part(c->http, "user_id"), 200, e);
+	return reply_user(c, httpd_part(c->http, "user_id"), 200, e);
 }
 
 /* A password is hashed outside of the transaction that stores it. */
@@ -185,13 +184,16 @@ struct storing {
 static int store_user(struct db_tx *t, void *arg, struct err *e)
 {
 	struct storing *s = arg;
+	struct api_call *c = s->call;
 	char id[AUTH_ID];
+	int rc;
 
+	c->t = t;
 	if (s->id)
-		return users_change(t, s->id, &s->change, e) < 0
-			       ? -1
-			       : reply_user(s->call, t, s->id, 200, e);
-	return users_add(t, &s->add, id, e) < 0 ? -1 : reply_user(s->call, t, id, 201, e);
+		rc = users_change(t, s->id, &s->change, e) || reply_user(c, s->id, 200, e);
+	else
+		rc = users_add(t, &s->add, id, e) || reply_user(c, id, 201, e);
+	return rc ? -1 : api_audit(c, c->route, e);
 }
 
 static int put_user(struct api_call *c, const char *id, struct err *e)
@@ -200,6 +202,7 @@ static int put_user(struct api_call *c, const char *id, struct err *e)
 	AUTO_FREE char *hash = NULL;
 	const char *password;
 	struct input in;
+	int rc;
 
 	api_input(c, "user", &in);
 	s.add.name = s.change.name = input_name(&in, "name", id ? OPTIONAL : REQUIRED);
@@ -215,7 +218,9 @@ static int put_user(struct api_call *c, const char *id, struct err *e)
 			return -1;
 		s.add.password_hash = s.change.password_hash = hash;
 	}
-	return db_write(c->core->db, store_user, &s, e);
+	rc = db_write(c->core->db, store_user, &s, e);
+	c->t = NULL;
+	return rc;
 }
 
 static int create_user(struct api_call *c, struct err *e)
@@ -430,9 +435,9 @@ static const struct api_route routes[] = {
 	{"POST", "/v1/tokens", API_SELF, create_token, API_WRITES},
 	{"DELETE", "/v1/tokens/{token_id}", API_SELF, delete_token, API_WRITES},
 	{"GET", "/v1/users", "user:get", list_users, 0},
-	{"POST", "/v1/users", "user:create", create_user, API_OUTSIDE},
+	{"POST", "/v1/users", "user:create", create_user, API_WRITES | API_OUTSIDE},
 	{"GET", "/v1/users/{user_id}", "user:get", show_user, 0},
-	{"PUT", "/v1/users/{user_id}", "user:update", update_user, API_OUTSIDE},
+	{"PUT", "/v1/users/{user_id}", "user:update", update_user, API_WRITES | API_OUTSIDE},
 	{"DELETE", "/v1/users/{user_id}", "user:delete", delete_user, API_WRITES},
 	{"GET", "/v1/projects", "project:get_all", list_projects, 0},
 	{"POST", "/v1/projects", "project:create", create_project, API_WRITES},

@@ -66,6 +66,24 @@ struct api_events *api_events_new(struct core *core, struct err *e);
 void api_events_free(struct api_events *v);
 struct api_events *api_events_of(struct api *a);
 
+/* ---- what changed besides operations ---- */
+
+struct api_change {
+	json_t *kinds;	     /* ["plans"]; borrowed */
+	const char *project; /* whose; NULL: nobody's. Strings are borrowed, too */
+	const char *user;    /* who did it; NULL or "": the server itself */
+	bool is_of_all;	     /* nobody's, and shown in every project */
+};
+typedef void api_changes_fn(void *arg, const struct api_change *c);
+
+/* Belongs to the thread that looks. */
+struct api_changes;
+struct api_changes *api_changes_new(void);
+void api_changes_free(struct api_changes *x);
+/* Tell what is new since the last look; does nothing if that was half a second ago. Once each. */
+int api_changes_look(struct api_changes *x, struct db *d, api_changes_fn *fn, void *arg,
+		     struct err *e);
+
 /* ERR_INVALID: there is no such platform of the caller's project. */
 int api_sees_platform(struct api_call *c, const char *id, struct err *e);
 

@@ -5,9 +5,8 @@
  * the name "operation", and says that it is worth looking at; a stream is never the only place
  * where something is told.
  *
- * That somebody changed something else (a plan, a policy) is in the audit log, whichever server
- * took the request; it becomes {"kinds": ["plans"]} under the name "changed". Lines are written by
- * other servers' clocks, so the last seconds are read each time, and what was told is remembered.
+ * That something else changed (a plan, a policy, a mover) is {"kinds": ["plans"]} under the name
+ * "changed" (changes.c). What belongs to no project is told to those who may see it in any.
  *
  * A stream ends after an hour, so that who was locked out does not listen for ever; clients connect
  * again by themselves, and get what runs at first.
@@ -19,7 +18,6 @@
 #include <string.h>
 
 #include "api/api_priv.h"
-#include "auth/audit.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -30,15 +28,13 @@
 #define STREAMS_MAX 2000
 #define LIFE_US UINT64_C(3600000000)
 #define PULSE_MS 10000
-#define HEAR_US UINT64_C(500000)    /* so often at most */
-#define HEARD_US UINT64_C(10000000) /* so far back */
-#define HEARD_MAX 256
-#define KIND_MAX 64
 
 struct watcher {
 	struct watcher *next;
 	struct httpd_stream *stream;
 	char project[AUTH_ID]; /* "": all */
+	char user[AUTH_ID];
+	bool sees_all; /* also what belongs to no project */
 	uint64_t until_us;
 	atomic_bool closed;
 	atomic_int refs; /* ours, and the stream's until it is closed */
@@ -51,10 +47,7 @@ struct api_events {
 	struct watcher *watchers;
 	size_t n;
 	uint64_t since;
-	/* Of the feeding thread: lines of the audit log that were told, the oldest overwritten. */
-	char heard[HEARD_MAX][AUTH_ID];
-	size_t n_heard;
-	uint64_t heard_at_us; /* by the clock that only goes on; 0: never */
+	struct api_changes *changes; /* of the feeding thread */
 	atomic_bool stop;
 };
 
@@ -182,83 +175,28 @@ static void tell_changes(struct api_events *v)
 
 /* ---- what is no operation ---- */
 
-static bool was_heard(struct api_events *v, const char *id)
+static bool hears(const struct watcher *w, const struct api_change *c)
 {
-	size_t n = v->n_heard < HEARD_MAX ? v->n_heard : HEARD_MAX;
-
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(v->heard[i], id) == 0)
-			return true;
-	snprintf(v->heard[v->n_heard++ % HEARD_MAX], AUTH_ID, "%s", id);
-	return false;
+	if (c->project)
+		return !*w->project || strcmp(w->project, c->project) == 0;
+	return c->is_of_all || w->sees_all || (c->user && strcmp(w->user, c->user) == 0);
 }
 
-/* "/v1/PROJECT/providers/ID/checkpoints" to ["providers", "checkpoints"]: what no id is. */
-static json_t *kinds_of(const char *path)
+/* An api_changes_fn. */
+static void tell_kinds(void *arg, const struct api_change *c)
 {
-	json_t *kinds = json_array();
-	char part[KIND_MAX];
-
-	for (int i = 0; *path; i++) {
-		size_t len = strcspn(path += *path == '/', "/");
-
-		if (i > 1 && len > 0 && len < sizeof(part) &&
-		    strspn(path, "abcdefghijklmnopqrstuvwxyz_-") == len) {
-			snprintf(part, sizeof(part), "%.*s", (int)len, path);
-			json_array_append_new(kinds, json_string(part));
-		}
-		path += len;
-	}
-	return kinds;
-}
-
-struct hearing {
-	uint64_t since_us;
-	struct audit_lines *lines;
-};
-
-static int hear(struct db_tx *t, void *arg, struct err *e)
-{
-	struct hearing *h = arg;
-	const struct audit_filter f = {
-		.outcome = "done", .since_us = h->since_us, .limit = HEARD_MAX};
-
-	audit_lines_free(h->lines);
-	h->lines = audit_list(t, &f, e);
-	return h->lines ? 0 : -1;
-}
-
-static void tell_line(struct api_events *v, const struct audit_line *l)
-{
-	AUTO_FREE char *text = NULL;
+	json_t *event = json_pack("{s:O}", "kinds", c->kinds);
+	AUTO_FREE char *text = json_dumps(event, JSON_COMPACT);
+	struct api_events *v = arg;
 	AUTO_BUF b = BUF_INIT;
-	json_t *event;
 
-	if (!l->project_id || !l->subject || was_heard(v, l->id))
-		return;
-	event = json_pack("{s:o}", "kinds", kinds_of(l->subject));
-	text = json_dumps(event, JSON_COMPACT);
 	sse_write(&b, "changed", NULL, text, strlen(text));
 	json_decref(event);
-	tell(v, l->project_id, b.data, b.len);
-}
-
-static void tell_writes(struct api_events *v)
-{
-	struct hearing h = {.since_us = clock_wall_us() - HEARD_US};
-	uint64_t now = clock_mono_us();
-	struct err e = {ERR_NONE};
-
-	if (v->heard_at_us && now - v->heard_at_us < HEAR_US)
-		return;
-	v->heard_at_us = now;
-	if (db_read(v->core->db, hear, &h, &e) < 0)
-		log_debug("events: %s", e.msg);
 	pthread_mutex_lock(&v->lock);
-	for (size_t i = 0; h.lines && i < h.lines->n; i++)
-		tell_line(v, &h.lines->v[i]);
+	for (struct watcher *w = v->watchers; w; w = w->next)
+		if (clock_mono_us() <= w->until_us && hears(w, c))
+			httpd_stream_send(w->stream, b.data, b.len);
 	pthread_mutex_unlock(&v->lock);
-	audit_lines_free(h.lines);
 }
 
 static void *feed(void *arg)
@@ -266,12 +204,14 @@ static void *feed(void *arg)
 	static const char pulse[] = ":\n\n"; /* shows proxies and clients that we are there */
 	struct api_events *v = arg;
 	uint64_t pulsed = clock_mono_us();
+	struct err e = {ERR_NONE};
 
 	while (!atomic_load(&v->stop)) {
 		uint64_t seen = db_woken(v->core->db, FLOW_WAKE_OPERATIONS);
 
 		tell_changes(v);
-		tell_writes(v);
+		if (api_changes_look(v->changes, v->core->db, tell_kinds, v, &e) < 0)
+			log_debug("events: %s", e.msg);
 		sweep(v);
 		if (clock_mono_us() - pulsed > PULSE_MS * UINT64_C(1000)) {
 			pulsed = clock_mono_us();
@@ -290,6 +230,7 @@ static int open_stream(struct api_call *c, struct err *e)
 {
 	static const char hello[] = "retry: 2000\n\n";
 	struct api_events *v = api_events_of(c->api);
+	struct err ignored = {ERR_NONE};
 	const char *project;
 	struct watcher *w;
 
@@ -297,6 +238,8 @@ static int open_stream(struct api_call *c, struct err *e)
 		return -1;
 	w = xcalloc(1, sizeof(*w));
 	snprintf(w->project, sizeof(w->project), "%s", project ? project : "");
+	snprintf(w->user, sizeof(w->user), "%s", c->who->user_id);
+	w->sees_all = auth_allow(c->core->auth, c->who, "mover:get", NULL, &ignored) == 0;
 	w->until_us = clock_mono_us() + LIFE_US;
 	atomic_init(&w->refs, 2);
 	pthread_mutex_lock(&v->lock);
@@ -322,10 +265,12 @@ struct api_events *api_events_new(struct core *core, struct err *e)
 	struct api_events *v = xcalloc(1, sizeof(*v));
 
 	v->core = core;
+	v->changes = api_changes_new();
 	pthread_mutex_init(&v->lock, NULL);
 	if (pthread_create(&v->thread, NULL, feed, v) == 0)
 		return v;
 	pthread_mutex_destroy(&v->lock);
+	api_changes_free(v->changes);
 	free(v);
 	err_set(e, ERR_BUSY, "there are no more threads");
 	return NULL;
@@ -341,6 +286,7 @@ void api_events_free(struct api_events *v)
 		w->until_us = 0;
 	sweep(v);
 	pthread_mutex_destroy(&v->lock);
+	api_changes_free(v->changes);
 	free(v);
 }
 

@@ -408,39 +408,65 @@ def test_services(server, plan):
     wait_until(lambda: len(server.get("operations?kind=protect")["operations"]) == 2, 30, "the trigger fires", every=0.2)
 
 
-def test_events(server, folder):
-    """What changes is told as it changes."""
-    login = server.post("/v1/login", {"login": {"name": "admin", "password": server.password}}, user=None)["session"]
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-    connection.request("GET", f"/v1/{server.project}/events", headers={"X-Auth-Token": login["token"]})
-    stream = connection.getresponse()
-    assert stream.status == 200 and stream.headers["Content-Type"].startswith("text/event-stream")
-    heard, changed = [], []
+class Stream:
+    """What a listener to a project's events is told."""
 
-    def listen():
+    def __init__(self, server, project, name, password):
+        token = server.post("/v1/login", {"login": {"name": name, "password": password}}, user=None)["session"]["token"]
+        self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        self.connection.request("GET", f"/v1/{project}/events", headers={"X-Auth-Token": token})
+        self.stream = self.connection.getresponse()
+        assert self.stream.status == 200 and self.stream.headers["Content-Type"].startswith("text/event-stream")
+        self.operations, self.changed = [], []
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self):
         with contextlib.suppress(OSError, ValueError, AttributeError):  # the connection is closed under it
-            while line := stream.readline():
+            while line := self.stream.readline():
                 if line.startswith(b"data: "):
                     event = json.loads(line[6:])
                     if "operation" in event:
-                        heard.append(event["operation"])
+                        self.operations.append(event["operation"])
                     else:
-                        changed.append(event["kinds"])
+                        self.changed.append(event["kinds"])
 
-    thread = threading.Thread(target=listen, daemon=True)
-    thread.start()
-    server.post("platforms", {"platform": {"name": "none", "kind": "libvirt", "uri": "test:///default"}})
-    wait_until(lambda: [o for o in heard if o["state"] == "failed"], 60, lambda: f"the end is told: {heard}")
-    assert {o["kind"] for o in heard} == {"discover"}
-    server.post("policies", {"policy": {"name": "told", "spec": {}}})
-    wait_until(lambda: ["policies"] in changed, 10, lambda: f"the policy is told: {changed}")
+    def hears(self, kinds):
+        wait_until(lambda: kinds in self.changed, 10, lambda: f"{kinds} is told: {self.changed}", every=0.1)
+
+
+def test_events(server, folder):
+    """What changes is told as it changes; what belongs to no project, in each to those who may see it."""
     elsewhere = server.post("/v1/projects", {"project": {"name": "elsewhere"}})["project"]["id"]
+    tenant = user(server, "tenant", "member", elsewhere)
+    here = Stream(server, server.project, "admin", server.password)
+    there, theirs = Stream(server, elsewhere, "admin", server.password), Stream(server, elsewhere, **{
+        "name": tenant["user"], "password": tenant["password"]})
+    server.post("platforms", {"platform": {"name": "none", "kind": "libvirt", "uri": "test:///default"}})
+    wait_until(lambda: [o for o in here.operations if o["state"] == "failed"], 60,
+               lambda: f"the end is told: {here.operations}")
+    assert {o["kind"] for o in here.operations} == {"discover"} and not theirs.operations
+    server.post("policies", {"policy": {"name": "told", "spec": {}}})
+    here.hears(["policies"])
     server.post(f"/v1/{elsewhere}/triggers", {"trigger_info": {"name": "theirs", "type": "time", "properties": {
         "format": "crontab", "pattern": "0 9 * * *"}}})
+    theirs.hears(["triggers"])
     server.post("policies", {"policy": {"name": "told last", "spec": {}}})
-    wait_until(lambda: changed.count(["policies"]) == 2, 10, lambda: f"once each: {changed}")
-    assert ["triggers"] not in changed, "what others do in another project is not told"
-    connection.close()
+    wait_until(lambda: here.changed.count(["policies"]) == 2, 10, lambda: f"once each: {here.changed}")
+    assert ["triggers"] not in here.changed, "what others do in another project is not told"
+    assert ["policies"] not in there.changed + theirs.changed
+
+    server.post("policies", {"policy": {"name": "everybody's", "spec": {}, "shared": True}})
+    user(server, "new", None)
+    server.post("/v1/tokens", {"token": {"name": "mine"}}, user=tenant["user"], password=tenant["password"])
+    mover = server.get("movers")["movers"][0]["id"]
+    server.do("PUT", f"movers/{mover}", {"mover": {"drain": True}})
+    for kinds in ["policies"], ["users"], ["tokens"], ["movers"]:
+        there.hears(kinds)
+    for kinds in ["policies"], ["tokens"]:
+        theirs.hears(kinds)
+    assert ["users"] not in theirs.changed and ["movers"] not in theirs.changed, theirs.changed
+    for stream in here, there, theirs:
+        stream.connection.close()
 
 
 def test_platform_that_fails(server):

@@ -220,7 +220,10 @@ export function listen(on: boolean): void {
 		s.addEventListener('operation', (e) =>
 			tookOperation((JSON.parse(e.data as string) as { operation: Operation }).operation),
 		);
-		s.addEventListener('changed', (e) => touched((JSON.parse(e.data as string) as { kinds: string[] }).kinds));
+		// Whatever somebody changed is in the audit log, too.
+		s.addEventListener('changed', (e) =>
+			touched([...(JSON.parse(e.data as string) as { kinds: string[] }).kinds, 'audit']),
+		);
 	};
 	open();
 }

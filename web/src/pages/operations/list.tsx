@@ -14,7 +14,18 @@ import { t, tx, type Key } from '../../texts';
 
 type Operation = Schema<'Operation'>;
 
-const KINDS = ['protect', 'restore', 'verify', 'copy', 'delete', 'clean', 'discover', 'target_check', 'target_verify', 'collect'];
+const KINDS = [
+	'protect',
+	'restore',
+	'verify',
+	'copy',
+	'delete',
+	'clean',
+	'discover',
+	'target_check',
+	'target_verify',
+	'collect',
+];
 const STATES = ['queued', 'running', 'undoing', 'succeeded', 'failed', 'cancelled'];
 const TIMES: [string, number][] = [
 	['hour', 1],
