@@ -260,20 +260,6 @@ static bool matches(const json_t *selector, const struct plan_candidate *r)
 	       (!*state || strcmp(state, r->state) == 0);
 }
 
-static bool named(const json_t *list, const char *type, const char *id)
-{
-	const json_t *v;
-	size_t i;
-
-	json_array_foreach(list, i, v)
-	{
-		if (strcmp(json_string_value(json_object_get(v, "type")), type) == 0 &&
-		    strcmp(json_string_value(json_object_get(v, "id")), id) == 0)
-			return true;
-	}
-	return false;
-}
-
 bool plan_selects(const struct plan *p, const struct plan_candidate *r)
 {
 	const json_t *v;
@@ -296,57 +282,125 @@ bool plan_has_selectors(const struct plan *p)
 	return json_array_size(p->selectors) > 0;
 }
 
-/* What is named has to be there: a plan that quietly protects less than it says would be worse than
- * none. */
-static int check_all_found(const struct plan *p, const json_t *found, struct err *e)
+/* The resources of a plan, as they are found. */
+struct expanding {
+	const struct plan *p;
+	json_t *found;	     /* what the plan protects */
+	json_t *named, *ids; /* as keys: what the plan names; what was found */
+};
+
+static char *key_of(const char *type, const char *id)
+{
+	return xasprintf("%s %s", type, id);
+}
+
+static void expand_row(struct expanding *x, const struct db_rows *r)
+{
+	const struct plan_candidate k = {db_text(r, 0), db_text(r, 1), db_text(r, 2), db_text(r, 3),
+					 db_text(r, 4)};
+	AUTO_FREE char *key = key_of(k.type, k.id);
+
+	/* One that is on two platforms is moving between them: once is enough. */
+	if (json_object_get(x->ids, key) ||
+	    !(json_object_get(x->named, key) || plan_selects(x->p, &k)))
+		return;
+	json_object_set_new(x->ids, key, json_true());
+	json_array_append_new(x->found,
+			      json_pack("{s:s, s:s, s:s, s:s, s:o}", "platform_id", k.platform,
+					"type", k.type, "id", k.id, "name", k.name, "extra_info",
+					json_of(db_text(r, 5), "{}")));
+}
+
+#define CANDIDATES                                                                                 \
+	"SELECT platform_id, type, id, name, state, extra_info FROM resources WHERE project_id = " \
+	"$1 AND gone_at IS NULL "
+
+static int expand_rows(struct expanding *x, struct db_rows *r, struct err *e)
+{
+	int have = r ? 1 : -1;
+
+	while (have > 0 && (have = db_next(r, e)) > 0)
+		expand_row(x, r);
+	return have;
+}
+
+static int expand_all(struct db_tx *t, struct expanding *x, struct err *e)
+{
+	AUTO(db_rows)
+	r = db_query(t, e, CANDIDATES "ORDER BY type, name, id", db_t(x->p->project));
+
+	return expand_rows(x, r, e);
+}
+
+static int expand_named(struct db_tx *t, struct expanding *x, const json_t *v, struct err *e)
+{
+	AUTO(db_rows)
+	r = db_query(t, e, CANDIDATES "AND type = $2 AND id = $3", db_t(x->p->project),
+		     db_t(json_text_in(v, "type")), db_t(json_text_in(v, "id")));
+
+	return expand_rows(x, r, e);
+}
+
+/* A project may have ten thousand resources, so they are looked through only for who selects. */
+static int expand(struct db_tx *t, struct expanding *x, struct err *e)
 {
 	const json_t *v;
 	size_t i;
 
-	json_array_foreach(p->resources, i, v)
+	json_array_foreach(x->p->resources, i, v)
+	{
+		AUTO_FREE char *key = key_of(json_text_in(v, "type"), json_text_in(v, "id"));
+
+		json_object_set_new(x->named, key, json_true());
+	}
+	if (plan_has_selectors(x->p))
+		return expand_all(t, x, e);
+	json_array_foreach(x->p->resources, i, v)
+	{
+		if (expand_named(t, x, v, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* What is named has to be there: a plan that quietly protects less than it says would be worse than
+ * none. */
+static int check_all_found(const struct expanding *x, struct err *e)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(x->p->resources, i, v)
 	{
 		const char *type = json_text_in(v, "type"), *id = json_text_in(v, "id");
+		AUTO_FREE char *key = key_of(type, id);
 
-		if (strcmp(type, PROTECTABLE_PROJECT) == 0 || named(found, type, id))
+		if (strcmp(type, PROTECTABLE_PROJECT) == 0 || json_object_get(x->ids, key))
 			continue;
 		return err_set(e, ERR_NOENT,
 			       "%s '%s' (%s) of plan '%s' is not on any platform of its project: "
 			       "take it out of the plan, or find out why its platform does not "
 			       "show it.",
-			       type, json_text_in(v, "name"), id, p->name);
+			       type, json_text_in(v, "name"), id, x->p->name);
 	}
-	if (json_array_size(found) > 0)
+	if (json_array_size(x->found) > 0)
 		return 0;
-	return err_set(e, ERR_NOENT, "Nothing matches the selectors of plan '%s'.", p->name);
+	return err_set(e, ERR_NOENT, "Nothing matches the selectors of plan '%s'.", x->p->name);
 }
 
 int plan_expand(struct db_tx *t, const struct plan *p, json_t **ret_resources, struct err *e)
 {
-	AUTO(db_rows)
-	r = db_query(t, e,
-		     "SELECT platform_id, type, id, name, state, extra_info FROM resources WHERE "
-		     "project_id = $1 AND gone_at IS NULL ORDER BY type, name, id",
-		     db_t(p->project));
-	json_t *found = json_array();
-	int have = r ? 1 : -1;
+	struct expanding x = {p, json_array(), json_object(), json_object()};
+	int rc = expand(t, &x, e);
 
-	while (have > 0 && (have = db_next(r, e)) > 0) {
-		const struct plan_candidate k = {db_text(r, 0), db_text(r, 1), db_text(r, 2),
-						 db_text(r, 3), db_text(r, 4)};
-
-		/* One that is on two platforms is moving between them: once is enough. */
-		if (!(named(p->resources, k.type, k.id) || plan_selects(p, &k)) ||
-		    named(found, k.type, k.id))
-			continue;
-		json_array_append_new(found, json_pack("{s:s, s:s, s:s, s:s, s:o}", "platform_id",
-						       db_text(r, 0), "type", db_text(r, 1), "id",
-						       db_text(r, 2), "name", db_text(r, 3),
-						       "extra_info", json_of(db_text(r, 5), "{}")));
-	}
-	if (have < 0 || check_all_found(p, found, e) < 0) {
-		json_decref(found);
+	if (rc == 0)
+		rc = check_all_found(&x, e);
+	json_decref(x.named);
+	json_decref(x.ids);
+	if (rc < 0) {
+		json_decref(x.found);
 		return -1;
 	}
-	*ret_resources = found;
+	*ret_resources = x.found;
 	return 0;
 }
