@@ -99,6 +99,30 @@ static int add_links(struct api_call *c, const char *id, json_t *o, struct err *
 	return have < 0 ? -1 : 0;
 }
 
+/* What a step was given is between server and mover; and what it gave, but for what somebody asked
+ * to know. */
+static void show_result(json_t *step)
+{
+	static const char *const asked[] = {"target.verify", "target.collect"};
+	json_t *r = json_object_get(step, "result"), *oldest = json_object_get(r, "oldest_us");
+	const char *kind = json_string_value(json_object_get(step, "kind"));
+	bool shown = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(asked); i++)
+		shown |= strcmp(kind, asked[i]) == 0;
+	json_object_del(step, "input");
+	if (!shown || !json_object_size(r)) {
+		json_object_del(step, "result");
+		return;
+	}
+	if (oldest)
+		json_object_set_new(r, "oldest_at",
+				    json_time((uint64_t)json_integer_value(oldest)));
+	json_object_del(r, "oldest_us");
+	json_object_del(r, "missing");
+	json_object_del(r, "damaged_points");
+}
+
 static int show_one(struct api_call *c, const char *id, struct err *e)
 {
 	json_t *o, *step;
@@ -110,9 +134,7 @@ static int show_one(struct api_call *c, const char *id, struct err *e)
 	json_array_foreach(json_object_get(o, "steps"), i, step)
 	{
 		show_times(step);
-		/* What a step was given and gave is between server and mover. */
-		json_object_del(step, "input");
-		json_object_del(step, "result");
+		show_result(step);
 	}
 	api_reply(c, 200, "operation", o);
 	return add_links(c, id, o, e);

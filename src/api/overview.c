@@ -291,6 +291,25 @@ static int add_targets(struct overview *o, int64_t *ret_free, bool *ret_known, s
 	return have;
 }
 
+static int add_damaged_targets(struct overview *o, struct err *e)
+{
+	AUTO(db_rows)
+	r = db_query(o->c->t, e,
+		     "SELECT t.id, t.name, r.damaged_objects FROM repositories r JOIN targets t ON "
+		     "t.id = r.target_id WHERE r.project_id = $1 AND r.damaged_objects > 0 ORDER "
+		     "BY t.name, t.id LIMIT $2",
+		     db_t(o->c->project), db_i(SOME));
+	int have = r ? 1 : -1;
+
+	while (have > 0 && (have = db_next(r, e)) > 0)
+		attention(o, true, "target_damaged",
+			  xasprintf("Target %s: %lld of the objects stored in it are damaged.",
+				    db_text(r, 1), (long long)db_int(r, 2)),
+			  "target", db_text(r, 0), db_text(r, 1),
+			  "Repair it from a copy, and verify it again.");
+	return have;
+}
+
 static int add_storage(struct overview *o, struct err *e)
 {
 	int64_t free_bytes = 0;
@@ -328,7 +347,7 @@ static int overview(struct api_call *c, struct err *e)
 	o.errors = json_array();
 	o.warnings = json_array();
 	done = add_resources(&o, e) < 0 || add_plans(&o, e) < 0 || add_damaged(&o, e) < 0 ||
-			       add_storage(&o, e) < 0
+			       add_damaged_targets(&o, e) < 0 || add_storage(&o, e) < 0
 		       ? -1
 		       : 0;
 	json_array_extend(o.errors, o.warnings);

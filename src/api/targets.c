@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "core/storage.h"
 #include "core/target_history.h"
+#include "core/target_work.h"
 
 #define DAY_US UINT64_C(86400000000)
 
@@ -143,18 +144,99 @@ static int check(struct api_call *c, struct err *e)
 	return 0;
 }
 
+/* One that the caller sees, also one that is shared. */
+static int seen(struct api_call *c, char ret_id[UUID_TEXT], struct err *e)
+{
+	json_t *row;
+
+	if (api_uuid(c, "target_id", ret_id, e) < 0 ||
+	    table_get(c->t, &targets, api_visible(c), ret_id, &row, e) < 0)
+		return -1;
+	json_decref(row);
+	return 0;
+}
+
+/* ---- work on what is stored in it ---- */
+
+static void take_number(struct input *in, const char *name, int64_t max, json_t *o, const char *as)
+{
+	int64_t n = input_number(in, name, OPTIONAL, 1, max, 0);
+
+	if (n)
+		json_object_set_new(o, as, json_integer(n));
+}
+
+static void take_verify(struct input *in, json_t *o)
+{
+	static const char *const depths[] = {"stored", "structure", "content", NULL};
+	static const char *const bounds[] = {"max_age_s", "for_s", "limit_bytes"};
+	int depth = input_has(in, "depth") ? input_word(in, "depth", OPTIONAL, depths) : 0;
+
+	take_number(in, "max_age_s", INT32_MAX, o, "max_age_s");
+	take_number(in, "for_s", INT32_MAX, o, "seconds");
+	take_number(in, "limit_bytes", INT64_MAX, o, "bytes");
+	take_number(in, "bytes_per_s", INT64_MAX, o, "bytes_per_s");
+	for (size_t i = 0; depth > 0 && i < ARRAY_LEN(bounds); i++)
+		if (input_has(in, bounds[i]))
+			input_wrong(in, bounds[i], "Only the depth 'stored' has bounds.");
+	if (depth >= 0)
+		json_object_set_new(o, "depth", json_string(depths[depth]));
+}
+
+static void take_collect(struct input *in, json_t *o)
+{
+	if (input_flag(in, "dry_run", false))
+		json_object_set_new(o, "dry_run", json_true());
+	take_number(in, "waste", 100, o, "waste");
+}
+
+static int work(struct api_call *c, const char *item, void (*take)(struct input *in, json_t *o),
+		int (*start)(struct core *c, struct db_tx *t, const struct target_work *w,
+			     char ret_operation[UUID_TEXT], struct err *e),
+		struct err *e)
+{
+	struct target_work w = {.project = c->project, .options = json_object()};
+	char id[UUID_TEXT], operation[UUID_TEXT], actor[300];
+	struct input in;
+	int done;
+
+	api_input(c, item, &in);
+	take(&in, w.options);
+	w.all_projects = input_flag(&in, "all_projects", false);
+	if (w.all_projects && !c->who->admin)
+		input_wrong(&in, "all_projects", "Only an administrator can ask for that.");
+	w.target = id;
+	w.created_by = api_actor(c, actor, sizeof(actor));
+	done = input_done(&in, e) < 0 || seen(c, id, e) < 0 ||
+			       start(c->core, c->t, &w, operation, e) < 0
+		       ? -1
+		       : 0;
+	json_decref(w.options);
+	if (done == 0)
+		api_reply(c, 202, "operation_id", json_string(operation));
+	return done;
+}
+
+static int verify(struct api_call *c, struct err *e)
+{
+	return work(c, "verify", take_verify, target_verify, e);
+}
+
+static int collect(struct api_call *c, struct err *e)
+{
+	return work(c, "collect", take_collect, target_collect, e);
+}
+
 static int history(struct api_call *c, struct err *e)
 {
 	static const char *const names[] = {"days", NULL};
 	char id[UUID_TEXT];
-	json_t *row, *samples;
+	json_t *samples;
 	long days = 90;
 
-	if (api_uuid(c, "target_id", id, e) < 0 || api_query_only(c, names, e) < 0 ||
-	    api_query_number(c, "days", 731, &days, e) < 0 ||
-	    table_get(c->t, &targets, api_visible(c), id, &row, e) < 0)
+	if (seen(c, id, e) < 0 || api_query_only(c, names, e) < 0 ||
+	    api_query_number(c, "days", 731, &days, e) < 0)
 		return -1;
-	json_decref(row);
 	if (target_history_list(c->t, id, clock_wall_us() - (uint64_t)days * DAY_US, &samples, e) <
 	    0)
 		return -1;
@@ -171,6 +253,8 @@ static const struct api_route routes[] = {
 	{"PUT", ONE, "target:update", update, API_WRITES},
 	{"DELETE", ONE, "target:delete", delete, API_WRITES},
 	{"POST", ONE "/check", "target:test", check, API_WRITES},
+	{"POST", ONE "/verify", "target:verify", verify, API_WRITES},
+	{"POST", ONE "/collect", "target:collect", collect, API_WRITES},
 	{"GET", ONE "/history", "target:get", history, 0},
 };
 const struct api_resource api_targets = {routes, ARRAY_LEN(routes)};

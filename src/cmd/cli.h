@@ -167,5 +167,7 @@ int cli_bytes(const struct cli *c, const char *name, uint64_t *ret, struct err *
 int cli_duration(const struct cli *c, const char *name, uint64_t *ret_us, struct err *e);
 /* A number of per cent, 1 to `most`. */
 int cli_percent(const struct cli *c, const char *name, unsigned most, unsigned *ret, struct err *e);
+/* Straight against a target, no name is given: ERR_INVALID. */
+int cli_nameless(const struct cli *c, struct err *e);
 
 #endif

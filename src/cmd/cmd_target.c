@@ -119,12 +119,7 @@ int cmd_target_show(struct cli *c, struct err *e)
 	struct keyring *k;
 	uint64_t entries;
 
-	if (c->p.n_args)
-		return err_set(e, ERR_INVALID,
-			       "'%s': only a server has targets with names; log in to one with "
-			       "'holdfast login URL'",
-			       c->p.args[0]);
-	if (cli_open(c, e) < 0 || measure(c->store, &u, e) < 0)
+	if (cli_nameless(c, e) < 0 || cli_open(c, e) < 0 || measure(c->store, &u, e) < 0)
 		return -1;
 	k = repo_keys(c->repo);
 	keyring_slots(k, &slots);

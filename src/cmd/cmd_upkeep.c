@@ -186,7 +186,7 @@ int cmd_target_verify(struct cli *c, struct err *e)
 	struct scrub_report r = {.c = c};
 	int rc;
 
-	if (cli_open_target(c, false, e) < 0)
+	if (cli_nameless(c, e) < 0 || cli_open_target(c, false, e) < 0)
 		return -1;
 	r.findings = json_array();
 	rc = verify_target(c, &r, e);
@@ -273,7 +273,7 @@ int cmd_target_collect(struct cli *c, struct err *e)
 	struct collect_options o;
 	struct collect_result sum;
 
-	if (collect_options(c, &o, e) < 0 || cli_open(c, e) < 0 ||
+	if (cli_nameless(c, e) < 0 || collect_options(c, &o, e) < 0 || cli_open(c, e) < 0 ||
 	    collect_all(c->repo, &o, &sum, e) < 0)
 		return -1;
 	show_collected(c, &sum, o.dry_run);

@@ -179,11 +179,21 @@ static const struct opt copy_opts[] = {
 	{0},
 };
 
+#define OPT_ALL_PROJECTS                                                                           \
+	"all-projects", 0, NULL, "what every project has in it; administrators only",              \
+		.side = SIDE_SERVER
+static const char *const depths[] = {"stored", "structure", "content", NULL};
 static const struct opt target_verify_opts[] = {
 	{"max-age", 0, "TIME", "pass over what was read less than this ago"},
 	{"for", 0, "TIME", "begin nothing new after this time"},
 	{"limit", 0, "BYTES", "read no more than this of packs and index runs"},
 	{"rate", 0, "BYTES", "read no more than this in a second"},
+	{"depth", 0, "DEPTH",
+	 "every stored byte, or of every checkpoint that all of it is there, "
+	 "or every block",
+	 .fallback = "stored", .choices = depths, .side = SIDE_SERVER},
+	{OPT_ALL_PROJECTS},
+	{OPT_NO_WAIT},
 	{0},
 };
 
@@ -208,7 +218,9 @@ static const struct opt collect_opts[] = {
 	{"waste", 0, "PERCENT", "rewrite packs of which at least so much is not needed",
 	 .fallback = "25"},
 	{"dead-after", 0, "TIME", "take a backup for dead that shows no sign of life for so long",
-	 .fallback = "3m"},
+	 .fallback = "3m", .side = SIDE_TARGET},
+	{OPT_ALL_PROJECTS},
+	{OPT_NO_WAIT},
 	{0},
 };
 
@@ -319,7 +331,7 @@ static const struct command commands[] = {
 	 "takes. With the name of one, what a server says of it.",
 	 "holdfast target show -t dir:/srv/backup -k /root/backup.key\n", NULL, cmd_target_show,
 	 .remote = remote_show},
-	{"target verify", "", 0, 0, "check every stored byte, without a key",
+	{"target verify", "[NAME]", 0, 1, "check every stored byte, without a key",
 	 "Reads everything in the target and checks that every byte is as it was written. No key "
 	 "is "
 	 "needed, so a machine that must not be able to read backups can watch over them.\n\n"
@@ -328,10 +340,12 @@ static const struct command commands[] = {
 	 "When what was read is remembered in the target. With bounds, what was read least "
 	 "recently "
 	 "comes first, so a timer that runs this every night reads every byte within a time that "
-	 "can be promised.",
+	 "can be promised.\n\n"
+	 "With the name of a target of a server, a mover of the server does it.",
 	 "holdfast target verify -t dir:/srv/backup\n"
-	 "holdfast target verify -t dir:/srv/backup --max-age 30d --for 2h\n",
-	 target_verify_opts, cmd_target_verify, .direct = true},
+	 "holdfast target verify -t dir:/srv/backup --max-age 30d --for 2h\n"
+	 "holdfast target verify local --depth content\n",
+	 target_verify_opts, cmd_target_verify, .direct = true, .remote = remote_target_work},
 	{"target parity", "", 0, 0, "make parity for packs that have none",
 	 "Reads the packs that have no parity, and makes it: see --parity of 'holdfast target "
 	 "init'. A target that was created with --parity needs this only where a backup was killed "
@@ -364,7 +378,7 @@ static const struct command commands[] = {
 	 "First take the access key away from whoever has it.",
 	 "holdfast target unhide -t s3:https://s3.example.org/backup/site1\n", NULL,
 	 cmd_target_unhide, .direct = true},
-	{"target collect", "", 0, 0, "give back the space of deleted checkpoints",
+	{"target collect", "[NAME]", 0, 1, "give back the space of deleted checkpoints",
 	 "Finds what no checkpoint needs, and removes it. What is needed of packs that are mostly "
 	 "not needed is copied to new ones first. Backups, restores and other collectors can go on "
 	 "meanwhile; it waits for the backups that began before, and they never wait for it. It "
@@ -374,10 +388,11 @@ static const struct command commands[] = {
 	 "be started again, and nothing is lost. Over NFS, mount the target with 'noac' where "
 	 "several machines use it, so that they see each other's files at once.\n\n"
 	 "In a bucket with Object Lock, what is locked stays until its lock ends; what checkpoints "
-	 "that are locked need is locked for as long as they are. Old versions of objects go.",
+	 "that are locked need is locked for as long as they are. Old versions of objects go.\n\n"
+	 "With the name of a target of a server, a mover of the server does it.",
 	 "holdfast target collect --dry-run\n"
 	 "holdfast target collect --waste 10\n",
-	 collect_opts, cmd_target_collect},
+	 collect_opts, cmd_target_collect, .remote = remote_target_work},
 	{"target key list", "", 0, 0, "list the keys that open a repository",
 	 "Every key has a slot. Any of them opens the whole repository.", NULL, NULL, cmd_key_list},
 	{"target key add", "", 0, 0, "add a key",

@@ -87,3 +87,13 @@ int cli_percent(const struct cli *c, const char *name, unsigned most, unsigned *
 	*ret = (unsigned)percent;
 	return 0;
 }
+
+int cli_nameless(const struct cli *c, struct err *e)
+{
+	if (!c->p.n_args)
+		return 0;
+	return err_set(e, ERR_INVALID,
+		       "'%s': only a server has targets with names; log in to one with 'holdfast "
+		       "login URL'",
+		       c->p.args[0]);
+}

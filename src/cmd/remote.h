@@ -127,6 +127,7 @@ int remote_remove(struct cli *c, struct err *e);
 /* POST …/ID/WORD, where WORD is the command's last. */
 int remote_action(struct cli *c, struct err *e);
 
+int remote_target_work(struct cli *c, struct err *e);
 int remote_resource_list(struct cli *c, struct err *e);
 int remote_resource_coverage(struct cli *c, struct err *e);
 int remote_plan_run(struct cli *c, struct err *e);

@@ -7,9 +7,11 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "core/coverage.h"
+#include "core/notify.h"
 #include "core/operation.h"
 #include "core/storage.h"
 #include "core/table.h"
+#include "core/target_work.h"
 #include "core/usage.h"
 
 void checkpoint_free(struct checkpoint *k)
@@ -56,6 +58,17 @@ struct checkpoint *checkpoint_load(struct db_tx *t, const char *project, const c
 int checkpoint_changed(struct core *c, struct db_tx *t, const char *id, struct err *e)
 {
 	return usage_checkpoint(t, id, e) < 0 ? -1 : coverage_checkpoint(t, c->zones, id, e);
+}
+
+int checkpoint_verified(struct core *c, struct db_tx *t, const char *id, bool whole,
+			const char *operation, uint64_t now_us, struct err *e)
+{
+	if (db_exec(t, NULL, e,
+		    "UPDATE checkpoints SET verified_at = $2, verified_ok = $3 WHERE id = $1",
+		    db_t(id), db_i(now_us), db_i(whole)) < 0 ||
+	    checkpoint_changed(c, t, id, e) < 0)
+		return -1;
+	return notify_verified(t, id, whole, operation, now_us, e);
 }
 
 /* ---- deleting ---- */

@@ -61,6 +61,9 @@ int checkpoint_available(struct core *c, struct db_tx *t, const char *id, struct
 /* Its status is another one, or whether it is known to be damaged: for coverage and usage. Its
  * resources are still in the database. */
 int checkpoint_changed(struct core *c, struct db_tx *t, const char *id, struct err *e);
+/* `operation` has looked whether it is as it was written. */
+int checkpoint_verified(struct core *c, struct db_tx *t, const char *id, bool whole,
+			const char *operation, uint64_t now_us, struct err *e);
 
 extern const struct flow_kind protect_prepare, checkpoint_protect_kind, checkpoint_delete_kind;
 extern const struct flow_operation_kind operation_protect, operation_delete, operation_clean;

@@ -10,11 +10,13 @@
 #include "core/restore.h"
 #include "core/storage.h"
 #include "core/table.h"
+#include "core/target_work.h"
 
 const struct flow_kind *const core_kinds[] = {
 	&storage_init,
 	&storage_check,
-	&storage_collect,
+	&target_collect_kind,
+	&target_verify_kind,
 	&platform_list_kind,
 	&protect_prepare,
 	&checkpoint_protect_kind,
@@ -25,11 +27,17 @@ const struct flow_kind *const core_kinds[] = {
 	NULL,
 };
 const struct flow_operation_kind *const core_operations[] = {
-	&operation_target_check, &operation_collect,
-	&operation_discover,	 &operation_protect,
-	&operation_clean,	 &operation_delete,
-	&operation_restore,	 &operation_verify,
-	&operation_copy,	 NULL,
+	&operation_target_check,
+	&operation_target_verify,
+	&operation_collect,
+	&operation_discover,
+	&operation_protect,
+	&operation_clean,
+	&operation_delete,
+	&operation_restore,
+	&operation_verify,
+	&operation_copy,
+	NULL,
 };
 
 static int add_platform(struct db_tx *t, const struct flow_step *s, json_t *o, struct err *e)
@@ -83,9 +91,12 @@ static int fill_init(struct core *c, struct db_tx *t, const struct flow_step *s,
 	return add_target(c, t, s, o, e);
 }
 
+/* With its options as they are. */
 static int fill_target(struct core *c, struct db_tx *t, const struct flow_step *s, json_t *o,
 		       struct err *e)
 {
+	json_object_update(o, s->input);
+	json_object_del(o, "repository_id");
 	return add_target(c, t, s, o, e);
 }
 
@@ -291,11 +302,11 @@ static const struct {
 	int (*fill)(struct core *c, struct db_tx *t, const struct flow_step *s, json_t *o,
 		    struct err *e);
 } fillers[] = {
-	{"platform.list", fill_platform},     {"target.init", fill_init},
-	{"target.measure", fill_check},	      {"target.collect", fill_target},
-	{"checkpoint.protect", fill_protect}, {"checkpoint.delete", fill_delete},
-	{"checkpoint.restore", fill_restore}, {"checkpoint.verify", fill_verify},
-	{"checkpoint.copy", fill_copy},
+	{"platform.list", fill_platform},   {"target.init", fill_init},
+	{"target.measure", fill_check},	    {"target.collect", fill_target},
+	{"target.verify", fill_target},	    {"checkpoint.protect", fill_protect},
+	{"checkpoint.delete", fill_delete}, {"checkpoint.restore", fill_restore},
+	{"checkpoint.verify", fill_verify}, {"checkpoint.copy", fill_copy},
 };
 
 int job_fill(void *arg, struct db_tx *t, const struct flow_step *s, json_t **ret_input,

@@ -20,15 +20,11 @@ const char *const notify_severities[] = {"info", "warning", "error", "critical",
 const char *const notify_kinds[] = {"webhook", "mail", "slack", NULL};
 
 static const struct notify_event_kind kinds[] = {
-	{"operation.failed", NOTIFY_ERROR, false},
-	{"operation.succeeded", NOTIFY_INFO, true},
-	{"schedule.failed", NOTIFY_ERROR, false},
-	{"plan.late", NOTIFY_ERROR, false},
-	{"checkpoint.damaged", NOTIFY_CRITICAL, false},
-	{"target.unreachable", NOTIFY_ERROR, false},
-	{"target.full", NOTIFY_WARNING, false},
-	{"platform.unreachable", NOTIFY_ERROR, false},
-	{"mover.lost", NOTIFY_ERROR, false},
+	{"operation.failed", NOTIFY_ERROR, false},	{"operation.succeeded", NOTIFY_INFO, true},
+	{"schedule.failed", NOTIFY_ERROR, false},	{"plan.late", NOTIFY_ERROR, false},
+	{"checkpoint.damaged", NOTIFY_CRITICAL, false}, {"target.unreachable", NOTIFY_ERROR, false},
+	{"target.damaged", NOTIFY_CRITICAL, false},	{"target.full", NOTIFY_WARNING, false},
+	{"platform.unreachable", NOTIFY_ERROR, false},	{"mover.lost", NOTIFY_ERROR, false},
 	{"quota.reached", NOTIFY_WARNING, false},
 };
 

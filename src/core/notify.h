@@ -87,6 +87,9 @@ int notify_platform(struct db_tx *t, const char *id, const char *why, uint64_t n
 /* A checkpoint was verified from end to end. */
 int notify_verified(struct db_tx *t, const char *checkpoint, bool whole, const char *operation,
 		    uint64_t now_us, struct err *e);
+/* All that is stored in it was read; `damaged`: so many of its objects. */
+int notify_repository(struct db_tx *t, const char *repository, int64_t damaged,
+		      const char *operation, uint64_t now_us, struct err *e);
 
 /*
  * Look for what nobody tells: plans whose newest good recovery point is older than their schedules

@@ -25,6 +25,7 @@ static const struct wording {
 	{"restore", "Restore",
 	 "What was restored so far was removed again; the checkpoint is as it was.", false},
 	{"verify", "Verification", "Whether the checkpoint can be restored is not known.", false},
+	{"target_verify", "Verification", "Whether the target is whole is not known.", false},
 	{"collect", "Giving space back", "Space of deleted checkpoints is still taken.", false},
 };
 
@@ -295,5 +296,44 @@ int notify_verified(struct db_tx *t, const char *checkpoint, bool whole, const c
 				   .action = "Repair the target from a copy (holdfast target "
 					     "repair), make a new backup, and look at the storage: "
 					     "other checkpoints may share the damage."},
+			   now_us, e);
+}
+
+int notify_repository(struct db_tx *t, const char *repository, int64_t damaged,
+		      const char *operation, uint64_t now_us, struct err *e)
+{
+	AUTO_FREE char *trouble = xasprintf("damage:%s", repository);
+	AUTO_FREE char *title = NULL;
+	AUTO_FREE char *text = NULL;
+	AUTO(db_rows) r = NULL;
+	int have;
+
+	if (!damaged)
+		return notify_end(t, trouble, "All that is stored was read again and is whole.",
+				  operation, now_us, e);
+	have = find(t,
+		    "SELECT t.id, t.name, r.project_id FROM repositories r JOIN targets t ON t.id "
+		    "= r.target_id WHERE r.id = $1",
+		    repository, &r, e);
+	if (have <= 0)
+		return have;
+	title = xasprintf("Target is damaged: %s", db_text(r, 1));
+	text = xasprintf("%lld of the objects stored in it are not as they were written. The "
+			 "operation tells which.",
+			 (long long)damaged);
+	return notify_tell(t,
+			   &(const struct notify_event){
+				   .event = "target.damaged",
+				   .trouble = trouble,
+				   .lasts = true,
+				   .project = db_text(r, 2),
+				   .operation = operation,
+				   .subject = {"target", db_text(r, 0), db_text(r, 1)},
+				   .title = title,
+				   .text = text,
+				   .action =
+					   "Verify its checkpoints to see which of them are hurt, "
+					   "and repair the target from a copy (holdfast target "
+					   "repair)."},
 			   now_us, e);
 }

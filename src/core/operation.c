@@ -7,6 +7,15 @@
 #include "core/notify.h"
 #include "core/trigger.h"
 
+int operation_link_add(struct db_tx *t, const char *operation, const struct operation_link *link,
+		       struct err *e)
+{
+	return db_exec(t, NULL, e,
+		       "INSERT INTO operation_links (operation_id, kind, id) VALUES ($1, $2, $3) "
+		       "ON CONFLICT DO NOTHING",
+		       db_t(operation), db_t(link->kind), db_t(link->id));
+}
+
 int operation_start(struct core *c, struct db_tx *t, const struct flow_operation_new *o,
 		    const struct operation_link *links, size_t n, char ret_id[UUID_TEXT],
 		    struct err *e)
@@ -16,10 +25,7 @@ int operation_start(struct core *c, struct db_tx *t, const struct flow_operation
 	for (size_t i = 0; i < n; i++) {
 		if (!links[i].id || !*links[i].id)
 			continue;
-		if (db_exec(t, NULL, e,
-			    "INSERT INTO operation_links (operation_id, kind, id) VALUES ($1, $2, "
-			    "$3) ON CONFLICT DO NOTHING",
-			    db_t(ret_id), db_t(links[i].kind), db_t(links[i].id)) < 0)
+		if (operation_link_add(t, ret_id, &links[i], e) < 0)
 			return -1;
 	}
 	return 0;

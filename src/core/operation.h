@@ -18,6 +18,10 @@ int operation_start(struct core *c, struct db_tx *t, const struct flow_operation
 		    const struct operation_link *links, size_t n, char ret_id[UUID_TEXT],
 		    struct err *e);
 
+/* One more. */
+int operation_link_add(struct db_tx *t, const char *operation, const struct operation_link *link,
+		       struct err *e);
+
 /* The newest operation of `kind` (NULL: of any) that is about this and has not ended. 1: found, 0:
  * none. */
 int operation_live(struct db_tx *t, const char *link, const char *id, const char *kind,

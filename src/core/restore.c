@@ -356,7 +356,6 @@ static int ended_verify(struct db_tx *t, const char *operation, const char *subj
 {
 	AUTO(db_rows) r = NULL;
 	bool ran = strcmp(state, FLOW_SUCCEEDED) == 0, whole;
-	uint64_t now = clock_wall_us();
 	int have;
 
 	r = db_query(t, e,
@@ -376,12 +375,8 @@ static int ended_verify(struct db_tx *t, const char *operation, const char *subj
 		return -1;
 	if (!ran)
 		return 0;
-	if (db_exec(t, NULL, e,
-		    "UPDATE checkpoints SET verified_at = $2, verified_ok = $3 WHERE id = $1",
-		    db_t(db_text(r, 1)), db_i(now), db_i(whole)) < 0)
-		return -1;
-	if (checkpoint_changed(core_current(), t, db_text(r, 1), e) < 0 ||
-	    notify_verified(t, db_text(r, 1), whole, operation, now, e) < 0)
+	if (checkpoint_verified(core_current(), t, db_text(r, 1), whole, operation, clock_wall_us(),
+				e) < 0)
 		return -1;
 	return keep_after_checkpoint(core_current(), t, operation, db_text(r, 1), e);
 }

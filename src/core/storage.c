@@ -284,20 +284,10 @@ static int settle_init(struct db_tx *t, const struct flow_step *s, struct err *e
 		       db_t(json_text_in(s->input, "repository_id")), db_i(clock_wall_us()));
 }
 
-static int ended_collect(struct db_tx *t, const char *operation, const char *subject,
-			 const char *state, const char *reason, struct err *e)
-{
-	(void)subject;
-	(void)reason;
-	return operation_ended(t, operation, state, e);
-}
-
 const struct flow_kind storage_init = {.name = "target.init", .settle = settle_init};
 const struct flow_kind storage_check = {
 	.name = "target.measure", .settle = settle_check, .failed = failed_check, .attempts = 2};
-const struct flow_kind storage_collect = {.name = "target.collect", .lease_s = 120};
 const struct flow_operation_kind operation_target_check = {.name = "target_check"};
-const struct flow_operation_kind operation_collect = {.name = "collect", .ended = ended_collect};
 
 int target_check(struct core *c, struct db_tx *t, const char *project, const char *id,
 		 const char *created_by, char ret_operation[UUID_TEXT], struct err *e)
@@ -322,40 +312,6 @@ int target_check(struct core *c, struct db_tx *t, const char *project, const cha
 	s.place = operation_place(db_text(r, 1), place);
 	s.input = json_pack("{s:s}", "target_id", id);
 	have = operation_start_one(c, t, &o, &link, 1, &s, ret_operation, e);
-	json_decref(s.input);
-	return have;
-}
-
-int repository_collect(struct core *c, struct db_tx *t, const char *id, const char *created_by,
-		       char ret_operation[UUID_TEXT], struct err *e)
-{
-	const struct operation_link link = {"repository", id};
-	struct flow_operation_new o = {.kind = "collect",
-				       .name = "give space back",
-				       .subject = id,
-				       .created_by = created_by,
-				       .priority = -10};
-	struct flow_step_new s = {.kind = "target.collect", .name = "give space back"};
-	AUTO(db_rows)
-	r = db_query(t, e, "SELECT project_id FROM repositories WHERE id = $1", db_t(id));
-	AUTO_FREE char *limit = xasprintf("collect:%s", id);
-	const char *limits[] = {limit};
-	char place[OPERATION_PLACE];
-	int have = r ? db_next(r, e) : -1;
-
-	if (have <= 0)
-		return have < 0 ? -1 : err_set(e, ERR_NOENT, "There is no repository '%s'.", id);
-	have = operation_live(t, "repository", id, "collect", ret_operation, e);
-	if (have || repository_place(t, id, place, e) < 0)
-		return have < 0 ? -1 : 0;
-	o.project = db_text(r, 0);
-	s.place = place;
-	s.limits = limits;
-	s.n_limits = 1;
-	s.input = json_pack("{s:s}", "repository_id", id);
-	have = flow_set_limit(t, limit, 1, e);
-	if (have == 0)
-		have = operation_start_one(c, t, &o, &link, 1, &s, ret_operation, e);
 	json_decref(s.input);
 	return have;
 }

@@ -45,14 +45,11 @@ int repository_place(struct db_tx *t, const char *id, char ret[OPERATION_PLACE],
 /* The step that every step which stores in it needs: makes it, if it was not made yet. */
 int repository_add_init(struct core *c, struct db_tx *t, const char *operation, const char *id,
 			char ret_step[UUID_TEXT], struct err *e);
-/* Give space back. *ret_operation is the one that waits already, if there is one. */
-int repository_collect(struct core *c, struct db_tx *t, const char *id, const char *created_by,
-		       char ret_operation[UUID_TEXT], struct err *e);
 
 /* ERR_BUSY: a plan uses it. */
 int provider_remove(struct db_tx *t, const char *id, struct err *e);
 
-extern const struct flow_kind storage_init, storage_check, storage_collect;
-extern const struct flow_operation_kind operation_target_check, operation_collect;
+extern const struct flow_kind storage_init, storage_check;
+extern const struct flow_operation_kind operation_target_check;
 
 #endif

@@ -11,6 +11,7 @@
 #include "step/points.h"
 
 #define FINDINGS_MAX 100
+#define POINTS_MAX 1000 /* damaged ones that are named */
 #define LIST_MAX 1000
 
 /* ---- delete ---- */
@@ -70,7 +71,7 @@ int step_checkpoint_delete(const struct step *s, json_t **ret, struct err *e)
 	deleted = json_array();
 	rc = repo_check_writable(t.repo, e);
 	if (rc == 0)
-		rc = step_points_choose(t.repo, ids, checkpoint, &p, e);
+		rc = step_points_choose(t.repo, ids, checkpoint, false, &p, e);
 	if (rc == 0)
 		rc = delete_damaged(t.repo, &p, deleted, e);
 	if (rc == 0)
@@ -87,9 +88,9 @@ int step_checkpoint_delete(const struct step *s, json_t **ret, struct err *e)
 
 struct verifying {
 	const struct step *s;
-	json_t *findings;
-	const struct point *last; /* that was found damaged */
-	uint64_t damaged, hurt;	  /* ranges, and points with any */
+	json_t *findings, *points; /* the latter: ids of those that are damaged */
+	const struct point *last;  /* that was found damaged */
+	uint64_t damaged, hurt;	   /* ranges, and points with any */
 };
 
 static void on_damage(void *arg, const struct point *p, const struct point_resource *r,
@@ -98,6 +99,8 @@ static void on_damage(void *arg, const struct point *p, const struct point_resou
 	struct verifying *v = arg;
 
 	v->hurt += v->last != p;
+	if (v->last != p && json_array_size(v->points) < POINTS_MAX)
+		json_array_append_new(v->points, step_uuid_json(&p->id));
 	v->last = p;
 	if (++v->damaged > FINDINGS_MAX)
 		return;
@@ -127,12 +130,22 @@ static int verify(struct verifying *v, const struct step_target *t, const struct
 	atomic_store(&v->s->watch.progress->total, total);
 	if (verify_run(&job, e) < 0)
 		return -1;
-	*ret = json_pack("{s:I,s:I,s:I,s:I,s:O,s:O}", "checkpoints", (json_int_t)p->n,
+	*ret = json_pack("{s:I,s:I,s:I,s:I,s:O,s:O,s:O,s:I}", "checkpoints", (json_int_t)p->n,
 			 "damaged_checkpoints", (json_int_t)v->hurt, "damaged_ranges",
 			 (json_int_t)v->damaged, "read_bytes",
 			 (json_int_t)progress_get(&v->s->watch.progress->read), "missing",
-			 p->missing, "findings", v->findings);
+			 p->missing, "findings", v->findings, "damaged_points", v->points,
+			 "damaged_objects", (json_int_t)p->all.n_damaged);
 	return 0;
+}
+
+/* Points that are damaged themselves: nobody can choose them. */
+static void add_unreadable(struct verifying *v, const struct point_list *l)
+{
+	v->hurt += l->n_damaged;
+	v->damaged += l->n_damaged;
+	for (size_t i = 0; i < MIN(l->n_damaged, (size_t)FINDINGS_MAX); i++)
+		json_array_append_new(v->findings, json_pack("{s:s}", "message", l->damaged[i]));
 }
 
 int step_checkpoint_verify(const struct step *s, json_t **ret, struct err *e)
@@ -144,12 +157,14 @@ int step_checkpoint_verify(const struct step *s, json_t **ret, struct err *e)
 	struct step_target t = {0};
 	struct step_points p = {0};
 	int64_t bytes_per_s = 0;
+	bool every = false;
 	struct pace pace;
 	int rc;
 	const struct field f[] = {
 		{"target", FIELD_OBJECT, &target, .needed = true},
 		{"points", FIELD_LIST, &ids},
 		{"checkpoint", FIELD_UUID, &checkpoint},
+		{"every", FIELD_FLAG, &every},
 		{"depth", FIELD_TEXT, &depth, .among = depths},
 		{"bytes_per_s", FIELD_NUMBER, &bytes_per_s, .most = INT64_MAX},
 	};
@@ -157,13 +172,17 @@ int step_checkpoint_verify(const struct step *s, json_t **ret, struct err *e)
 	if (fields_take(s->input, "", f, ARRAY_LEN(f), e) < 0 ||
 	    step_open_target(s, target, "target", &t, e) < 0)
 		return -1;
-	rc = step_points_choose(t.repo, ids, checkpoint, &p, e);
+	rc = step_points_choose(t.repo, ids, checkpoint, every, &p, e);
 	if (rc == 0) {
 		v.findings = json_array();
+		v.points = json_array();
+		if (every)
+			add_unreadable(&v, &p.all);
 		pace_init(&pace, (uint64_t)bytes_per_s);
 		rc = verify(&v, &t, &p, strcmp(depth, "structure") == 0, &pace, ret, e);
 		pace_done(&pace);
 		json_decref(v.findings);
+		json_decref(v.points);
 	}
 	step_points_done(&p);
 	step_target_done(&t);
@@ -236,7 +255,7 @@ static int open_copies(struct copies *c, struct err *e)
 	    step_open_target(c->s, target, "target", &c->from, e) < 0 ||
 	    step_open_target(c->s, to, "to", &c->to, e) < 0 ||
 	    repo_check_writable(c->to.repo, e) < 0 ||
-	    step_points_choose(c->from.repo, ids, checkpoint, &c->chosen, e) < 0)
+	    step_points_choose(c->from.repo, ids, checkpoint, false, &c->chosen, e) < 0)
 		return -1;
 	if (json_array_size(c->chosen.missing))
 		return err_set(e, ERR_NOENT, "there is no checkpoint %s in %s",

@@ -28,7 +28,8 @@ int step_target_measure(const struct step *s, json_t **ret, struct err *e);
 /* {target, waste, dry_run} → as 'holdfast target collect'. What one run left, the next goes on
  * with. */
 int step_target_collect(const struct step *s, json_t **ret, struct err *e);
-/* {target, bytes, seconds, max_age_s, bytes_per_s} → as 'holdfast target verify' */
+/* {target, depth: "stored", bytes, seconds, max_age_s, bytes_per_s} → as 'holdfast target verify';
+ * with depth "structure" or "content", as checkpoint.verify of every point. */
 int step_target_verify(const struct step *s, json_t **ret, struct err *e);
 
 /*
@@ -40,8 +41,9 @@ int step_protect(const struct step *s, json_t **ret, struct err *e);
 int step_protect_undo(const struct step *s, json_t **ret, struct err *e);
 /* {target, points: [id] or checkpoint} → {deleted: [id], absent: [id]} */
 int step_checkpoint_delete(const struct step *s, json_t **ret, struct err *e);
-/* {target, points or checkpoint, depth: "structure" or "content", bytes_per_s} → {checkpoints,
- * damaged_checkpoints, damaged_ranges, read_bytes, missing: [id], findings: […]} */
+/* {target, points, checkpoint or every, depth: "structure" or "content", bytes_per_s} →
+ * {checkpoints, damaged_checkpoints, damaged_ranges, read_bytes, missing: [id], findings: […],
+ * damaged_points: [id], damaged_objects: points that cannot be read} */
 int step_checkpoint_verify(const struct step *s, json_t **ret, struct err *e);
 /* {target, to: target, points or checkpoint, bytes_per_s} → {copies: [{from, copied, point}]}. One
  * that is there already is not copied again. Undone: those that were copied are deleted. */

@@ -49,7 +49,8 @@ static int note_ids(struct step_points *p, const json_t *ids, bool *chosen, stru
 	return 0;
 }
 
-static int choose(struct step_points *p, const json_t *ids, const char *checkpoint, struct err *e)
+static int choose(struct step_points *p, const json_t *ids, const char *checkpoint, bool every,
+		  struct err *e)
 {
 	AUTO_FREE bool *chosen = xcalloc(p->all.n, sizeof(bool));
 
@@ -57,19 +58,20 @@ static int choose(struct step_points *p, const json_t *ids, const char *checkpoi
 		return -1;
 	p->v = xcalloc(p->all.n, sizeof(*p->v));
 	for (size_t i = 0; i < p->all.n; i++) {
-		if (chosen[i] || (checkpoint &&
-				  step_point_has_tag(p->all.points[i], TAG_CHECKPOINT, checkpoint)))
+		if (every || chosen[i] ||
+		    (checkpoint &&
+		     step_point_has_tag(p->all.points[i], TAG_CHECKPOINT, checkpoint)))
 			p->v[p->n++] = p->all.points[i];
 	}
 	return 0;
 }
 
-int step_points_choose(struct repo *r, const json_t *ids, const char *checkpoint,
+int step_points_choose(struct repo *r, const json_t *ids, const char *checkpoint, bool every,
 		       struct step_points *ret, struct err *e)
 {
 	struct step_points p = {.missing = json_array()};
 
-	if (!ids == !checkpoint) {
+	if ((ids != NULL) + (checkpoint != NULL) + every != 1) {
 		json_decref(p.missing);
 		return err_set(e, ERR_INVALID, "give either points or checkpoint");
 	}
@@ -77,7 +79,7 @@ int step_points_choose(struct repo *r, const json_t *ids, const char *checkpoint
 		json_decref(p.missing);
 		return -1;
 	}
-	if (choose(&p, ids, checkpoint, e) < 0) {
+	if (choose(&p, ids, checkpoint, every, e) < 0) {
 		step_points_done(&p);
 		return -1;
 	}

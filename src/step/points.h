@@ -21,15 +21,15 @@
 
 bool step_point_has_tag(const struct point *p, const char *key, const char *value);
 
-/* Those that were chosen: by a list of ids, or by the checkpoint that they belong to, oldest first.
- */
+/* Those that were chosen: by a list of ids, by the checkpoint that they belong to, or `every` one;
+ * oldest first. */
 struct step_points {
 	struct point_list all;
 	const struct point **v; /* of `all` */
 	size_t n;
 	json_t *missing; /* ids that are not there */
 };
-int step_points_choose(struct repo *r, const json_t *ids, const char *checkpoint,
+int step_points_choose(struct repo *r, const json_t *ids, const char *checkpoint, bool every,
 		       struct step_points *ret, struct err *e);
 void step_points_done(struct step_points *p);
 

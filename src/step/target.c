@@ -326,14 +326,45 @@ static int scrub(struct scrubbing *b, struct store *store, const struct scrub_bo
 	return rc;
 }
 
-int step_target_verify(const struct step *s, json_t **ret, struct err *e)
+/* The depths that need the key are those of checkpoints: of all that there are. */
+static int verify_points(const struct step *s, const char *depth, json_t **ret, struct err *e)
 {
-	int64_t bytes = 0, seconds = 0, max_age_s = 0, bytes_per_s = 0;
+	struct step all = *s;
+	int rc;
+
+	all.input = json_pack("{s:O, s:b, s:s, s:O*}", "target",
+			      json_object_get(s->input, "target"), "every", 1, "depth", depth,
+			      "bytes_per_s", json_object_get(s->input, "bytes_per_s"));
+	rc = step_checkpoint_verify(&all, ret, e);
+	json_decref((json_t *)all.input);
+	return rc;
+}
+
+static int verify_stored(const struct step *s, const json_t *target,
+			 const struct scrub_bounds *bounds, json_t **ret, struct err *e)
+{
 	struct scrubbing b = {.s = s};
 	struct step_target t = {0};
+	int rc;
+
+	if (step_open_store(s, target, "target", false, &t, e) < 0)
+		return -1;
+	b.findings = json_array();
+	rc = scrub(&b, t.store, bounds, ret, e);
+	json_decref(b.findings);
+	step_target_done(&t);
+	return rc;
+}
+
+int step_target_verify(const struct step *s, json_t **ret, struct err *e)
+{
+	static const char *const depths[] = {"stored", "structure", "content", NULL};
+	int64_t bytes = 0, seconds = 0, max_age_s = 0, bytes_per_s = 0;
+	const char *depth = depths[0];
 	const json_t *target = NULL;
 	const struct field f[] = {
 		{"target", FIELD_OBJECT, &target, .needed = true},
+		{"depth", FIELD_TEXT, &depth, .among = depths},
 		{"bytes", FIELD_NUMBER, &bytes, .most = INT64_MAX},
 		{"seconds", FIELD_NUMBER, &seconds, .most = INT32_MAX},
 		{"max_age_s", FIELD_NUMBER, &max_age_s, .most = INT32_MAX},
@@ -342,16 +373,15 @@ int step_target_verify(const struct step *s, json_t **ret, struct err *e)
 	struct scrub_bounds bounds;
 	int rc;
 
-	if (fields_take(s->input, "", f, ARRAY_LEN(f), e) < 0 ||
-	    step_open_store(s, target, "target", false, &t, e) < 0)
+	if (fields_take(s->input, "", f, ARRAY_LEN(f), e) < 0)
 		return -1;
 	bounds = (struct scrub_bounds){.max_age_us = (uint64_t)max_age_s * 1000000,
 				       .bytes = (uint64_t)bytes,
 				       .time_us = (uint64_t)seconds * 1000000,
 				       .bytes_per_s = (uint64_t)bytes_per_s};
-	b.findings = json_array();
-	rc = scrub(&b, t.store, &bounds, ret, e);
-	json_decref(b.findings);
-	step_target_done(&t);
+	rc = strcmp(depth, depths[0]) == 0 ? verify_stored(s, target, &bounds, ret, e)
+					   : verify_points(s, depth, ret, e);
+	if (rc == 0)
+		json_object_set_new(*ret, "depth", json_string(depth));
 	return rc;
 }

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from server import Server
+from server import Refused, Server
 from waiting import wait_until
 
 
@@ -53,6 +53,46 @@ def times(seconds):
     return f"BEGIN:VEVENT\\nDTSTART:{texts[0]}\\nRDATE:{','.join(texts[1:])}\\nEND:VEVENT"
 
 
+def look_after_target(client, server, folder):
+    """Verified at all depths, damaged, found out and told, whole again; space is given back."""
+    def wrong():
+        return [a["kind"] for a in server.get("overview")["overview"]["attention"]]
+
+    def result(operation):
+        steps = server.get(f"operations/{operation['id']}")["operation"]["steps"]
+        assert steps == operation["steps"] and all("input" not in s for s in steps)
+        return steps[0]["result"]
+
+    assert " 0 damaged" in client("target", "verify", "local").text
+    for depth in ("structure", "content"):
+        found = result(client.json("target", "verify", "local", "--depth", depth, "--all-projects"))
+        assert found["damaged_checkpoints"] == 0 and found["checkpoints"] >= 2
+    passed = result(client.json("target", "verify", "local", "--max-age", "1h"))
+    assert passed["passed_objects"] and passed["oldest_at"]
+    pack = max(folder.glob("repo/*/packs/**/*"), key=lambda f: f.is_file() and f.stat().st_size)
+    whole = pack.read_bytes()
+    pack.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert pack.name in client("target", "verify", "local", code="corrupt").err
+    assert "target_damaged" in wrong()
+    client("target", "verify", "local", "--limit", "1", code="corrupt")  # what is damaged is read first, again
+    pack.unlink()
+    client("target", "verify", "local", "--depth", "structure", code="corrupt")
+    assert "checkpoint_damaged" in wrong()
+    pack.write_bytes(whole)
+    client("target", "verify", "local")
+    assert "target_damaged" not in wrong()
+    client("checkpoint", "verify", "--all", "--structure")
+    assert "checkpoint_damaged" not in wrong()
+    dry = result(client.json("target", "collect", "local", "--dry-run"))
+    done = result(client.json("target", "collect", "local", "--waste", "100"))
+    assert dry["dry_run"] and not done["dry_run"] and done["checkpoints"] == dry["checkpoints"]
+    assert "'local'" in client("target", "verify", "local", "-t", f"dir:{folder}/repo", code="invalid").err
+    client("target", "collect", code="invalid")
+    target = client.json("target", "list")[0]["id"]
+    with pytest.raises(Refused, match="depth 'stored'"):
+        server.post(f"targets/{target}/verify", {"verify": {"depth": "content", "for_s": 1}})
+
+
 def test_whole_story(client, server, lab, guests, folder):
     """By holdfast alone: a plan for a real guest, two checkpoints by schedule, the guest destroyed, and brought back
     running while the server dies by kill -9 and comes back."""
@@ -79,6 +119,7 @@ def test_whole_story(client, server, lab, guests, folder):
     assert made["status"] == "available" and '"why":"test"' in made["extra_info"].replace(" ", "")
     assert [p["name"] for p in client.json("plan", "list")] == ["web"]
     assert "verified" in client("checkpoint", "verify", f"{guest.name}@latest").text
+    look_after_target(client, server, folder)
     client("checkpoint", "hold", made["id"][:8], "--reason", "for the auditor")
     held = client("checkpoint", "delete", made["id"], "--yes", code="conflict")
     assert "hold" in held.err

@@ -96,6 +96,10 @@ def test_coverage(found):
     server.wait_operation(made["operation_id"])
     good = only(server)
     assert good["protection"] == "protected" and good["newest_checkpoint_id"] == made["id"]
+    target = server.get("targets")["targets"][0]["id"]
+    for word, options in (("verify", {"depth": "content"}), ("verify", {"all_projects": True}), ("collect", {"dry_run": True})):
+        done = server.wait_operation(server.post(f"targets/{target}/{word}", {word: options})["operation_id"])
+        assert done["steps"][0]["result"] and done["about"]["target"] == target
     assert good["size_bytes"] >= 1600000 and good["newest_good_at"] and good["due_by"] is None
     assert server.get("overview")["overview"]["storage"]["logical_bytes"] == good["size_bytes"]
     [row] = server.get("usage")["usage"]
@@ -142,6 +146,8 @@ def test_search_usage_targets(found):
             server.get(f"usage?{query}")
 
     target = server.get("targets")["targets"][0]["id"]
+    with pytest.raises(Refused, match="Nothing is stored"):
+        server.post(f"targets/{target}/verify", {"verify": {}})
     server.wait_operation(server.post(f"targets/{target}/check")["operation_id"])
     seen = server.get(f"targets/{target}")["target"]
     assert seen["status"] == "available" and seen["total_bytes"] > seen["free_bytes"] > 0 and seen["stored_bytes"] == 0
