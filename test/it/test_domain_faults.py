@@ -356,7 +356,7 @@ def small(small_folder):
 def test_too_little_scratch_to_begin_with(bare, repo, small):
     """The way out is named."""
     error = repo.protect(bare, "--scratch", small, "--scratch-reserve", "40MiB", code="no-space").error
-    for word in (str(small), "--scratch", "--scratch-reserve"):
+    for word in (str(small), "another scratch folder", "reserve"):
         assert word in error["message"]
     assert bare.job() is None and bare.checkpoints() == [] and not any(small.iterdir())
 

@@ -84,7 +84,7 @@ def test_running_guest(guests, repo):
     repo.protect(guest)
     guest.set_marker("now")
     message = repo.restore_domain("latest", "--in-place", code="busy").error["message"]
-    assert guest.name in message and "--stop" in message
+    assert guest.name in message and "stop it" in message
     assert guest.running
     guest.forget_console()
     repo.restore_domain("latest", "--in-place", "--stop", "--start")
@@ -207,5 +207,5 @@ def test_disk_was_removed(case):
     case.guest.disks.pop("vdb")
     case.guest.define()
     message = case.restore(code="not-found").error["message"]
-    assert "vdb" in message and "--disk" in message
+    assert "vdb" in message and "other disks" in message
     case.restore("--disk", "vda")

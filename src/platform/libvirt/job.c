@@ -40,11 +40,10 @@ static int own_folder(const char *path, mode_t mode, struct err *e)
 	if (lstat(path, &st) < 0)
 		return err_sys(e, errno, "look at %s", path);
 	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid())
-		return err_set(
-			e, ERR_DENIED,
-			"%s belongs to somebody else: remove it, or choose another folder with "
-			"--scratch",
-			path);
+		return err_set(e, ERR_DENIED,
+			       "%s belongs to somebody else: remove it, or choose another scratch "
+			       "folder",
+			       path);
 	return chmod(path, mode) < 0 ? err_sys(e, errno, "set the mode of %s", path) : 0;
 }
 
@@ -102,10 +101,8 @@ static int qemu_folder(struct lv_job *j, const struct lv_domain_info *info, stru
 		return err_sys(e, errno, "give %s to QEMU's user", dir);
 	j->socket = xasprintf("%s/nbd", dir);
 	if (strlen(j->socket) > SOCKET_PATH_MAX)
-		return err_set(
-			e, ERR_INVALID,
-			"the path of the scratch folder is too long: choose a shorter one with "
-			"--scratch");
+		return err_set(e, ERR_INVALID,
+			       "the path of the scratch folder is too long: choose a shorter one");
 	return 0;
 }
 

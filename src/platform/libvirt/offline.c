@@ -22,7 +22,7 @@ static struct source *open_disk(const struct protect *job, struct lv_plan_disk *
 		err_set(e, ERR_UNSUPPORTED,
 			"disk %s (%s) is no file or device of this host, so it can only be read "
 			"while "
-			"the domain runs: start it, or leave the disk out with --except",
+			"the domain runs: start it, or leave the disk out",
 			d->disk->name, d->disk->source);
 		return NULL;
 	}

@@ -98,15 +98,14 @@ static int place_in_folder(const struct platform_restore *job, const char *name,
 		x->path = xstrdup(x->disk->source);
 	else
 		return err_set(e, ERR_INVALID,
-			       "disk %s was not a file (%s): say where it shall go with --to or "
-			       "--pool",
+			       "disk %s was not a file (%s): name a directory or a storage pool "
+			       "for it",
 			       x->disk->name, x->disk->source ? x->disk->source : "");
 	if (access(x->path, F_OK) == 0)
-		return err_set(
-			e, ERR_EXISTS,
-			"%s is still there: restore to another place with --to or --pool, or "
-			"replace it with --in-place",
-			x->path);
+		return err_set(e, ERR_EXISTS,
+			       "%s is still there: name another directory or a storage pool, or "
+			       "restore in place",
+			       x->path);
 	return lv_making(job, PLATFORM_FILE, x->path, e);
 }
 
@@ -141,6 +140,11 @@ int lv_places_new(struct lv *lv, const struct platform_restore *job, const char 
 	ret_p->v = xcalloc(job->resource->n_disks, sizeof(*ret_p->v));
 	if (job->pool) {
 		pool = virStoragePoolLookupByName(lv->conn, job->pool);
+		if (!pool && virGetLastErrorCode() == VIR_ERR_NO_STORAGE_POOL)
+			return err_set(e, ERR_NOENT,
+				       "the storage pool '%s' does not exist: name another pool, "
+				       "or a directory",
+				       job->pool);
 		if (!pool)
 			return lv_fail(e, "look for storage pool '%s'", job->pool);
 	}
@@ -170,7 +174,7 @@ static int place_old(const struct lv_disk *now, struct lv_place *x, struct err *
 			e, ERR_UNSUPPORTED,
 			"disk %s is the block device %s, where the old content cannot be kept "
 			"until the new one is complete: restore to a new domain, or write it "
-			"with 'holdfast restore disk --overwrite'",
+			"with 'holdfast restore disk'",
 			now->name, x->path);
 	x->target = xasprintf("%s" NEW_SUFFIX, x->path);
 	x->made = true;
@@ -197,7 +201,7 @@ int lv_places_in_place(const struct platform_restore *job, const struct lv_domai
 			return err_set(
 				e, ERR_NOENT,
 				"the domain has no disk %s any more: restore to a new domain, "
-				"or the other disks with --disk",
+				"or only the other disks",
 				d->name);
 		if (place_old(now, add_place(ret_p, d), e) < 0)
 			return -1;

@@ -175,7 +175,7 @@ static void plan_disk(const struct planning *p, const struct lv_disk *disk,
 	    lv_image_info(disk->source, disk->format, &image, &why) == 0)
 		d->bitmap_able = image.qcow2_v3;
 	if (p->job->full)
-		set_reason(d, "asked for with --full");
+		set_reason(d, "a full read was asked for");
 	else if (newest && !d->parent)
 		set_reason(d, "it is new");
 	else

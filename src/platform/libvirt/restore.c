@@ -154,14 +154,14 @@ static int choose_identity(struct restoring *r, struct err *e)
 	r->name = xstrdup(r->job->name ? r->job->name : old_name);
 	if (is_defined(r->lv, r->name, NULL))
 		return err_set(e, ERR_EXISTS,
-			       "a domain named '%s' is there: choose another name with --name, or "
-			       "restore into it with --in-place",
+			       "a domain named '%s' is there: choose another name, or restore in "
+			       "place",
 			       r->name);
 	if (there && r->job->keep_identity)
 		return err_set(
 			e, ERR_EXISTS,
 			"the original domain is still there, so its UUID cannot be used again: "
-			"leave out --keep-identity, or restore with --in-place");
+			"do not keep the identity, or restore in place");
 	r->keep_identity = r->job->keep_identity || (!there && !r->job->name);
 	return 0;
 }
@@ -288,7 +288,8 @@ static int stop_domain(const struct platform_restore *job, virDomainPtr dom, str
 		return 0;
 	if (!job->stop)
 		return err_set(e, ERR_BUSY,
-			       "domain %s is running: shut it down first, or let --stop do it",
+			       "domain %s is running: shut it down first, or let the restore "
+			       "stop it",
 			       virDomainGetName(dom));
 	platform_note(&job->watch, LOG_LEVEL_INFO, "shutting down domain %s",
 		      virDomainGetName(dom));

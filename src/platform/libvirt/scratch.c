@@ -52,8 +52,7 @@ int scratch_check(const char *dir, uint64_t reserve, struct err *e)
 	return err_set(
 		e, ERR_NOSPACE,
 		"scratch folder %s has %s free, a backup needs at least %s to be safe for the "
-		"guest: make room, choose another folder with --scratch, or lower "
-		"--scratch-reserve",
+		"guest: make room, choose another scratch folder, or lower the reserve",
 		dir, human_bytes(bytes, have), human_bytes(2 * reserve, want));
 }
 
@@ -86,7 +85,7 @@ static void stop_job(struct scratch_watch *w, uint64_t bytes)
 	err_set(&w->failed, ERR_NOSPACE,
 		"the backup was stopped to keep the guest safe: scratch folder %s has only %s "
 		"left; "
-		"make room, or choose another folder with --scratch",
+		"make room, or choose another scratch folder",
 		w->dir, human_bytes(bytes, have));
 	pthread_mutex_unlock(&w->lock);
 	cancel_set(&w->cancel);
