@@ -216,17 +216,18 @@ stage_reader() {
 	pytests reader test/reader &
 }
 
-# Four groups that take about as long, side by side, as a guest waits more than it works: the command line and movers with
-# guests; the server; whole stories, which wait for schedules; and the rest. The packages are built and tried beside them: a system that starts waits, too.
+# Four groups that take about as long, side by side, as a guest waits more than it works: the command line and a mover's steps
+# with guests; the server; whole stories and movers, which wait for schedules and leases; and the rest. The packages are
+# built and tried beside them: a system that starts waits, too.
 stage_it() {
 	say "Integration: a real libvirtd, a real guest (emulated), a real S3 service"
 	local file machines=() servers=() stories=() others=()
 	for file in test/it/test_*.py; do
 		case $file in
-		*/test_domain_* | */test_restore_* | */test_tpm.py | */test_mover_*) machines+=("$file") ;;
+		*/test_domain_* | */test_restore_* | */test_tpm.py | */test_mover_step.py) machines+=("$file") ;;
 		*/test_server*.py | */test_api.py | */test_policy.py | */test_login.py | */test_oidc.py | */test_daemon.py)
 			servers+=("$file") ;;
-		*/test_karbor.py | */test_client.py | */test_notifications.py | */test_reports.py | */test_keystone.py)
+		*/test_mover_link.py | */test_karbor.py | */test_client.py | */test_notifications.py | */test_reports.py | */test_keystone.py)
 			stories+=("$file") ;;
 		*) others+=("$file") ;;
 		esac
