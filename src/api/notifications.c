@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/api_priv.h"
+#include "base/clock.h"
 #include "core/notify_channel.h"
 
 static const struct column columns[] = {
@@ -21,6 +22,7 @@ static const struct column columns[] = {
 	{"status", "status", COLUMN_TEXT, true},
 	{"reason", "reason", COLUMN_TEXT, false},
 	{"sent_at", "sent_at", COLUMN_TIME, false},
+	{"old_secret_until", "old_secret_until", COLUMN_TIME, false},
 	{"created_by", "created_by", COLUMN_TEXT, false},
 	{"created_at", "created_at", COLUMN_TIME, true},
 	{"updated_at", "updated_at", COLUMN_TIME, true},
@@ -89,6 +91,17 @@ static void take(struct input *in, struct notify_channel *n)
 	n->enabled = input_has(in, "enabled") ? input_flag(in, "enabled", true) : -1;
 }
 
+/* One that was made: in this answer alone. */
+static void show_secret(struct api_call *c, char secret[NOTIFY_SECRET_TEXT])
+{
+	if (!*secret)
+		return;
+	httpd_set_header(c->http, "Cache-Control", "no-store");
+	json_object_set_new(json_object_get(c->reply, notifications.item), "secret",
+			    json_string(secret));
+	secret_wipe(secret, NOTIFY_SECRET_TEXT);
+}
+
 static int create(struct api_call *c, struct err *e)
 {
 	struct notify_channel n = {.project = c->project};
@@ -113,12 +126,7 @@ static int create(struct api_call *c, struct err *e)
 	if (notify_channel_insert(c->core, c->t, &n, id, secret, e) < 0 ||
 	    api_show(c, &notifications, id, e) < 0)
 		return -1;
-	if (*secret) {
-		httpd_set_header(c->http, "Cache-Control", "no-store");
-		json_object_set_new(json_object_get(c->reply, notifications.item), "secret",
-				    json_string(secret));
-		secret_wipe(secret, sizeof(secret));
-	}
+	show_secret(c, secret);
 	c->status = 201;
 	return 0;
 }
@@ -137,6 +145,31 @@ static int update(struct api_call *c, struct err *e)
 	if (input_done(&in, e) < 0 || notify_channel_update(c->core, c->t, id, &n, e) < 0)
 		return -1;
 	return api_show(c, &notifications, id, e);
+}
+
+#define OLD_HOURS 24 /* that a secret which is replaced signs, if nothing else is said */
+#define OLD_HOURS_MOST 720
+
+static int rotate_secret(struct api_call *c, struct err *e)
+{
+	char id[UUID_TEXT], made[NOTIFY_SECRET_TEXT];
+	const char *secret;
+	struct input in;
+	int64_t hours;
+
+	if (api_own(c, &notifications, "notification_id", id, e) < 0)
+		return -1;
+	api_input(c, "rotate_secret", &in);
+	secret = input_text(&in, "secret", OPTIONAL, 255);
+	hours = input_number(&in, "old_hours", OPTIONAL, 0, OLD_HOURS_MOST, OLD_HOURS);
+	if (input_done(&in, e) < 0 ||
+	    notify_channel_rotate(c->core, c->t, id, secret,
+				  hours ? clock_wall_us() + (uint64_t)hours * 3600000000 : 0, made,
+				  e) < 0 ||
+	    api_show(c, &notifications, id, e) < 0)
+		return -1;
+	show_secret(c, made);
+	return 0;
 }
 
 static int delete (struct api_call *c, struct err *e)
@@ -197,6 +230,7 @@ static const struct api_route routes[] = {
 	{"PUT", ONE, "notification:update", update, API_WRITES},
 	{"DELETE", ONE, "notification:delete", delete, API_WRITES},
 	{"POST", ONE "/test", "notification:update", try, API_WRITES},
+	{"POST", ONE "/rotate_secret", "notification:update", rotate_secret, API_WRITES},
 	{"GET", ONE "/deliveries", "notification:get", list_deliveries, 0},
 	{"GET", ONE "/deliveries/{delivery_id}", "notification:get", show_delivery, 0},
 };

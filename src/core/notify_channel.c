@@ -271,6 +271,76 @@ int notify_channel_insert(struct core *c, struct db_tx *t, const struct notify_c
 	return seal(c, t, ret_id, "secret", n->secret ? n->secret : ret_secret, e);
 }
 
+/* ---- another secret ---- */
+
+/* What it has becomes what it had. */
+static int keep_old(struct core *c, struct db_tx *t, const char *id, bool keep, struct err *e)
+{
+	AUTO(secret) s = NULL;
+
+	if (!keep)
+		return sealed_remove(t, "notifications", id, NOTIFY_OLD_SECRET, e);
+	s = sealed_get(c->auth, t, "notifications", id, "secret", e);
+	return s ? sealed_set(c->auth, t, "notifications", id, NOTIFY_OLD_SECRET, s, e) : -1;
+}
+
+int notify_channel_rotate(struct core *c, struct db_tx *t, const char *id, const char *secret,
+			  uint64_t old_until_us, char ret_secret[NOTIFY_SECRET_TEXT], struct err *e)
+{
+	AUTO(db_rows) r = db_query(t, e, "SELECT kind FROM notifications WHERE id = $1", db_t(id));
+	uint8_t raw[NOTIFY_SECRET_MAX];
+	int have = r ? db_next(r, e) : -1;
+	size_t len;
+
+	ret_secret[0] = 0;
+	if (have == 0)
+		return err_set(e, ERR_NOENT, "There is no notification '%s'.", id);
+	if (have < 0)
+		return -1;
+	if (!is_kind(db_text(r, 0), "webhook"))
+		return refuse(db_text(r, 0), "secret", e);
+	if (secret && notify_secret_bytes(secret, raw, &len, e) < 0)
+		return -1;
+	secret_wipe(raw, sizeof(raw));
+	if (!secret)
+		make_secret(ret_secret);
+	if (keep_old(c, t, id, old_until_us != 0, e) < 0 ||
+	    seal(c, t, id, "secret", secret ? secret : ret_secret, e) < 0)
+		return -1;
+	return db_exec(t, NULL, e,
+		       "UPDATE notifications SET old_secret_until = $2, updated_at = $3 WHERE id = "
+		       "$1",
+		       db_t(id), old_until_us ? db_i((int64_t)old_until_us) : db_null(),
+		       db_i(clock_wall_us()));
+}
+
+#define STALE "FROM notifications WHERE old_secret_until <= $1"
+
+int notify_channel_stale(struct db_tx *t, uint64_t now_us, bool *ret_due, struct err *e)
+{
+	AUTO(db_rows) r = db_query(t, e, "SELECT 1 " STALE " LIMIT 1", db_i(now_us));
+	int have = r ? db_next(r, e) : -1;
+
+	*ret_due = have > 0;
+	return have < 0 ? -1 : 0;
+}
+
+int notify_channel_forget(struct db_tx *t, uint64_t now_us, struct err *e)
+{
+	AUTO(db_rows) r = db_query(t, e, "SELECT id " STALE, db_i(now_us));
+	int have = r ? 1 : -1;
+
+	while (have > 0 && (have = db_next(r, e)) > 0)
+		if (sealed_remove(t, "notifications", db_text(r, 0), NOTIFY_OLD_SECRET, e) < 0)
+			return -1;
+	if (have < 0)
+		return -1;
+	return db_exec(t, NULL, e,
+		       "UPDATE notifications SET old_secret_until = NULL WHERE old_secret_until <= "
+		       "$1",
+		       db_i(now_us));
+}
+
 static char *text_or_null(const json_t *v)
 {
 	return v ? json_text(v) : NULL;

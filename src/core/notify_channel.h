@@ -38,6 +38,18 @@ int notify_channel_insert(struct core *c, struct db_tx *t, const struct notify_c
 			  struct err *e);
 int notify_channel_update(struct core *c, struct db_tx *t, const char *id,
 			  const struct notify_channel *n, struct err *e);
+#define NOTIFY_OLD_SECRET "old_secret" /* what the one that was replaced is sealed under */
+/*
+ * A webhook gets another secret; until `old_until_us` the one that it had signs, too (0: not any
+ * more). `secret` NULL: one is made, and is in `ret_secret` to be shown once, else "".
+ * ERR_INVALID.
+ */
+int notify_channel_rotate(struct core *c, struct db_tx *t, const char *id, const char *secret,
+			  uint64_t old_until_us, char ret_secret[NOTIFY_SECRET_TEXT],
+			  struct err *e);
+/* Forget replaced secrets that sign no more; *ret_due of the first: there are some. */
+int notify_channel_stale(struct db_tx *t, uint64_t now_us, bool *ret_due, struct err *e);
+int notify_channel_forget(struct db_tx *t, uint64_t now_us, struct err *e);
 int notify_channel_remove(struct db_tx *t, const char *id, struct err *e);
 /* A message that says that it is a test; tried once. */
 int notify_channel_test(struct db_tx *t, const char *id, const char *by,

@@ -2,6 +2,7 @@
 #include "core/upkeep.h"
 
 #include "core/coverage.h"
+#include "core/notify_channel.h"
 #include "core/platform.h"
 #include "core/storage.h"
 #include "core/target_history.h"
@@ -105,6 +106,22 @@ static int look_at_targets(struct db_tx *t, void *arg, struct err *e)
 	return target_history_prune(t, r->now_us, e);
 }
 
+/* ---- secrets that were replaced ---- */
+
+static int is_any_stale(struct db_tx *t, void *arg, struct err *e)
+{
+	struct round *r = arg;
+
+	return notify_channel_stale(t, r->now_us, &r->due, e);
+}
+
+static int forget_secrets(struct db_tx *t, void *arg, struct err *e)
+{
+	const struct round *r = arg;
+
+	return notify_channel_forget(t, r->now_us, e);
+}
+
 /* ---- plans that an older server made ---- */
 
 static int is_any_uncovered(struct db_tx *t, void *arg, struct err *e)
@@ -138,7 +155,8 @@ int upkeep_run(struct core *c, uint64_t now_us, uint64_t operations_us, struct e
 	struct round r = {c, now_us, false, 0};
 	unsigned pruned;
 
-	if ((forget && db_write(c->db, forget_answers, &r, e) < 0) ||
+	if ((forget && (db_write(c->db, forget_answers, &r, e) < 0 ||
+			run(c->db, &r, is_any_stale, forget_secrets, e) < 0)) ||
 	    run(c->db, &r, is_due, discover, e) < 0 ||
 	    run(c->db, &r, is_any_unchecked, look_at_targets, e) < 0)
 		return -1;

@@ -158,31 +158,44 @@ static void send_slack(struct outbox *o, const struct parcel *p, const char *lin
 		say_err(r, &e);
 }
 
+/* Adds to `line`; each key makes one more signature, for receivers that know one of them. */
+static int add_signature(struct outbox *o, const struct parcel *p, const char *name, uint64_t now_s,
+			 const char *body, char *line, size_t size, struct err *e)
+{
+	CLEANUP(forget) char *secret = unseal(o, p->notification, name, e);
+	uint8_t key[NOTIFY_SECRET_MAX];
+	char signature[BODY_SIGNATURE];
+	size_t n, len = strlen(line);
+
+	if (!secret || notify_secret_bytes(secret, key, &n, e) < 0)
+		return -1;
+	body_sign(key, n, p->id, now_s, body, signature);
+	secret_wipe(key, sizeof(key));
+	snprintf(line + len, size - len, " %s", signature);
+	return 0;
+}
+
 static void send_webhook(struct outbox *o, const struct parcel *p, const char *link,
 			 struct outcome *r)
 {
 	AUTO_FREE char *body = body_webhook(p->message, link);
 	CLEANUP(forget) char *url = NULL;
-	CLEANUP(forget) char *secret = NULL;
-	uint8_t key[NOTIFY_SECRET_MAX];
-	char signature[BODY_SIGNATURE], lines[3][128];
+	char lines[3][128] = {"", "", "webhook-signature:"};
 	const char *const headers[] = {"Content-Type: application/json", "User-Agent: Holdfast",
 				       lines[0], lines[1], lines[2]};
 	uint64_t now_s = clock_wall_us() / 1000000;
 	struct err e = {ERR_NONE};
-	size_t n;
 
 	url = unseal(o, p->notification, "url", &e);
-	secret = url ? unseal(o, p->notification, "secret", &e) : NULL;
-	if (!secret || notify_secret_bytes(secret, key, &n, &e) < 0) {
+	if (!url ||
+	    add_signature(o, p, "secret", now_s, body, lines[2], sizeof(lines[2]), &e) < 0 ||
+	    (p->two_secrets && add_signature(o, p, NOTIFY_OLD_SECRET, now_s, body, lines[2],
+					     sizeof(lines[2]), &e) < 0)) {
 		say_err(r, &e);
 		return;
 	}
-	body_sign(key, n, p->id, now_s, body, signature);
-	secret_wipe(key, sizeof(key));
 	snprintf(lines[0], sizeof(lines[0]), "webhook-id: %s", p->id);
 	snprintf(lines[1], sizeof(lines[1]), "webhook-timestamp: %llu", (unsigned long long)now_s);
-	snprintf(lines[2], sizeof(lines[2]), "webhook-signature: %s", signature);
 	post(o, p, url, body, headers, ARRAY_LEN(headers), r);
 }
 

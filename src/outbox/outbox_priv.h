@@ -18,6 +18,7 @@ struct parcel {
 	char *kind, *name;
 	bool shared; /* it belongs to no project */
 	bool enabled;
+	bool two_secrets; /* the one that was replaced signs, too */
 	json_t *message, *recipients;
 	int64_t attempt, attempts_most;
 };

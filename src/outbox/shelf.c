@@ -41,7 +41,9 @@ struct taking {
 
 static const char due[] =
 	"SELECT d.id, d.notification_id, n.kind, n.name, n.project_id, n.enabled, d.message, "
-	"n.recipients, d.attempts, d.attempts_most FROM deliveries d JOIN notifications n ON n.id "
+	"n.recipients, d.attempts, d.attempts_most, CASE WHEN n.old_secret_until > $1 THEN 1 ELSE "
+	"0 "
+	"END FROM deliveries d JOIN notifications n ON n.id "
 	"= "
 	"d.notification_id WHERE d.state = 'pending' AND d.next_at <= $1 AND n.busy_until <= $1 "
 	"AND "
@@ -73,6 +75,7 @@ static void read_parcel(const struct db_rows *r, struct parcel *p)
 	p->recipients = json_of(db_text(r, 7), "[]");
 	p->attempt = db_int(r, 8) + 1;
 	p->attempts_most = db_int(r, 9);
+	p->two_secrets = db_int(r, 10) != 0;
 }
 
 static int take(struct db_tx *t, void *arg, struct err *e)

@@ -37,6 +37,27 @@ def ended(server, notification, seconds=30):
     return wait_until(look, seconds, lambda: f"{deliveries(server, notification)}\n{server.log_text()}", every=0.1)
 
 
+def rotate_secret(server, own, hook):
+    """The new secret and the one before it both sign, until the old one is not to any more; then the new one alone."""
+    def tried():
+        n = len(hook.got)
+        server.post(f"notifications/{own['id']}/test")
+        hook.wait(n + 1)
+        return n, hook.got[n][0]["webhook-signature"].split(" ")
+
+    def rotate(**what):
+        return server.post(f"notifications/{own['id']}/rotate_secret", {"rotate_secret": what})["notification"]
+
+    made = rotate()
+    assert made["secret"].startswith("whsec_") and made["old_secret_until"] > made["updated_at"]
+    i, both = tried()
+    assert len(both) == 2 and hook.verify(i, made["secret"]) == hook.verify(i, SECRET)
+    again = rotate(secret=SECRET, old_hours=0)
+    assert "secret" not in again and again["old_secret_until"] is None
+    i, one = tried()
+    assert len(one) == 1 and hook.verify(i, SECRET)
+
+
 def check_target(server, target, state):
     done = server.post(f"targets/{target['id']}/check")
     server.wait_operation(done["operation_id"], state=state)
@@ -90,6 +111,7 @@ def test_troubles(holdfast, folder, database, hook):
         assert server.get(f"notifications/{own['id']}")["notification"]["status"] == "working"
         metrics = server.ask("GET", "/metrics").text
         assert 'holdfast_notification_deliveries{state="delivered"} 2' in metrics
+        rotate_secret(server, own, hook)
 
 
 def test_operations(holdfast, folder, database, hook):
@@ -192,6 +214,9 @@ def test_bad_input(server):
         with pytest.raises(Refused) as e:
             server.do("PUT", path, {"notification": what})
         assert e.value.status == 400 and says in e.value.message
+    for what, says in [({"old_hours": 721}, "old_hours"), ({"secret": "short"}, "secret")]:
+        with pytest.raises(Refused, match=says):
+            server.post(f"{path}/rotate_secret", {"rotate_secret": what})
     for i in range(19):
         make(server, {"url": f"https://h.example/{i}"})
     with pytest.raises(Refused) as e:
