@@ -27,10 +27,6 @@ import {
 	SelectOption,
 	SkipToContent,
 	Spinner,
-	Toolbar,
-	ToolbarContent,
-	ToolbarGroup,
-	ToolbarItem,
 } from '@patternfly/react-core';
 import BarsIcon from '@patternfly/react-icons/dist/esm/icons/bars-icon';
 import CheckIcon from '@patternfly/react-icons/dist/esm/icons/check-icon';
@@ -176,18 +172,10 @@ function Top() {
 				</MastheadBrand>
 			</MastheadMain>
 			<MastheadContent>
-				<Toolbar isFullHeight isStatic>
-					<ToolbarContent>
-						<ToolbarItem>
-							<ProjectSwitcher />
-						</ToolbarItem>
-						<ToolbarGroup align={{ default: 'alignEnd' }}>
-							<ToolbarItem>
-								<UserMenu />
-							</ToolbarItem>
-						</ToolbarGroup>
-					</ToolbarContent>
-				</Toolbar>
+				<div className="hf-top">
+					<ProjectSwitcher />
+					<UserMenu />
+				</div>
 			</MastheadContent>
 		</Masthead>
 	);

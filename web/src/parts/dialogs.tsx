@@ -80,14 +80,7 @@ export function SidePanel({
 	isWide?: boolean;
 }) {
 	return (
-		<Modal
-			isOpen
-			variant={isWide ? 'large' : 'medium'}
-			position="top"
-			className={`hf-panel${isWide ? ' hf-panel-wide' : ''}`}
-			onClose={onClose}
-			aria-label={title}
-		>
+		<Modal isOpen variant={isWide ? 'large' : 'medium'} position="top" onClose={onClose} aria-label={title}>
 			<ModalHeader title={title} />
 			<ModalBody>{children}</ModalBody>
 			{footer && <ModalFooter>{footer}</ModalFooter>}

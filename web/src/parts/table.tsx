@@ -1,38 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // A list of the server's as a table: filters, sorting and the page are in the URL, and the server does the work, so a
 // page of a hundred thousand rows costs what the first one costs. It stays up to date by events.
-import {
-	Button,
-	Checkbox,
-	FormSelect,
-	FormSelectOption,
-	SearchInput,
-	Toolbar,
-	ToolbarContent,
-	ToolbarGroup,
-	ToolbarItem,
-} from '@patternfly/react-core';
+import { Button, Checkbox, FormSelect, FormSelectOption, SearchInput } from '@patternfly/react-core';
 import AngleLeftIcon from '@patternfly/react-icons/dist/esm/icons/angle-left-icon';
 import AngleRightIcon from '@patternfly/react-icons/dist/esm/icons/angle-right-icon';
-import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { useEffect, useRef, useState, type ReactNode } from 'react';
 import type { Query } from '../api/client';
 import { setQuery, usePlace } from '../app/router';
 import { useList } from '../live/hooks';
 import { t } from '../texts';
 import { Failure, Loading } from './empty';
+import { Cells, columnClass, Table, Tbody, Td, Th, Thead, Tr, type Column, type Sorting } from './rows';
 
-export interface Column<T> {
-	key: string;
-	title: string;
-	cell: (row: T) => ReactNode;
-	/** The server's name of it, if lists can be sorted by it. */
-	sort?: string;
-	/** Numbers stand at the right. */
-	isNumber?: boolean;
-	/** Left out where there is little room. */
-	isExtra?: boolean;
-}
+export type { Column };
 
 export interface TextFilter {
 	kind: 'text';
@@ -99,32 +79,22 @@ function Filters({ filters, prefix, actions }: { filters: Filter[]; prefix: stri
 	const { query } = usePlace();
 	const set = (name: string, v: string) => setQuery({ [prefix + name]: v || null, [prefix + 'marker']: null });
 	return (
-		<Toolbar inset={{ default: 'insetNone' }}>
-			<ToolbarContent>
-				{filters.map((f) => {
-					const value = query.get(prefix + f.name) ?? '';
-					return (
-						<ToolbarItem key={f.name}>
-							{f.kind === 'text' ? (
-								<FilterText f={f} value={value} set={(v) => set(f.name, v)} />
-							) : (
-								<FormSelect aria-label={f.title} value={value} onChange={(_, v) => set(f.name, v)}>
-									<FormSelectOption value="" label={`${f.title}: ${t('parts.any')}`} />
-									{f.choices.map((c) => (
-										<FormSelectOption key={c.value} value={c.value} label={c.title} />
-									))}
-								</FormSelect>
-							)}
-						</ToolbarItem>
-					);
-				})}
-				{actions && (
-					<ToolbarGroup align={{ default: 'alignEnd' }}>
-						<ToolbarItem>{actions}</ToolbarItem>
-					</ToolbarGroup>
-				)}
-			</ToolbarContent>
-		</Toolbar>
+		<div className="hf-toolbar">
+			{filters.map((f) => {
+				const value = query.get(prefix + f.name) ?? '';
+				return f.kind === 'text' ? (
+					<FilterText key={f.name} f={f} value={value} set={(v) => set(f.name, v)} />
+				) : (
+					<FormSelect key={f.name} aria-label={f.title} value={value} onChange={(_, v) => set(f.name, v)}>
+						<FormSelectOption value="" label={`${f.title}: ${t('parts.any')}`} />
+						{f.choices.map((c) => (
+							<FormSelectOption key={c.value} value={c.value} label={c.title} />
+						))}
+					</FormSelect>
+				);
+			})}
+			{actions && <div className="hf-toolbar-end">{actions}</div>}
+		</div>
 	);
 }
 
@@ -187,19 +157,13 @@ export function DataTable<T extends { id: string }>(p: TableProps<T>) {
 		p.onChosen?.(rows.filter((r) => ids.has(r.id)));
 	};
 	const [sortName, direction] = (sort ?? '').split(':');
-	const sorting = (c: Column<T>, i: number) =>
+	const sorting = (c: Column<T>): Sorting | undefined =>
 		c.sort
 			? {
-					columnIndex: i,
-					sortBy:
-						c.sort === sortName
-							? { index: i, direction: direction === 'asc' ? ('asc' as const) : ('desc' as const) }
-							: {},
-					onSort: (_: unknown, __: number, d: 'asc' | 'desc') =>
-						setQuery({ [prefix + 'sort']: `${c.sort}:${d}`, [prefix + 'marker']: null }),
+					direction: c.sort === sortName ? (direction === 'asc' ? 'asc' : 'desc') : undefined,
+					onSort: (d) => setQuery({ [prefix + 'sort']: `${c.sort}:${d}`, [prefix + 'marker']: null }),
 				}
 			: undefined;
-
 	const bar = filters.length || p.actions ? <Filters filters={filters} prefix={prefix} actions={p.actions} /> : null;
 	if (live.error && !live.data) return <Failure error={live.error} reload={live.reload} />;
 	if (!live.data && !rows.length) return <Loading />;
@@ -207,71 +171,59 @@ export function DataTable<T extends { id: string }>(p: TableProps<T>) {
 	return (
 		<>
 			{bar}
-			<div className="hf-scroll">
-				<Table aria-label={p.label} variant="compact" gridBreakPoint="grid-md">
-					<Thead>
-						<Tr>
+			<Table aria-label={p.label}>
+				<Thead>
+					{p.onChosen && (
+						<Th className="hf-check" aria-label={t('parts.choose')}>
+							<Checkbox
+								id={`${prefix}${p.item}-all`}
+								aria-label={t('parts.chooseAll')}
+								isChecked={rows.length > 0 && rows.every((r) => chosen.has(r.id))}
+								onChange={(_, on) => pick(new Set(on ? rows.map((r) => r.id) : []))}
+							/>
+						</Th>
+					)}
+					{p.columns.map((c) => (
+						<Th key={c.key} sorting={sorting(c)} className={columnClass(c)}>
+							{c.title}
+						</Th>
+					))}
+					{p.rowActions && <Th isHidden>{t('parts.actions')}</Th>}
+				</Thead>
+				<Tbody>
+					{rows.map((r) => (
+						<Tr key={r.id}>
 							{p.onChosen && (
-								<Th className="hf-check" screenReaderText={t('parts.choose')}>
+								<Td>
 									<Checkbox
-										id={`${prefix}${p.item}-all`}
-										aria-label={t('parts.chooseAll')}
-										isChecked={rows.length > 0 && rows.every((r) => chosen.has(r.id))}
-										onChange={(_, on) => pick(new Set(on ? rows.map((r) => r.id) : []))}
+										id={`${prefix}${p.item}-${r.id}`}
+										aria-label={t('parts.chooseRow')}
+										isChecked={chosen.has(r.id)}
+										onChange={(_, on) => {
+											const ids = new Set(chosen);
+											if (on) ids.add(r.id);
+											else ids.delete(r.id);
+											pick(ids);
+										}}
 									/>
-								</Th>
+								</Td>
 							)}
-							{p.columns.map((c, i) => (
-								<Th key={c.key} sort={sorting(c, i)} className={cellClass(c)} modifier="nowrap">
-									{c.title}
-								</Th>
-							))}
-							{p.rowActions && <Th screenReaderText={t('parts.actions')} />}
+							<Cells columns={p.columns} row={r} />
+							{p.rowActions && (
+								<Td isAction className="hf-actions">
+									{p.rowActions(r)}
+								</Td>
+							)}
 						</Tr>
-					</Thead>
-					<Tbody>
-						{rows.map((r) => (
-							<Tr key={r.id} data-id={r.id}>
-								{p.onChosen && (
-									<Td>
-										<Checkbox
-											id={`${prefix}${p.item}-${r.id}`}
-											aria-label={t('parts.chooseRow')}
-											isChecked={chosen.has(r.id)}
-											onChange={(_, on) => {
-												const ids = new Set(chosen);
-												if (on) ids.add(r.id);
-												else ids.delete(r.id);
-												pick(ids);
-											}}
-										/>
-									</Td>
-								)}
-								{p.columns.map((c) => (
-									<Td key={c.key} dataLabel={c.title} className={cellClass(c)}>
-										{c.cell(r)}
-									</Td>
-								))}
-								{p.rowActions && (
-									<Td isActionCell className="hf-actions">
-										{p.rowActions(r)}
-									</Td>
-								)}
-							</Tr>
-						))}
-						{!rows.length && (
-							<Tr>
-								<Td colSpan={p.columns.length + 2}>{t('parts.nothing')}</Td>
-							</Tr>
-						)}
-					</Tbody>
-				</Table>
-			</div>
+					))}
+					{!rows.length && (
+						<Tr>
+							<Td colSpan={p.columns.length + 2}>{t('parts.nothing')}</Td>
+						</Tr>
+					)}
+				</Tbody>
+			</Table>
 			<Pager marker={marker} next={live.next} prefix={prefix} count={rows.length} />
 		</>
 	);
-}
-
-function cellClass<T>(c: Column<T>): string | undefined {
-	return [c.isNumber && 'hf-right', c.isExtra && 'hf-extra'].filter(Boolean).join(' ') || undefined;
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The server itself: version, health, its processes.
 import { Card, CardBody, CardTitle, List, ListItem } from '@patternfly/react-core';
-import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { useEffect, useState } from 'react';
 import type { Schema } from '../../api/client';
 import { useSession } from '../../app/session';
@@ -9,6 +8,7 @@ import { useGet } from '../../live/hooks';
 import { Loading, Shown } from '../../parts/empty';
 import { Time } from '../../parts/format';
 import { Page } from '../../parts/page';
+import { PlainTable } from '../../parts/rows';
 import { StateLabel } from '../../parts/state';
 import { t } from '../../texts';
 
@@ -38,35 +38,27 @@ function Services() {
 			<CardBody>
 				<Shown live={live}>
 					{({ services }) => (
-						<Table aria-label={t('about.services')} variant="compact" gridBreakPoint="grid-md">
-							<Thead>
-								<Tr>
-									<Th>{t('about.role')}</Th>
-									<Th>{t('about.host')}</Th>
-									<Th>{t('admin.state')}</Th>
-									<Th>{t('about.enabled')}</Th>
-									<Th>{t('about.heard')}</Th>
-								</Tr>
-							</Thead>
-							<Tbody>
-								{services.map((s) => (
-									<Tr key={s.id}>
-										<Td dataLabel={t('about.role')}>{s.role}</Td>
-										<Td dataLabel={t('about.host')}>{s.host}</Td>
-										<Td dataLabel={t('admin.state')}>
-											<StateLabel state={s.state} />
-										</Td>
-										<Td dataLabel={t('about.enabled')}>
+						<PlainTable
+							label={t('about.services')}
+							rows={services}
+							keyOf={(s) => s.id}
+							columns={[
+								{ key: 'role', title: t('about.role'), cell: (s) => s.role },
+								{ key: 'host', title: t('about.host'), cell: (s) => s.host },
+								{ key: 'state', title: t('admin.state'), cell: (s) => <StateLabel state={s.state} /> },
+								{
+									key: 'enabled',
+									title: t('about.enabled'),
+									cell: (s) => (
+										<>
 											<StateLabel state={s.status} />
 											{s.disabled_reason && <div className="hf-small">{s.disabled_reason}</div>}
-										</Td>
-										<Td dataLabel={t('about.heard')}>
-											<Time at={s.updated_at} />
-										</Td>
-									</Tr>
-								))}
-							</Tbody>
-						</Table>
+										</>
+									),
+								},
+								{ key: 'heard', title: t('about.heard'), cell: (s) => <Time at={s.updated_at} /> },
+							]}
+						/>
 					)}
 				</Shown>
 			</CardBody>

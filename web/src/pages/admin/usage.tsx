@@ -2,7 +2,6 @@
 // What was stored for whom, for chargeback; as a table, and as CSV.
 import { Button, Checkbox, FormSelect, FormSelectOption, TextInput } from '@patternfly/react-core';
 import DownloadIcon from '@patternfly/react-icons/dist/esm/icons/download-icon';
-import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { useState } from 'react';
 import { api, type Answer, type Schema } from '../../api/client';
 import { setQuery, usePlace } from '../../app/router';
@@ -12,6 +11,7 @@ import { useGet } from '../../live/hooks';
 import { Empty, Shown } from '../../parts/empty';
 import { Bytes } from '../../parts/format';
 import { Page } from '../../parts/page';
+import { PlainTable, type Column } from '../../parts/rows';
 import { t } from '../../texts';
 
 type Row = Schema<'Usage'>;
@@ -30,58 +30,42 @@ const names: Record<By, (r: Row) => string | null> = {
 	resource: (r) => r.resource_name ?? r.resource_id,
 };
 
+const number = (key: 'points' | 'restores' | 'kept', cell: (r: Row) => number): Column<Row> => ({
+	key,
+	title: t(`usage.${key}`),
+	isNumber: true,
+	cell: (r) => cell(r).toLocaleString(),
+});
+const size = (key: 'logical' | 'stored' | 'keptStored', cell: (r: Row) => number): Column<Row> => ({
+	key,
+	title: t(`usage.${key}`),
+	isNumber: true,
+	cell: (r) => <Bytes n={cell(r)} />,
+});
+
+const numbers: Column<Row>[] = [
+	number('points', (r) => r.points),
+	size('logical', (r) => r.logical_bytes),
+	size('stored', (r) => r.stored_bytes),
+	number('restores', (r) => r.restores),
+	number('kept', (r) => r.kept_points),
+	size('keptStored', (r) => r.kept_stored_bytes),
+];
+
 function UsageTable({ rows, by }: { rows: Row[]; by: By }) {
 	const columns = BY.filter(
 		(b) => b === by || (by === 'resource' && b !== 'project') || (b === 'project' && by !== 'resource'),
-	);
+	).map((b): Column<Row> => ({ key: b, title: t(`usage.by.${b}`), cell: (r) => names[b](r) ?? '–' }));
 	return (
-		<div className="hf-scroll">
-			<Table aria-label={t('usage.title')} variant="compact" gridBreakPoint="grid-md">
-				<Thead>
-					<Tr>
-						{columns.map((b) => (
-							<Th key={b}>{t(`usage.by.${b}`)}</Th>
-						))}
-						<Th className="hf-right">{t('usage.points')}</Th>
-						<Th className="hf-right">{t('usage.logical')}</Th>
-						<Th className="hf-right">{t('usage.stored')}</Th>
-						<Th className="hf-right">{t('usage.restores')}</Th>
-						<Th className="hf-right">{t('usage.kept')}</Th>
-						<Th className="hf-right">{t('usage.keptStored')}</Th>
-					</Tr>
-				</Thead>
-				<Tbody>
-					{rows.slice(0, SHOWN).map((r) => (
-						<Tr key={[r.project_id, r.target_id, r.plan_id, r.type, r.resource_id].join()}>
-							{columns.map((b) => (
-								<Td key={b} dataLabel={t(`usage.by.${b}`)}>
-									{names[b](r) ?? '–'}
-								</Td>
-							))}
-							<Td dataLabel={t('usage.points')} className="hf-right">
-								{r.points.toLocaleString()}
-							</Td>
-							<Td dataLabel={t('usage.logical')} className="hf-right">
-								<Bytes n={r.logical_bytes} />
-							</Td>
-							<Td dataLabel={t('usage.stored')} className="hf-right">
-								<Bytes n={r.stored_bytes} />
-							</Td>
-							<Td dataLabel={t('usage.restores')} className="hf-right">
-								{r.restores.toLocaleString()}
-							</Td>
-							<Td dataLabel={t('usage.kept')} className="hf-right">
-								{r.kept_points.toLocaleString()}
-							</Td>
-							<Td dataLabel={t('usage.keptStored')} className="hf-right">
-								<Bytes n={r.kept_stored_bytes} />
-							</Td>
-						</Tr>
-					))}
-				</Tbody>
-			</Table>
+		<>
+			<PlainTable
+				label={t('usage.title')}
+				columns={[...columns, ...numbers]}
+				rows={rows.slice(0, SHOWN)}
+				keyOf={(r) => [r.project_id, r.target_id, r.plan_id, r.type, r.resource_id].join()}
+			/>
 			{rows.length > SHOWN && <p className="hf-small">{t('usage.more', { n: SHOWN })}</p>}
-		</div>
+		</>
 	);
 }
 
@@ -123,7 +107,7 @@ export default function UsagePage() {
 				</Button>
 			}
 		>
-			<div className="hf-inline hf-gap-below">
+			<div className="hf-inline hf-gap-after">
 				<TextInput
 					type="date"
 					aria-label={t('usage.from')}

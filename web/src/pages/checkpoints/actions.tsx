@@ -1,18 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What can be done with a checkpoint, each asked about before it is done: hold and release, verify, copy, delete.
-import {
-	Alert,
-	Dropdown,
-	DropdownItem,
-	DropdownList,
-	FormGroup,
-	FormSelect,
-	FormSelectOption,
-	MenuToggle,
-	Radio,
-	TextInput,
-} from '@patternfly/react-core';
-import EllipsisVIcon from '@patternfly/react-icons/dist/esm/icons/ellipsis-v-icon';
+import { Alert, FormGroup, FormSelect, FormSelectOption, Radio, TextInput } from '@patternfly/react-core';
 import { useState } from 'react';
 import { api, type Answer } from '../../api/client';
 import { go, Link } from '../../app/router';
@@ -22,6 +10,7 @@ import { useList } from '../../live/hooks';
 import { changed } from '../../live/store';
 import { moment } from '../../parts/dates';
 import { ConfirmDialog } from '../../parts/dialogs';
+import { ActionMenu, type MenuAction } from '../../parts/menu';
 import { Loading } from '../../parts/empty';
 import { t, tn } from '../../texts';
 import { apiOf, pathOf, planName, SERVER, type Checkpoint, type Provider } from './model';
@@ -218,43 +207,18 @@ export function actsOf(of: readonly Checkpoint[]): Act[] {
 	return [...acts, 'delete'];
 }
 
-/** The menu at the end of a row, or of a page. */
+/** The menu at the end of a row, or of a page with `label` on it; there a button restores. */
 export function ActMenu({ of, onAct, label }: { of: Checkpoint; onAct: (act: Act) => void; label?: string }) {
-	const [open, setOpen] = useState(false);
 	const { canWrite, canRestore } = useSession();
-	if (!canWrite && !canRestore) return null;
-	return (
-		<Dropdown
-			isOpen={open}
-			onOpenChange={setOpen}
-			onSelect={() => setOpen(false)}
-			popperProps={{ position: 'right' }}
-			toggle={(ref) => (
-				<MenuToggle
-					ref={ref}
-					variant={label ? 'default' : 'plain'}
-					icon={label ? undefined : <EllipsisVIcon />}
-					isExpanded={open}
-					onClick={() => setOpen(!open)}
-					aria-label={t('checkpoints.actionsOf', { name: nameOf(of) })}
-				>
-					{label}
-				</MenuToggle>
-			)}
-		>
-			<DropdownList>
-				{canRestore && !label && (
-					<DropdownItem isDisabled={of.status !== 'available'} onClick={() => go(`${pathOf(of)}/restore`)}>
-						{t('checkpoints.restore')}
-					</DropdownItem>
-				)}
-				{canWrite &&
-					actsOf([of]).map((act) => (
-						<DropdownItem key={act} isDanger={act === 'delete'} onClick={() => onAct(act)}>
-							{t(`checkpoints.${act}`)}
-						</DropdownItem>
-					))}
-			</DropdownList>
-		</Dropdown>
-	);
+	const actions: MenuAction[] = [];
+	if (canRestore && !label)
+		actions.push({
+			title: t('checkpoints.restore'),
+			run: () => go(`${pathOf(of)}/restore`),
+			isDisabled: of.status !== 'available',
+		});
+	if (canWrite)
+		for (const act of actsOf([of]))
+			actions.push({ title: t(`checkpoints.${act}`), run: () => onAct(act), isDanger: act === 'delete' });
+	return <ActionMenu name={nameOf(of)} text={label} actions={actions} />;
 }

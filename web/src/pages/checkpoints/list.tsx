@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // All checkpoints, of every plan and provider.
-import { Button, Flex, Label } from '@patternfly/react-core';
+import { Button, Label } from '@patternfly/react-core';
 import HistoryIcon from '@patternfly/react-icons/dist/esm/icons/history-icon';
 import { useState } from 'react';
 import { Link, usePlace } from '../../app/router';
@@ -37,14 +37,14 @@ export function columnsOf(providers: readonly Provider[], withPlan: boolean): Co
 			title: t('checkpoints.state'),
 			sort: 'status',
 			cell: (k) => (
-				<Flex columnGap={{ default: 'columnGapXs' }}>
+				<div className="hf-row hf-tight">
 					<StateLabel state={k.status} title={k.reason ?? undefined} />
 					{k.hold && (
 						<Label isCompact color="purple" title={k.hold_reason ?? undefined}>
 							{t('checkpoints.held')}
 						</Label>
 					)}
-				</Flex>
+				</div>
 			),
 		},
 		...(withPlan
@@ -112,7 +112,7 @@ export function CheckpointTable({
 				onChosen={canWrite ? choose : undefined}
 				actions={
 					canWrite && (
-						<Flex columnGap={{ default: 'columnGapSm' }}>
+						<div className="hf-row hf-tight">
 							{actsOf(chosen).map((a) => (
 								<Button
 									key={a}
@@ -123,7 +123,7 @@ export function CheckpointTable({
 									{t(`checkpoints.${a}`)}
 								</Button>
 							))}
-						</Flex>
+						</div>
 					)
 				}
 				rowActions={(k) => <ActMenu of={k} onAct={(a) => act({ act: a, of: [k] })} />}

@@ -1,16 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A disk of a checkpoint over NBD, without restoring it first: the commands, ready to be copied.
-import {
-	Card,
-	CardBody,
-	CardTitle,
-	ClipboardCopy,
-	FormGroup,
-	FormSelect,
-	FormSelectOption,
-} from '@patternfly/react-core';
+import { ClipboardCopy, FormGroup, FormSelect, FormSelectOption } from '@patternfly/react-core';
 import { useState } from 'react';
 import { useSession } from '../../app/session';
+import { Panel } from '../../parts/board';
 import { curl } from '../../parts/same';
 import { t } from '../../texts';
 import { disksOf, type Checkpoint } from './model';
@@ -66,38 +59,35 @@ export function Serve({ of }: { of: Checkpoint }) {
 	const askKey = curl({ method: 'POST', path: `providers/${of.provider_id}/key` });
 	const uri = `nbd+unix:///${one.disk}?socket=${socket}`;
 	return (
-		<Card isFullHeight>
-			<CardTitle component="h2">{t('checkpoints.serve')}</CardTitle>
-			<CardBody>
-				<p>{t('checkpoints.serveText')}</p>
-				<FormGroup label={t('checkpoints.serveDisk')} fieldId="serve-disk">
-					<FormSelect id="serve-disk" value={chosen} onChange={(_, v) => choose(Number(v))}>
-						{all.map((c, i) => (
-							<FormSelectOption key={c.title} value={i} label={c.title} />
-						))}
-					</FormSelect>
-				</FormGroup>
-				{isAdmin ? (
-					<Command
-						label={t('checkpoints.serveKey')}
-						text={`(umask 077; ${askKey} | jq -r .repository.key >${KEY})`}
-					/>
-				) : (
-					<p className="hf-small">{t('checkpoints.serveAsk')}</p>
-				)}
+		<Panel title={t('checkpoints.serve')} span={7}>
+			<p>{t('checkpoints.serveText')}</p>
+			<FormGroup label={t('checkpoints.serveDisk')} fieldId="serve-disk">
+				<FormSelect id="serve-disk" value={chosen} onChange={(_, v) => choose(Number(v))}>
+					{all.map((c, i) => (
+						<FormSelectOption key={c.title} value={i} label={c.title} />
+					))}
+				</FormSelect>
+			</FormGroup>
+			{isAdmin ? (
 				<Command
-					label={t('checkpoints.serveServe')}
-					text={
-						`holdfast checkpoint serve ${one.point} ${word(one.disk)} --socket ${word(socket)} ` +
-						`--target ${word(one.target)} --key-file ${KEY}`
-					}
+					label={t('checkpoints.serveKey')}
+					text={`(umask 077; ${askKey} | jq -r .repository.key >${KEY})`}
 				/>
-				<Command
-					label={t('checkpoints.serveFiles')}
-					text={`guestfish --ro --format=raw -a ${word(`nbd:///${one.disk}?socket=${socket}`)} -i`}
-				/>
-				<Command label={t('checkpoints.serveCopy')} text={`nbdcopy ${word(uri)} ${word(`${one.disk}.raw`)}`} />
-			</CardBody>
-		</Card>
+			) : (
+				<p className="hf-small">{t('checkpoints.serveAsk')}</p>
+			)}
+			<Command
+				label={t('checkpoints.serveServe')}
+				text={
+					`holdfast checkpoint serve ${one.point} ${word(one.disk)} --socket ${word(socket)} ` +
+					`--target ${word(one.target)} --key-file ${KEY}`
+				}
+			/>
+			<Command
+				label={t('checkpoints.serveFiles')}
+				text={`guestfish --ro --format=raw -a ${word(`nbd:///${one.disk}?socket=${socket}`)} -i`}
+			/>
+			<Command label={t('checkpoints.serveCopy')} text={`nbdcopy ${word(uri)} ${word(`${one.disk}.raw`)}`} />
+		</Panel>
 	);
 }

@@ -1,23 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // One checkpoint: what it is, what is inside, why it stays, and what can be done with it.
-import {
-	Alert,
-	Button,
-	Card,
-	CardBody,
-	CardTitle,
-	Flex,
-	Grid,
-	GridItem,
-	Label,
-	Progress,
-} from '@patternfly/react-core';
+import { Alert, Button, Label, Progress } from '@patternfly/react-core';
 import { useState } from 'react';
 import type { Schema } from '../../api/client';
 import type { Params } from '../../app/pages';
 import { go, Link } from '../../app/router';
 import { useSession } from '../../app/session';
 import { useGet, useList, useOne, useOperation } from '../../live/hooks';
+import { Board, Panel } from '../../parts/board';
 import { moment } from '../../parts/dates';
 import { Loading, Shown } from '../../parts/empty';
 import { Between, Bytes, bytes, Time } from '../../parts/format';
@@ -132,10 +122,11 @@ function Tree({ name, value }: { name: string; value: unknown }) {
 function Inside({ of }: { of: CheckpointResource }) {
 	const disks = disksOf(of.extra_info);
 	return (
-		<Card isCompact className="hf-inside">
-			<CardTitle component="h3">
-				<Flex columnGap={{ default: 'columnGapSm' }} alignItems={{ default: 'alignItemsCenter' }}>
-					<Link to={resourcePath(of)}>{of.name}</Link>
+		<Panel
+			title={<Link to={resourcePath(of)}>{of.name}</Link>}
+			level="h3"
+			actions={
+				<>
 					<Label isCompact>{tx('type', of.type)}</Label>
 					<StateLabel state={of.status} />
 					{of.consistency && (
@@ -143,23 +134,22 @@ function Inside({ of }: { of: CheckpointResource }) {
 							{tx('consistency', of.consistency)}
 						</Label>
 					)}
-				</Flex>
-			</CardTitle>
-			<CardBody>
-				{of.reason && <Alert isInline variant="danger" title={of.reason} component="p" />}
-				<p>
-					{t('checkpoints.insideSizes', {
-						disks: tn('checkpoints.disks', disks.length),
-						total: bytes(of.bytes_total || sizeOf(disks)),
-						read: bytes(of.bytes_read),
-						stored: bytes(of.bytes_stored),
-					})}
-				</p>
-				<ul className="hf-tree" aria-label={t('checkpoints.definitionOf', { name: of.name })}>
-					<Tree name={t('checkpoints.definition')} value={of.extra_info} />
-				</ul>
-			</CardBody>
-		</Card>
+				</>
+			}
+		>
+			{of.reason && <Alert isInline variant="danger" title={of.reason} component="p" />}
+			<p>
+				{t('checkpoints.insideSizes', {
+					disks: tn('checkpoints.disks', disks.length),
+					total: bytes(of.bytes_total || sizeOf(disks)),
+					read: bytes(of.bytes_read),
+					stored: bytes(of.bytes_stored),
+				})}
+			</p>
+			<ul className="hf-tree" aria-label={t('checkpoints.definitionOf', { name: of.name })}>
+				<Tree name={t('checkpoints.definition')} value={of.extra_info} />
+			</ul>
+		</Panel>
 	);
 }
 
@@ -213,39 +203,22 @@ function Content({ of }: { of: Checkpoint }) {
 					className="hf-gap-after"
 				/>
 			)}
-			<Grid hasGutter>
-				<GridItem span={12} lg={5}>
-					<Card isFullHeight>
-						<CardTitle component="h2">{t('checkpoints.about')}</CardTitle>
-						<CardBody>
-							<About of={of} provider={provider} />
-						</CardBody>
-					</Card>
-				</GridItem>
-				<GridItem span={12} lg={7}>
-					<Card isFullHeight>
-						<CardTitle component="h2">{t('checkpoints.inside')}</CardTitle>
-						<CardBody>
-							{resources.length ? (
-								resources.map((r) => <Inside key={r.type + r.id} of={r} />)
-							) : (
-								<p className="hf-none">{t('checkpoints.insideNone')}</p>
-							)}
-						</CardBody>
-					</Card>
-				</GridItem>
-				<GridItem span={12} lg={5}>
-					<Card isFullHeight>
-						<CardTitle component="h2">{t('checkpoints.why')}</CardTitle>
-						<CardBody>
-							<Why of={of} />
-						</CardBody>
-					</Card>
-				</GridItem>
-				<GridItem span={12} lg={7}>
-					{of.status === 'available' && <Serve of={of} />}
-				</GridItem>
-			</Grid>
+			<Board>
+				<Panel title={t('checkpoints.about')} span={5}>
+					<About of={of} provider={provider} />
+				</Panel>
+				<Panel title={t('checkpoints.inside')} span={7}>
+					{resources.length ? (
+						resources.map((r) => <Inside key={r.type + r.id} of={r} />)
+					) : (
+						<p className="hf-none">{t('checkpoints.insideNone')}</p>
+					)}
+				</Panel>
+				<Panel title={t('checkpoints.why')} span={5}>
+					<Why of={of} />
+				</Panel>
+				{of.status === 'available' && <Serve of={of} />}
+			</Board>
 		</>
 	);
 }

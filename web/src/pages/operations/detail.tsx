@@ -11,7 +11,6 @@ import {
 	DescriptionListGroup,
 	DescriptionListTerm,
 } from '@patternfly/react-core';
-import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { useState, type ReactNode } from 'react';
 import { api, type Schema } from '../../api/client';
 import { Link } from '../../app/router';
@@ -24,6 +23,7 @@ import { Shown } from '../../parts/empty';
 import { Between, Time } from '../../parts/format';
 import { Page } from '../../parts/page';
 import { OperationProgress } from '../../parts/progress';
+import { PlainTable, type Column } from '../../parts/rows';
 import { StateLabel } from '../../parts/state';
 import { t, tx } from '../../texts';
 import { Graph, StepProgress, StepState, type Step } from './graph';
@@ -85,51 +85,41 @@ function Facts({ o }: { o: Operation }) {
 	);
 }
 
-function Steps({ steps }: { steps: Step[] }) {
-	return (
-		<div className="hf-scroll">
-			<Table aria-label={t('operations.steps')} variant="compact" gridBreakPoint="grid-md">
-				<Thead>
-					<Tr>
-						<Th>{t('operations.step')}</Th>
-						<Th>{t('operations.state')}</Th>
-						<Th>{t('operations.progress')}</Th>
-						<Th>{t('operations.where')}</Th>
-						<Th className="hf-right">{t('operations.took')}</Th>
-					</Tr>
-				</Thead>
-				<Tbody>
-					{steps.map((s) => (
-						<Tr key={s.id}>
-							<Td dataLabel={t('operations.step')}>
-								{s.name}
-								{s.reason && <div className="hf-reason">{s.reason}</div>}
-							</Td>
-							<Td dataLabel={t('operations.state')}>
-								<StepState step={s} />{' '}
-								{s.attempt > 1 && (
-									<span className="hf-small">{t('operations.attempt', { n: s.attempt })}</span>
-								)}
-								{s.not_before && (
-									<div className="hf-small">
-										<Time at={s.not_before} />
-									</div>
-								)}
-							</Td>
-							<Td dataLabel={t('operations.progress')}>
-								<StepProgress step={s} />
-							</Td>
-							<Td dataLabel={t('operations.where')}>{s.taken_by ?? s.place}</Td>
-							<Td dataLabel={t('operations.took')} className="hf-right">
-								<Between from={s.started_at} to={s.ended_at} />
-							</Td>
-						</Tr>
-					))}
-				</Tbody>
-			</Table>
-		</div>
-	);
-}
+const stepColumns: Column<Step>[] = [
+	{
+		key: 'step',
+		title: t('operations.step'),
+		cell: (s) => (
+			<>
+				{s.name}
+				{s.reason && <div className="hf-reason">{s.reason}</div>}
+			</>
+		),
+	},
+	{
+		key: 'state',
+		title: t('operations.state'),
+		cell: (s) => (
+			<>
+				<StepState step={s} />{' '}
+				{s.attempt > 1 && <span className="hf-small">{t('operations.attempt', { n: s.attempt })}</span>}
+				{s.not_before && (
+					<div className="hf-small">
+						<Time at={s.not_before} />
+					</div>
+				)}
+			</>
+		),
+	},
+	{ key: 'progress', title: t('operations.progress'), cell: (s) => <StepProgress step={s} /> },
+	{ key: 'where', title: t('operations.where'), cell: (s) => s.taken_by ?? s.place },
+	{
+		key: 'took',
+		title: t('operations.took'),
+		isNumber: true,
+		cell: (s) => <Between from={s.started_at} to={s.ended_at} />,
+	},
+];
 
 function Actions({ o }: { o: Operation }) {
 	const { canProtect, canRestore } = useSession();
@@ -205,7 +195,12 @@ function Body({ o }: { o: Operation }) {
 				<CardTitle component="h2">{t('operations.steps')}</CardTitle>
 				<CardBody>
 					<Graph steps={o.steps} chosen={step} choose={choose} />
-					<Steps steps={o.steps} />
+					<PlainTable
+						label={t('operations.steps')}
+						columns={stepColumns}
+						rows={o.steps}
+						keyOf={(s) => s.id}
+					/>
 				</CardBody>
 			</Card>
 			<Card>

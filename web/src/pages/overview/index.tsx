@@ -5,11 +5,11 @@ import type { Answer } from '../../api/client';
 import { href } from '../../app/router';
 import { useSession } from '../../app/session';
 import { useGet } from '../../live/hooks';
+import { Board, Panel } from '../../parts/board';
 import { Empty, Shown } from '../../parts/empty';
 import { Page } from '../../parts/page';
 import { t } from '../../texts';
 import { Attention } from './attention';
-import { Card } from './card';
 import { LastDay, LastMonth } from './days';
 import { Plans } from './plans';
 import { Platforms, Protection } from './protection';
@@ -36,40 +36,40 @@ function First() {
 	);
 }
 
-function Board({ o }: { o: Overview }) {
+function Panels({ o }: { o: Overview }) {
 	if (!o.platforms.length && !o.plans.length) return <First />;
 	return (
-		<div className="hf-board">
-			<Card title={t('overview.protection')} span={5}>
+		<Board>
+			<Panel title={t('overview.protection')} span={5}>
 				<Protection counts={o.resources} />
-			</Card>
-			<Card title={t('overview.attention')} count={o.attention.length} span={7}>
+			</Panel>
+			<Panel title={t('overview.attention')} count={o.attention.length} span={7}>
 				<Attention items={o.attention} />
-			</Card>
-			<Card
+			</Panel>
+			<Panel
 				title={t('overview.running')}
 				count={o.running.length}
 				span={5}
 				link={{ to: '/operations', text: t('overview.allOperations') }}
 			>
 				<Running operations={o.running} />
-			</Card>
-			<Card title={t('overview.lastDay')} span={3}>
+			</Panel>
+			<Panel title={t('overview.lastDay')} span={3}>
 				<LastDay />
-			</Card>
-			<Card title={t('overview.lastMonth')} span={4}>
+			</Panel>
+			<Panel title={t('overview.lastMonth')} span={4}>
 				<LastMonth />
-			</Card>
-			<Card title={t('overview.plans')} span={7} link={{ to: '/plans', text: t('overview.allPlans') }}>
+			</Panel>
+			<Panel title={t('overview.plans')} span={7} link={{ to: '/plans', text: t('overview.allPlans') }}>
 				<Plans plans={o.plans} />
-			</Card>
-			<Card title={t('overview.platforms')} span={5}>
+			</Panel>
+			<Panel title={t('overview.platforms')} span={5}>
 				<Platforms platforms={o.platforms} />
-			</Card>
-			<Card title={t('overview.storage')} span={12} link={{ to: '/targets', text: t('overview.allTargets') }}>
+			</Panel>
+			<Panel title={t('overview.storage')} span={12} link={{ to: '/targets', text: t('overview.allTargets') }}>
 				<Storage targets={o.targets} />
-			</Card>
-		</div>
+			</Panel>
+		</Board>
 	);
 }
 
@@ -82,7 +82,7 @@ export default function OverviewPage() {
 	);
 	return (
 		<Page title={t('overview.title')} same={{ path: 'overview', cli: 'status' }}>
-			<Shown live={live}>{({ overview }) => <Board o={overview} />}</Shown>
+			<Shown live={live}>{({ overview }) => <Panels o={overview} />}</Shown>
 		</Page>
 	);
 }

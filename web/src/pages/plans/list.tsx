@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Button, Dropdown, DropdownItem, DropdownList, Flex, MenuToggle } from '@patternfly/react-core';
+import { Button } from '@patternfly/react-core';
 import ClipboardListIcon from '@patternfly/react-icons/dist/esm/icons/clipboard-list-icon';
-import EllipsisVIcon from '@patternfly/react-icons/dist/esm/icons/ellipsis-v-icon';
 import { useState } from 'react';
 import { go, Link } from '../../app/router';
 import { useSession } from '../../app/session';
 import { useList } from '../../live/hooks';
 import { Empty } from '../../parts/empty';
 import { Time } from '../../parts/format';
+import { ActionMenu, type MenuAction } from '../../parts/menu';
 import { Page } from '../../parts/page';
 import { StateLabel } from '../../parts/state';
 import { DataTable, type Column } from '../../parts/table';
@@ -32,42 +32,15 @@ export function what(p: Plan): string {
 }
 
 function PlanMenu({ of, onDelete }: { of: Plan; onDelete: () => void }) {
-	const [open, setOpen] = useState(false);
 	const { canWrite, canProtect } = useSession();
-	if (!canWrite && !canProtect) return null;
-	return (
-		<Dropdown
-			isOpen={open}
-			onOpenChange={setOpen}
-			onSelect={() => setOpen(false)}
-			popperProps={{ position: 'right' }}
-			toggle={(ref) => (
-				<MenuToggle
-					ref={ref}
-					variant="plain"
-					icon={<EllipsisVIcon />}
-					isExpanded={open}
-					onClick={() => setOpen(!open)}
-					aria-label={t('plans.actionsOf', { name: of.name })}
-				/>
-			)}
-		>
-			<DropdownList>
-				{canProtect && <DropdownItem onClick={() => void runPlan(of)}>{t('plans.run')}</DropdownItem>}
-				{canWrite && (
-					<>
-						<DropdownItem onClick={() => void pausePlan(of, !of.paused)}>
-							{of.paused ? t('plans.resume') : t('plans.pause')}
-						</DropdownItem>
-						<DropdownItem onClick={() => go(`/plans/${of.id}/edit`)}>{t('plans.edit')}</DropdownItem>
-						<DropdownItem isDanger onClick={onDelete}>
-							{t('plans.delete')}
-						</DropdownItem>
-					</>
-				)}
-			</DropdownList>
-		</Dropdown>
-	);
+	const actions: MenuAction[] = canProtect ? [{ title: t('plans.run'), run: () => void runPlan(of) }] : [];
+	if (canWrite)
+		actions.push(
+			{ title: t(of.paused ? 'plans.resume' : 'plans.pause'), run: () => void pausePlan(of, !of.paused) },
+			{ title: t('plans.edit'), run: () => go(`/plans/${of.id}/edit`) },
+			{ title: t('plans.delete'), run: onDelete, isDanger: true },
+		);
+	return <ActionMenu name={of.name} actions={actions} />;
 }
 
 export default function Plans() {
@@ -107,12 +80,7 @@ export default function Plans() {
 	];
 	const add = canWrite && <Button onClick={() => go('/plans/new')}>{t('plans.new')}</Button>;
 	return (
-		<Page
-			title={t('plans.title')}
-			text={t('plans.lead')}
-			same={{ path: 'plans', cli: 'plan list' }}
-			actions={<Flex>{add}</Flex>}
-		>
+		<Page title={t('plans.title')} text={t('plans.lead')} same={{ path: 'plans', cli: 'plan list' }} actions={add}>
 			<DataTable<Plan>
 				label={t('plans.title')}
 				path="plans"

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // One plan: what it protects, when it runs next, what it keeps, its checkpoints.
-import { Button, Card, CardBody, CardTitle, Grid, GridItem } from '@patternfly/react-core';
+import { Button } from '@patternfly/react-core';
 import { useState, type ReactNode } from 'react';
 import type { Schema } from '../../api/client';
 import type { Params } from '../../app/pages';
 import { go, Link } from '../../app/router';
 import { useSession } from '../../app/session';
 import { useGet, useList, useOne } from '../../live/hooks';
+import { Board, Panel } from '../../parts/board';
 import { moment } from '../../parts/dates';
 import { Empty, Loading, Shown } from '../../parts/empty';
 import { Time } from '../../parts/format';
@@ -110,70 +111,44 @@ function Content({ of }: { of: Plan }) {
 	const policy = useOne<Policy>(of.policy_id ? `policies/${of.policy_id}` : null, 'policy');
 	const points = useList<Checkpoint>('checkpoints', 'checkpoints', { plan_id: of.id, limit: 120 });
 	return (
-		<Grid hasGutter>
-			<GridItem span={12} lg={6}>
-				<Card isFullHeight>
-					<CardTitle component="h2">{t('plans.about')}</CardTitle>
-					<CardBody>
-						<About
-							of={of}
-							policy={policy.data}
-							provider={providers.items.find((p) => p.id === of.provider_id)?.name ?? '–'}
-						/>
-					</CardBody>
-				</Card>
-			</GridItem>
-			<GridItem span={12} lg={6}>
-				<Card isFullHeight>
-					<CardTitle component="h2">{t('plans.what')}</CardTitle>
-					<CardBody>
-						<Members of={of} />
-					</CardBody>
-				</Card>
-			</GridItem>
-			<GridItem span={12} lg={6}>
-				<Card isFullHeight>
-					<CardTitle component="h2">{t('plans.when')}</CardTitle>
-					<CardBody>
-						<Schedules policy={policy.data} />
-						<Retention of={of} />
-					</CardBody>
-				</Card>
-			</GridItem>
-			{policy.data && (
-				<GridItem span={12} lg={6}>
-					<Simulator spec={policy.data.spec as Spec} plan={of.id} />
-				</GridItem>
-			)}
-			<GridItem span={12}>
-				<Card>
-					<CardTitle component="h2">{t('checkpoints.title')}</CardTitle>
-					<CardBody>
-						{points.items.length > 1 && (
-							<Timeline
-								points={points.items.map((k) => pointOf(k))}
-								label={t('checkpoints.timeline.label', { name: of.name })}
-							/>
-						)}
-						<CheckpointTable
-							query={{ plan_id: of.id }}
-							withPlan={false}
-							prefix="k_"
-							empty={
-								<Empty
-									title={t('plans.noPoints')}
-									actions={
-										canProtect && <Button onClick={() => void runPlan(of)}>{t('plans.run')}</Button>
-									}
-								>
-									{t('plans.noPointsText')}
-								</Empty>
-							}
-						/>
-					</CardBody>
-				</Card>
-			</GridItem>
-		</Grid>
+		<Board>
+			<Panel title={t('plans.about')} span={6}>
+				<About
+					of={of}
+					policy={policy.data}
+					provider={providers.items.find((p) => p.id === of.provider_id)?.name ?? '–'}
+				/>
+			</Panel>
+			<Panel title={t('plans.what')} span={6}>
+				<Members of={of} />
+			</Panel>
+			<Panel title={t('plans.when')} span={6}>
+				<Schedules policy={policy.data} />
+				<Retention of={of} />
+			</Panel>
+			{policy.data && <Simulator spec={policy.data.spec as Spec} plan={of.id} />}
+			<Panel title={t('checkpoints.title')}>
+				{points.items.length > 1 && (
+					<Timeline
+						points={points.items.map((k) => pointOf(k))}
+						label={t('checkpoints.timeline.label', { name: of.name })}
+					/>
+				)}
+				<CheckpointTable
+					query={{ plan_id: of.id }}
+					withPlan={false}
+					prefix="k_"
+					empty={
+						<Empty
+							title={t('plans.noPoints')}
+							actions={canProtect && <Button onClick={() => void runPlan(of)}>{t('plans.run')}</Button>}
+						>
+							{t('plans.noPointsText')}
+						</Empty>
+					}
+				/>
+			</Panel>
+		</Board>
 	);
 }
 

@@ -15,7 +15,6 @@ import {
 	Wizard,
 	WizardStep,
 } from '@patternfly/react-core';
-import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { useMemo, useState } from 'react';
 import { api, type Answer, type Schema } from '../../api/client';
 import type { Params } from '../../app/pages';
@@ -26,6 +25,7 @@ import { changed } from '../../live/store';
 import { Failure, Loading } from '../../parts/empty';
 import { bytes } from '../../parts/format';
 import { Page } from '../../parts/page';
+import { PlainTable } from '../../parts/rows';
 import { SameByApi } from '../../parts/same';
 import { useToggleNames } from '../../parts/wizard';
 import { t, tn } from '../../texts';
@@ -140,39 +140,37 @@ function ByName({ draft, set, around }: StepProps) {
 				{tn('plans.chosen', draft.resources.length)}
 			</p>
 			<div className="hf-tall">
-				<Table variant="compact" aria-label={t('resources.title')} isStickyHeader>
-					<Thead>
-						<Tr>
-							<Th screenReaderText={t('parts.choose')} />
-							<Th>{t('resources.name')}</Th>
-							<Th>{t('resources.platform')}</Th>
-							<Th className="hf-right">{t('resources.size')}</Th>
-						</Tr>
-					</Thead>
-					<Tbody>
-						{shown.map((i) => (
-							<Tr key={i.type + i.id}>
-								<Td>
-									<Checkbox
-										id={`plan-has-${i.id}`}
-										aria-label={i.name}
-										isChecked={chosen.has(`${i.type}#${i.id}`)}
-										onChange={(_, on) => toggle(i, on)}
-									/>
-								</Td>
-								<Td dataLabel={t('resources.name')}>
-									<label htmlFor={`plan-has-${i.id}`}>{i.name}</label>
-								</Td>
-								<Td dataLabel={t('resources.platform')}>
-									{around.platforms.find((p) => p.id === i.platform_id)?.name ?? '–'}
-								</Td>
-								<Td dataLabel={t('resources.size')} className="hf-right">
-									{bytes(sizeOf(disksOf(i.extra_info)))}
-								</Td>
-							</Tr>
-						))}
-					</Tbody>
-				</Table>
+				<PlainTable
+					label={t('resources.title')}
+					rows={shown}
+					keyOf={(i) => i.type + i.id}
+					box={(i) => (
+						<Checkbox
+							id={`plan-has-${i.id}`}
+							aria-label={i.name}
+							isChecked={chosen.has(`${i.type}#${i.id}`)}
+							onChange={(_, on) => toggle(i, on)}
+						/>
+					)}
+					columns={[
+						{
+							key: 'name',
+							title: t('resources.name'),
+							cell: (i) => <label htmlFor={`plan-has-${i.id}`}>{i.name}</label>,
+						},
+						{
+							key: 'platform',
+							title: t('resources.platform'),
+							cell: (i) => around.platforms.find((p) => p.id === i.platform_id)?.name ?? '–',
+						},
+						{
+							key: 'size',
+							title: t('resources.size'),
+							isNumber: true,
+							cell: (i) => bytes(sizeOf(disksOf(i.extra_info))),
+						},
+					]}
+				/>
 			</div>
 		</>
 	);

@@ -4,7 +4,6 @@ import {
 	Alert,
 	Button,
 	Checkbox,
-	Flex,
 	Form,
 	FormGroup,
 	Card,
@@ -86,7 +85,7 @@ function Editor({ id, first, readOnly }: { id?: string; first: Draft; readOnly: 
 					void tried();
 				}}
 			>
-				<Flex alignItems={{ default: 'alignItemsFlexEnd' }}>
+				<div className="hf-row hf-row-low">
 					<FormGroup label={t('policies.name')} isRequired fieldId="policy-name">
 						<TextInput
 							id="policy-name"
@@ -113,7 +112,7 @@ function Editor({ id, first, readOnly }: { id?: string; first: Draft; readOnly: 
 							onChange={(_, mandatory) => set({ mandatory })}
 						/>
 					)}
-				</Flex>
+				</div>
 				<SpecEditor spec={draft.spec} onChange={(spec) => set({ spec })} policy={id} />
 				{error && (
 					<Alert isInline variant="danger" title={t('policies.refused')}>
@@ -121,14 +120,14 @@ function Editor({ id, first, readOnly }: { id?: string; first: Draft; readOnly: 
 					</Alert>
 				)}
 				{!readOnly && (
-					<Flex>
+					<div className="hf-row">
 						<Button type="submit" isLoading={busy} isDisabled={busy || !draft.name.trim()}>
 							{t('policies.save')}
 						</Button>
 						<Button variant="link" onClick={() => go('/policies')}>
 							{t('parts.cancel')}
 						</Button>
-					</Flex>
+					</div>
 				)}
 			</Form>
 			{going > 0 && (

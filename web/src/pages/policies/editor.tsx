@@ -1,23 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // A policy's document: schedules with what each keeps, what holds for all, and, at the side, what will live when.
-import {
-	Alert,
-	Button,
-	Card,
-	CardBody,
-	CardHeader,
-	CardTitle,
-	FormGroup,
-	FormSelect,
-	FormSelectOption,
-	Grid,
-	GridItem,
-	TextInput,
-} from '@patternfly/react-core';
+import { Alert, Button, FormGroup, FormSelect, FormSelectOption, TextInput } from '@patternfly/react-core';
 import PlusCircleIcon from '@patternfly/react-icons/dist/esm/icons/plus-circle-icon';
 import TrashIcon from '@patternfly/react-icons/dist/esm/icons/trash-icon';
 import { useEffect, useState } from 'react';
 import { api, type Answer } from '../../api/client';
+import { Board, Panel } from '../../parts/board';
 import { t, tn } from '../../texts';
 import { RetentionPicture, type Simulation } from './picture';
 import { Firings, KeepInput, WhenEditor } from './schedule';
@@ -72,47 +60,42 @@ function ScheduleCard({
 }) {
 	const [when, setWhen] = useState(() => whenOf(value.trigger));
 	return (
-		<Card className="hf-gap-after">
-			<CardHeader
-				actions={{
-					actions: (
-						<Button
-							variant="plain"
-							icon={<TrashIcon />}
-							aria-label={t('policies.removeSchedule', { name: value.name })}
-							onClick={onRemove}
-						/>
-					),
+		<Panel
+			title={value.name || t('policies.schedule')}
+			level="h3"
+			actions={
+				<Button
+					variant="plain"
+					icon={<TrashIcon />}
+					aria-label={t('policies.removeSchedule', { name: value.name })}
+					onClick={onRemove}
+				/>
+			}
+		>
+			<FormGroup label={t('policies.scheduleName')} isRequired fieldId={`${id}-name`}>
+				<TextInput
+					id={`${id}-name`}
+					value={value.name}
+					maxLength={64}
+					onChange={(_, name) => onChange({ ...value, name })}
+				/>
+			</FormGroup>
+			<WhenEditor
+				id={id}
+				when={when}
+				onChange={(w) => {
+					setWhen(w);
+					onChange({ ...value, trigger: { ...value.trigger, ...triggerOf(w) } as Schedule['trigger'] });
 				}}
-			>
-				<CardTitle component="h3">{value.name || t('policies.schedule')}</CardTitle>
-			</CardHeader>
-			<CardBody>
-				<FormGroup label={t('policies.scheduleName')} isRequired fieldId={`${id}-name`}>
-					<TextInput
-						id={`${id}-name`}
-						value={value.name}
-						maxLength={64}
-						onChange={(_, name) => onChange({ ...value, name })}
-					/>
-				</FormGroup>
-				<WhenEditor
-					id={id}
-					when={when}
-					onChange={(w) => {
-						setWhen(w);
-						onChange({ ...value, trigger: { ...value.trigger, ...triggerOf(w) } as Schedule['trigger'] });
-					}}
-				/>
-				<Firings trigger={(value.trigger ?? {}) as Record<string, unknown>} />
-				<p className="hf-label">{t('policies.keep')}</p>
-				<Levels
-					id={`${id}-keep`}
-					value={value.retention}
-					onChange={(retention) => onChange({ ...value, retention })}
-				/>
-			</CardBody>
-		</Card>
+			/>
+			<Firings trigger={(value.trigger ?? {}) as Record<string, unknown>} />
+			<p className="hf-label">{t('policies.keep')}</p>
+			<Levels
+				id={`${id}-keep`}
+				value={value.retention}
+				onChange={(retention) => onChange({ ...value, retention })}
+			/>
+		</Panel>
 	);
 }
 
@@ -251,48 +234,44 @@ export function Simulator({ spec, policy, plan }: { spec: Spec; policy?: string;
 	const one = plans.find((p) => p.plan_id === chosen) ?? plans[0];
 	const going = plans.reduce((n, p) => n + p.going_now.length, 0);
 	return (
-		<Card isFullHeight>
-			<CardHeader
-				actions={{
-					actions: (
-						<FormSelect
-							aria-label={t('policies.horizon')}
-							value={days}
-							onChange={(_, v) => setDays(Number(v))}
-						>
-							{HORIZONS.map((d) => (
-								<FormSelectOption key={d} value={d} label={t(`policies.horizon.${d as 30}`)} />
-							))}
-						</FormSelect>
-					),
-				}}
-			>
-				<CardTitle component="h2">{t('policies.picture')}</CardTitle>
-			</CardHeader>
-			<CardBody>
-				{error && <Alert isInline variant="danger" title={error} component="p" />}
-				{going > 0 && (
-					<Alert
-						isInline
-						variant="warning"
-						title={tn('policies.goingNow', going)}
-						component="p"
-						className="hf-gap-after"
-					/>
-				)}
-				{plans.length > 1 && (
-					<FormSelect aria-label={t('policies.ofPlan')} value={one?.plan_id} onChange={(_, v) => choose(v)}>
-						{plans.map((p) => (
-							<FormSelectOption key={p.plan_id} value={p.plan_id} label={p.plan_name} />
-						))}
-					</FormSelect>
-				)}
-				<p className="hf-small">
-					{one?.plan_id ? t('policies.pictureOf', { name: one.plan_name }) : t('policies.pictureNew')}
-				</p>
-				{one && !error && <RetentionPicture key={days} simulation={one} days={days} />}
-			</CardBody>
-		</Card>
+		<Panel
+			title={t('policies.picture')}
+			span={6}
+			actions={
+				<FormSelect
+					className="hf-narrow"
+					aria-label={t('policies.horizon')}
+					value={days}
+					onChange={(_, v) => setDays(Number(v))}
+				>
+					{HORIZONS.map((d) => (
+						<FormSelectOption key={d} value={d} label={t(`policies.horizon.${d as 30}`)} />
+					))}
+				</FormSelect>
+			}
+		>
+			{error && <Alert isInline variant="danger" title={error} component="p" />}
+			{going > 0 && (
+				<Alert
+					isInline
+					variant="warning"
+					title={tn('policies.goingNow', going)}
+					component="p"
+					className="hf-gap-after"
+				/>
+			)}
+			{plans.length > 1 && (
+				<FormSelect aria-label={t('policies.ofPlan')} value={one?.plan_id} onChange={(_, v) => choose(v)}>
+					{plans.map((p) => (
+						<FormSelectOption key={p.plan_id} value={p.plan_id} label={p.plan_name} />
+					))}
+				</FormSelect>
+			)}
+			<p className="hf-small">
+				{one?.plan_id ? t('policies.pictureOf', { name: one.plan_name }) : t('policies.pictureNew')}
+			</p>
+			{one && !error && <RetentionPicture key={days} simulation={one} days={days} />}
+		</Panel>
 	);
 }
 
@@ -309,8 +288,8 @@ export function SpecEditor({ spec, onChange, policy }: { spec: Spec; onChange: (
 	const setSchedule = (i: number, s: Schedule | undefined) =>
 		set({ schedules: schedules.flatMap((x, j) => (i === j ? (s ? [s] : []) : [x])) });
 	return (
-		<Grid hasGutter>
-			<GridItem span={12} xl={6}>
+		<Board>
+			<div className="hf-span-6 hf-stack">
 				{schedules.map((s, i) => (
 					<ScheduleCard
 						key={i}
@@ -341,10 +320,8 @@ export function SpecEditor({ spec, onChange, policy }: { spec: Spec; onChange: (
 				<div className="hf-gap">
 					<More spec={spec} set={set} />
 				</div>
-			</GridItem>
-			<GridItem span={12} xl={6}>
-				<Simulator spec={spec} policy={policy} />
-			</GridItem>
-		</Grid>
+			</div>
+			<Simulator spec={spec} policy={policy} />
+		</Board>
 	);
 }

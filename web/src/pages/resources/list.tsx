@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Everything that was found on every platform, how well it is protected, and by what.
-import { Button, Flex } from '@patternfly/react-core';
+import { Button } from '@patternfly/react-core';
 import ServerIcon from '@patternfly/react-icons/dist/esm/icons/server-icon';
 import { useState } from 'react';
 import { Link } from '../../app/router';
@@ -28,14 +28,14 @@ const columns: Column<Coverage>[] = [
 		title: t('resources.plans'),
 		cell: (r) =>
 			r.plans.length ? (
-				<Flex columnGap={{ default: 'columnGapSm' }}>
+				<div className="hf-row hf-tight">
 					{r.plans.slice(0, 3).map((p) => (
 						<Link key={p.id} to={`/plans/${p.id}`}>
 							{p.name}
 						</Link>
 					))}
 					{r.plans.length > 3 && <span>{t('resources.more', { n: r.plans.length - 3 })}</span>}
-				</Flex>
+				</div>
 			) : (
 				<span className="hf-none">{t('resources.noPlan')}</span>
 			),

@@ -86,7 +86,7 @@ export function Parts({
 		<div className="hf-scroll">
 			<svg
 				viewBox={`0 0 ${width} ${height}`}
-				className="hf-graph"
+				className="hf-parts"
 				style={{ maxWidth: width * 1.15 }}
 				role="group"
 				aria-label={t('resources.partsOf', { name: of.name })}

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // One machine: how well it is protected, its checkpoints along the time, its disks, what it consists of, and what was
 // done with it.
-import { Button, Card, CardBody, CardTitle, Grid, GridItem } from '@patternfly/react-core';
-import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
+import { Button } from '@patternfly/react-core';
 import { useState, type ReactNode } from 'react';
 import type { Schema } from '../../api/client';
 import { Link } from '../../app/router';
 import type { Params } from '../../app/pages';
 import { useSession } from '../../app/session';
 import { useList, useOne } from '../../live/hooks';
+import { Board, Panel } from '../../parts/board';
 import { Empty, Loading, Shown } from '../../parts/empty';
 import { Between, Bytes, Time } from '../../parts/format';
 import { Facts } from '../../parts/facts';
 import { Page } from '../../parts/page';
+import { PlainTable } from '../../parts/rows';
 import { StateLabel } from '../../parts/state';
 import { DataTable, type Column } from '../../parts/table';
 import { t, tx } from '../../texts';
@@ -56,30 +57,21 @@ function Disks({ of }: { of: Instance }) {
 	const disks = disksOf(of.extra_info);
 	if (!disks.length) return <p>{t('resources.noDisks')}</p>;
 	return (
-		<Table variant="compact" aria-label={t('resources.disks')} borders={false}>
-			<Thead>
-				<Tr>
-					<Th>{t('resources.disk')}</Th>
-					<Th className="hf-right">{t('resources.size')}</Th>
-					<Th>{t('resources.format')}</Th>
-					<Th>{t('resources.source')}</Th>
-				</Tr>
-			</Thead>
-			<Tbody>
-				{disks.map((d) => (
-					<Tr key={d.name}>
-						<Td dataLabel={t('resources.disk')}>{d.name}</Td>
-						<Td dataLabel={t('resources.size')} className="hf-right">
-							<Bytes n={d.bytes} />
-						</Td>
-						<Td dataLabel={t('resources.format')}>{d.format ?? '–'}</Td>
-						<Td dataLabel={t('resources.source')} className="hf-break">
-							{d.source ?? '–'}
-						</Td>
-					</Tr>
-				))}
-			</Tbody>
-		</Table>
+		<PlainTable
+			label={t('resources.disks')}
+			rows={disks}
+			keyOf={(d) => d.name}
+			columns={[
+				{ key: 'disk', title: t('resources.disk'), cell: (d) => d.name },
+				{ key: 'size', title: t('resources.size'), isNumber: true, cell: (d) => <Bytes n={d.bytes} /> },
+				{ key: 'format', title: t('resources.format'), cell: (d) => d.format ?? '–' },
+				{
+					key: 'source',
+					title: t('resources.source'),
+					cell: (d) => <span className="hf-break">{d.source ?? '–'}</span>,
+				},
+			]}
+		/>
 	);
 }
 
@@ -172,96 +164,69 @@ export default function Resource({ params }: { params: Params }) {
 				</>
 			}
 		>
-			<Grid hasGutter>
-				<GridItem span={12}>
-					<Card>
-						<CardTitle component="h2">{t('resources.points')}</CardTitle>
-						<CardBody>
-							{!checkpoints.data && !checkpoints.error ? (
-								<Loading lines={3} />
-							) : checkpoints.items.length ? (
-								<Timeline
-									points={checkpoints.items.map((k) => pointOf(k, id))}
-									label={t('checkpoints.timeline.label', { name })}
-								/>
-							) : (
-								<Empty
-									title={t('resources.noPoints')}
-									actions={
-										canWrite &&
-										one.data && (
-											<Button onClick={() => protect(true)}>{t('resources.protect')}</Button>
-										)
-									}
-								>
-									{t('resources.noPointsText')}
-								</Empty>
-							)}
-						</CardBody>
-					</Card>
-				</GridItem>
-				<GridItem span={12} lg={6}>
-					<Card isFullHeight>
-						<CardTitle component="h2">{t('resources.about')}</CardTitle>
-						<CardBody>
-							<Shown live={one}>{(r) => <How of={r} coverage={coverage.data} />}</Shown>
-						</CardBody>
-					</Card>
-				</GridItem>
-				<GridItem span={12} lg={6}>
-					<Card isFullHeight>
-						<CardTitle component="h2">{t('resources.parts')}</CardTitle>
-						<CardBody>
-							{one.data ? (
-								<Parts
-									of={one.data}
-									platform={coverage.data?.platform_name}
-									plans={coverage.data?.plans ?? []}
-								/>
-							) : (
-								<Loading lines={3} />
-							)}
-						</CardBody>
-						{one.data && <CardBody>{<Disks of={one.data} />}</CardBody>}
-					</Card>
-				</GridItem>
+			<Board>
+				<Panel title={t('resources.points')}>
+					{!checkpoints.data && !checkpoints.error ? (
+						<Loading lines={3} />
+					) : checkpoints.items.length ? (
+						<Timeline
+							points={checkpoints.items.map((k) => pointOf(k, id))}
+							label={t('checkpoints.timeline.label', { name })}
+						/>
+					) : (
+						<Empty
+							title={t('resources.noPoints')}
+							actions={
+								canWrite &&
+								one.data && <Button onClick={() => protect(true)}>{t('resources.protect')}</Button>
+							}
+						>
+							{t('resources.noPointsText')}
+						</Empty>
+					)}
+				</Panel>
+				<Panel title={t('resources.about')} span={6}>
+					<Shown live={one}>{(r) => <How of={r} coverage={coverage.data} />}</Shown>
+				</Panel>
+				<Panel title={t('resources.parts')} span={6}>
+					{one.data ? (
+						<Parts
+							of={one.data}
+							platform={coverage.data?.platform_name}
+							plans={coverage.data?.plans ?? []}
+						/>
+					) : (
+						<Loading lines={3} />
+					)}
+					{one.data && <Disks of={one.data} />}
+				</Panel>
 				{checkpoints.items.length > 0 && (
-					<GridItem span={12}>
-						<Card>
-							<CardTitle component="h2">{t('checkpoints.title')}</CardTitle>
-							<CardBody>
-								<DataTable<Checkpoint>
-									label={t('checkpoints.title')}
-									path="checkpoints"
-									item="checkpoints"
-									query={{ resource_id: id }}
-									columns={points(id)}
-									limit={20}
-									prefix="k_"
-									empty={null}
-								/>
-							</CardBody>
-						</Card>
-					</GridItem>
+					<Panel title={t('checkpoints.title')}>
+						<DataTable<Checkpoint>
+							label={t('checkpoints.title')}
+							path="checkpoints"
+							item="checkpoints"
+							query={{ resource_id: id }}
+							columns={points(id)}
+							limit={20}
+							prefix="k_"
+							empty={null}
+						/>
+					</Panel>
 				)}
-				<GridItem span={12}>
-					<Card>
-						<CardTitle component="h2">{t('resources.history')}</CardTitle>
-						<CardBody>
-							<DataTable<Operation>
-								label={t('resources.history')}
-								path="operations"
-								item="operations"
-								query={{ resource_id: id }}
-								columns={history}
-								limit={10}
-								prefix="o_"
-								empty={<p className="hf-none">{t('resources.noHistory')}</p>}
-							/>
-						</CardBody>
-					</Card>
-				</GridItem>
-			</Grid>
+				<Panel title={t('resources.history')}>
+					<DataTable<Operation>
+						label={t('resources.history')}
+						path="operations"
+						item="operations"
+						query={{ resource_id: id }}
+						columns={history}
+						limit={10}
+						prefix="o_"
+						empty={<p className="hf-none">{t('resources.noHistory')}</p>}
+					/>
+				</Panel>
+			</Board>
 			{protecting && one.data && <ProtectPanel resources={[{ id, type, name }]} onClose={() => protect(false)} />}
 		</Page>
 	);

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // A restore while it runs and afterwards: how far each machine is, and what to do when it is done or did not work.
-import { Alert, Card, CardBody, CardTitle, Progress } from '@patternfly/react-core';
-import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
+import { Alert, Progress } from '@patternfly/react-core';
 import type { ReactNode } from 'react';
 import type { Schema } from '../../api/client';
 import type { Params } from '../../app/pages';
 import { Link } from '../../app/router';
 import { useList, useOne, useOperation } from '../../live/hooks';
+import { Board, Panel } from '../../parts/board';
 import { Shown } from '../../parts/empty';
 import { Between, bytes, duration, Time, useNow } from '../../parts/format';
 import { Facts } from '../../parts/facts';
 import { Page } from '../../parts/page';
+import { PlainTable, type Column } from '../../parts/rows';
 import { StateLabel } from '../../parts/state';
 import { t, tx } from '../../texts';
 import { pathOf } from '../checkpoints/model';
@@ -46,43 +47,30 @@ function Speed({ step }: { step: Step }) {
 	);
 }
 
-function Machines({ steps }: { steps: readonly Step[] }) {
-	return (
-		<Table variant="compact" aria-label={t('restores.machinesOf')} borders={false}>
-			<Thead>
-				<Tr>
-					<Th>{t('restores.machine')}</Th>
-					<Th>{t('restores.state')}</Th>
-					<Th modifier="fitContent">{t('restores.took')}</Th>
-				</Tr>
-			</Thead>
-			<Tbody>
-				{steps.map((s) => (
-					<Tr key={s.id}>
-						<Td dataLabel={t('restores.machine')}>{s.name.replace(/^restore /, '')}</Td>
-						<Td dataLabel={t('restores.state')}>
-							{s.state === 'running' || s.state === 'done' ? (
-								<Progress
-									value={Math.round(shareOf(s.state, s.progress as Sum))}
-									aria-label={s.name}
-									size="sm"
-									variant={s.state === 'done' ? 'success' : undefined}
-								/>
-							) : (
-								<StateLabel state={s.state} title={s.reason} />
-							)}
-							<Speed step={s} />
-							{s.reason && <p className="hf-small">{s.reason}</p>}
-						</Td>
-						<Td dataLabel={t('restores.took')}>
-							<Between from={s.started_at} to={s.ended_at} />
-						</Td>
-					</Tr>
-				))}
-			</Tbody>
-		</Table>
-	);
-}
+const machines: Column<Step>[] = [
+	{ key: 'machine', title: t('restores.machine'), cell: (s) => s.name.replace(/^restore /, '') },
+	{
+		key: 'state',
+		title: t('restores.state'),
+		cell: (s) => (
+			<>
+				{s.state === 'running' || s.state === 'done' ? (
+					<Progress
+						value={Math.round(shareOf(s.state, s.progress as Sum))}
+						aria-label={s.name}
+						size="sm"
+						variant={s.state === 'done' ? 'success' : undefined}
+					/>
+				) : (
+					<StateLabel state={s.state} title={s.reason} />
+				)}
+				<Speed step={s} />
+				{s.reason && <p className="hf-small">{s.reason}</p>}
+			</>
+		),
+	},
+	{ key: 'took', title: t('restores.took'), cell: (s) => <Between from={s.started_at} to={s.ended_at} /> },
+];
 
 function Outcome({ of, operation }: { of: Restore; operation: string | undefined }) {
 	const link = operation && <Link to={`/operations/${operation}`}>{t('restores.toOperation')}</Link>;
@@ -136,9 +124,8 @@ export default function RestorePage({ params }: { params: Params }) {
 				{(r) => (
 					<>
 						<Outcome of={r} operation={operation} />
-						<Card className="hf-gap-after">
-							<CardTitle component="h2">{t('restores.progress')}</CardTitle>
-							<CardBody>
+						<Board>
+							<Panel title={t('restores.progress')}>
 								{r.status === 'in_progress' && (
 									<Progress
 										value={Math.round(shareOf('running', total))}
@@ -153,12 +140,16 @@ export default function RestorePage({ params }: { params: Params }) {
 										aria-label={t('restores.progress')}
 									/>
 								)}
-								{steps.length > 0 && <Machines steps={steps} />}
-							</CardBody>
-						</Card>
-						<Card>
-							<CardTitle component="h2">{t('restores.about')}</CardTitle>
-							<CardBody>
+								{steps.length > 0 && (
+									<PlainTable
+										label={t('restores.machinesOf')}
+										columns={machines}
+										rows={steps}
+										keyOf={(s) => s.id}
+									/>
+								)}
+							</Panel>
+							<Panel title={t('restores.about')}>
 								<About
 									of={r}
 									platform={
@@ -166,8 +157,8 @@ export default function RestorePage({ params }: { params: Params }) {
 										t('restores.platformSame')
 									}
 								/>
-							</CardBody>
-						</Card>
+							</Panel>
+						</Board>
 					</>
 				)}
 			</Shown>

@@ -37,7 +37,7 @@ export default function Start() {
 
 	return (
 		<Page title={t('start.title')} text={t('start.text')} same={{ path: 'platforms', cli: 'platform list' }}>
-			{!canWrite && <Alert variant="info" isInline title={t('start.viewer')} className="hf-gap-below" />}
+			{!canWrite && <Alert variant="info" isInline title={t('start.viewer')} className="hf-gap-after" />}
 			{!ready ? (
 				<Loading />
 			) : (

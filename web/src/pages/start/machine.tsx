@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which machines, how often; then policy, plan and the first backup are made in one go.
 import { ActionGroup, Alert, Button, Checkbox, Form, FormGroup, Radio, SearchInput } from '@patternfly/react-core';
-import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { useState, type FormEvent } from 'react';
 import { api, type Schema } from '../../api/client';
 import { useList } from '../../live/hooks';
 import { changed } from '../../live/store';
 import { Loading } from '../../parts/empty';
 import { bytes } from '../../parts/format';
+import { PlainTable } from '../../parts/rows';
 import { StateLabel } from '../../parts/state';
 import { t, tn } from '../../texts';
 
@@ -117,45 +117,42 @@ export function MachineStep({
 					/>
 				)}
 				<div className="hf-pick">
-					<Table aria-label={t('start.machine.pick')} variant="compact" gridBreakPoint="">
-						<Thead>
-							<Tr>
-								<Th className="hf-check" screenReaderText={t('parts.choose')} />
-								<Th>{t('start.platform.name')}</Th>
-								<Th>{t('start.machine.state')}</Th>
-								<Th className="hf-right">{t('start.machine.disks')}</Th>
-							</Tr>
-						</Thead>
-						<Tbody>
-							{shown.map((m) => (
-								<Tr key={m.id}>
-									<Td>
-										<Checkbox
-											id={`machine-${m.id}`}
-											aria-label={m.name}
-											isChecked={chosen.has(m.id)}
-											onChange={(_, on) => {
-												const ids = new Set(chosen);
-												if (on) ids.add(m.id);
-												else ids.delete(m.id);
-												choose(ids);
-											}}
-										/>
-									</Td>
-									<Td>
-										<label htmlFor={`machine-${m.id}`}>{m.name}</label>
-									</Td>
-									<Td>
-										<StateLabel
-											state={m.status ?? 'unknown'}
-											tone={m.status === 'running' ? 'good' : 'off'}
-										/>
-									</Td>
-									<Td className="hf-right hf-number">{sizeOf(m)}</Td>
-								</Tr>
-							))}
-						</Tbody>
-					</Table>
+					<PlainTable
+						label={t('start.machine.pick')}
+						rows={shown}
+						keyOf={(m) => m.id}
+						box={(m) => (
+							<Checkbox
+								id={`machine-${m.id}`}
+								aria-label={m.name}
+								isChecked={chosen.has(m.id)}
+								onChange={(_, on) => {
+									const ids = new Set(chosen);
+									if (on) ids.add(m.id);
+									else ids.delete(m.id);
+									choose(ids);
+								}}
+							/>
+						)}
+						columns={[
+							{
+								key: 'name',
+								title: t('start.platform.name'),
+								cell: (m) => <label htmlFor={`machine-${m.id}`}>{m.name}</label>,
+							},
+							{
+								key: 'state',
+								title: t('start.machine.state'),
+								cell: (m) => (
+									<StateLabel
+										state={m.status ?? 'unknown'}
+										tone={m.status === 'running' ? 'good' : 'off'}
+									/>
+								),
+							},
+							{ key: 'disks', title: t('start.machine.disks'), isNumber: true, cell: sizeOf },
+						]}
+					/>
 				</div>
 			</FormGroup>
 			<FormGroup role="radiogroup" label={t('start.machine.policy')} fieldId="policy">

@@ -26,7 +26,6 @@ export const admin = {
 	'admin.allProjects': 'all projects',
 	'admin.shared': 'For all projects',
 	'admin.sharedHelp': 'Every project may use it; each stores in a repository of its own with a key of its own.',
-	'admin.menuOf': 'Actions for {name}',
 	'admin.edit': 'Edit',
 	'admin.save': 'Save',
 	'admin.close': 'Close',

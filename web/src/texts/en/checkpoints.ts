@@ -65,7 +65,6 @@ export const checkpoints = {
 	'checkpoints.serveServe': 'Serve it, until Ctrl-C',
 	'checkpoints.serveFiles': 'Look at its files',
 	'checkpoints.serveCopy': 'Or copy it',
-	'checkpoints.actionsOf': 'Actions on {name}',
 	'checkpoints.restore': 'Restore',
 	'checkpoints.hold': 'Hold',
 	'checkpoints.holdTitle.one': 'Put {n} checkpoint on legal hold?',

@@ -22,6 +22,7 @@ export const parts = {
 	'parts.chooseAll': 'Choose all of this page',
 	'parts.chooseRow': 'Choose this row',
 	'parts.actions': 'Actions',
+	'parts.actionsOf': 'Actions for {name}',
 	'parts.nothing': 'Nothing fits these filters.',
 	'progress.of': '{done} of {total}',
 	'progress.speed': '{speed}/s',

@@ -41,7 +41,6 @@ export const plans = {
 	'plans.resume': 'Resume',
 	'plans.edit': 'Change',
 	'plans.delete': 'Delete',
-	'plans.actionsOf': 'Actions on {name}',
 	'plans.started': '{name} is being protected',
 	'plans.notStarted': '{name} could not be started',
 	'plans.notChanged': '{name} could not be changed',
