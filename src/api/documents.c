@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* /openapi.yaml, the contract, and /docs, the same for people; also the list of versions. */
+/* /openapi.yaml, the contract, /openapi.json, the same for browsers, and /docs, for people; also
+ * the list of versions. */
 #include <string.h>
 
 #include "api/api_priv.h"
 
 extern const char openapi_yaml[];
 extern const size_t openapi_yaml_len;
+extern const char openapi_json[];
+extern const size_t openapi_json_len;
 extern const char api_docs_html[];
 extern const size_t api_docs_html_len;
 
@@ -14,6 +17,13 @@ static int contract(struct api_call *c, struct err *e)
 	(void)e;
 	httpd_answer(c->http, 200, "application/yaml; charset=utf-8", openapi_yaml,
 		     openapi_yaml_len);
+	return 0;
+}
+
+static int contract_json(struct api_call *c, struct err *e)
+{
+	(void)e;
+	httpd_answer(c->http, 200, "application/json", openapi_json, openapi_json_len);
 	return 0;
 }
 
@@ -45,6 +55,7 @@ static int versions(struct api_call *c, struct err *e)
 static const struct api_route routes[] = {
 	{"GET", "/", NULL, versions, API_OPEN | API_OUTSIDE},
 	{"GET", "/openapi.yaml", NULL, contract, API_OPEN | API_OUTSIDE},
+	{"GET", "/openapi.json", NULL, contract_json, API_OPEN | API_OUTSIDE},
 	{"GET", "/docs", NULL, docs, API_OPEN | API_OUTSIDE},
 };
 const struct api_resource api_documents = {routes, ARRAY_LEN(routes)};

@@ -500,6 +500,7 @@ def test_metrics(server, plan):
 
 def test_documents(server):
     assert server.ask("GET", "/openapi.yaml", user=None).text == contract.FILE.read_text()
+    assert server.ask("GET", "/openapi.json", user=None).body == contract.document()
     page = server.ask("GET", "/docs", user=None)
     assert page.status == 200 and "createPlan" in page.text
     assert server.ask("GET", "/", user=None).status == 300

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+import contract
 import images
 from images import MIB
 from runner import EXIT
@@ -33,6 +34,18 @@ def test_help_of_everything(hf):
     assert "freeze-guard" not in hf("help").text
     assert "key add" in hf("help", "target", "key").text and "protect" not in hf("help", "target", "key").text
     assert hf().text == hf("--help").text == hf("help").text
+
+
+def test_what_the_contract_names(hf):
+    """The commands that are said to do the same as a request are there, with their options."""
+    told = [o["x-cli"] for _, _, _, o in contract.operations() if "x-cli" in o]
+    assert len(told) > 50
+    known, wrong = set(commands(hf)), []
+    for words in told:
+        command = next((c for c in (" ".join(words.split()[:n]) for n in (3, 2, 1)) if c in known), None)
+        help_text = hf("help", *command.split()).text if command else ""
+        wrong += [f"{words}: {o or 'no such command'}" for o in re.findall("--[a-z-]+", words) or [""] if o not in help_text or not command]
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize("words, said", [

@@ -13,7 +13,7 @@ from server import Server
 # What is in web/src/app/pages.ts without a parameter.
 PAGES = ["/", "/start", "/resources", "/plans", "/plans/new", "/policies", "/checkpoints", "/restores", "/operations",
          "/platforms", "/targets", "/providers", "/movers", "/projects", "/users", "/account", "/usage",
-         "/notifications", "/audit", "/about"]
+         "/notifications", "/audit", "/api", "/api/createPlan", "/about"]
 VIEWER_MAY_NOT_SEE = ("/movers", "/projects", "/users", "/start", "/plans/new")
 
 

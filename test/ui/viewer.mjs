@@ -20,6 +20,9 @@ await browse(async (open) => {
 			`${where} offers a viewer a menu of actions`,
 		);
 	}
+	await visit(page, '/#/api/listPlans');
+	await page.getByRole('button', { name: 'Send' }).click();
+	await page.getByText('200 OK').waitFor();
 	const status = await page.evaluate(async (project) => {
 		const answer = await fetch(`v1/${project}/plans`, {
 			method: 'POST',

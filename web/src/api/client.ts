@@ -88,7 +88,8 @@ export interface Options {
 	quiet?: boolean;
 }
 
-async function request(method: string, path: string, body: unknown, o: Options = {}): Promise<Response> {
+// The answer, whatever it says.
+async function send(method: string, path: string, body: unknown, o: Options = {}): Promise<Response> {
 	const headers: Record<string, string> = { Accept: 'application/json', ...o.headers };
 	if (body !== undefined) headers['Content-Type'] = 'application/json';
 	if (method === 'POST') headers['Idempotency-Key'] ??= randomKey();
@@ -106,6 +107,11 @@ async function request(method: string, path: string, body: unknown, o: Options =
 		throw new ApiError(0, 'The server cannot be reached. Is it running, and is this machine connected?');
 	}
 	if (answer.status === 401 && !o.quiet) onUnauthorized();
+	return answer;
+}
+
+async function request(method: string, path: string, body: unknown, o?: Options): Promise<Response> {
+	const answer = await send(method, path, body, o);
 	if (!answer.ok && answer.status !== 304) throw await failure(answer);
 	return answer;
 }
@@ -147,4 +153,6 @@ export const api = {
 	},
 	/** The answer as it is, for what is no JSON. */
 	raw: request,
+	/** The same, also of one that says no. */
+	plain: send,
 };

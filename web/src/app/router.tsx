@@ -2,6 +2,7 @@
 // Where we are is in the URL after the #: '#/operations?state=failed'. Filters, sorting and pages are in its query, so
 // that every view can be linked to and Back does what people expect.
 import { useMemo, useSyncExternalStore, type AnchorHTMLAttributes, type ReactNode } from 'react';
+import type { Query } from '../api/client';
 
 export interface Place {
 	path: string; // '/plans/ID'
@@ -9,7 +10,8 @@ export interface Place {
 	query: URLSearchParams;
 }
 
-export type Changes = Record<string, string | number | null | undefined>;
+/** Of the query; null takes a name out. */
+export type Changes = Query;
 
 function read(): string {
 	return window.location.hash.replace(/^#/, '') || '/';

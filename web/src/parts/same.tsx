@@ -3,6 +3,7 @@
 import { Button, ClipboardCopy, Popover } from '@patternfly/react-core';
 import TerminalIcon from '@patternfly/react-icons/dist/esm/icons/terminal-icon';
 import { apiPath, serverUrl, type Query } from '../api/client';
+import { Link } from '../app/router';
 import { t } from '../texts';
 
 export interface Same {
@@ -27,6 +28,11 @@ export function curl({ method = 'GET', path, query, body }: Same): string {
 
 export function cli(words: string): string {
 	return `holdfast ${words} --server ${quote(serverUrl())}`;
+}
+
+// The explorer, with this request filled in.
+function tryAt({ method = 'GET', path, query }: Same): { to: string; query: Query } {
+	return { to: '/api', query: { ...query, method, at: path } };
 }
 
 export function SameByApi(same: Same) {
@@ -63,7 +69,8 @@ export function SameByApi(same: Same) {
 						</>
 					)}
 					<p className="hf-small">
-						{t('same.token')} <a href="docs">{t('same.docs')}</a>
+						{t('same.token')} <Link {...tryAt(same)}>{t('same.try')}</Link> ·{' '}
+						<a href="docs">{t('same.docs')}</a>
 					</p>
 				</>
 			)}

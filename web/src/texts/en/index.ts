@@ -2,6 +2,7 @@
 import { admin } from './admin';
 import { app } from './app';
 import { checkpoints } from './checkpoints';
+import { explorer } from './explorer';
 import { operations } from './operations';
 import { overview } from './overview';
 import { parts } from './parts';
@@ -18,5 +19,6 @@ export const texts = {
 	...checkpoints,
 	...operations,
 	...admin,
+	...explorer,
 	...start,
 } as const;

@@ -32,6 +32,7 @@ export const parts = {
 	'same.cli': 'Command line',
 	'same.token': 'HOLDFAST_TOKEN is a token that you make with POST /v1/tokens.',
 	'same.docs': 'All of the API',
+	'same.try': 'Try it here',
 	'state.protected': 'Protected',
 	'state.late': 'Late',
 	'state.failing': 'Failing',
