@@ -5,12 +5,10 @@ import os
 import pathlib
 import signal
 import subprocess
-import time
 import uuid
 
-from runner import EXIT, SANITIZERS
+from runner import EXIT, SANITIZERS, Paced
 from target import Point
-from waiting import wait_until
 
 
 def program():
@@ -31,7 +29,7 @@ class Outcome:
         return any(text in note["text"] for note in self.notes)
 
 
-class Step:
+class Step(Paced):
     """A step that is being run."""
 
     def __init__(self, job, state=None, env=None):
@@ -56,22 +54,6 @@ class Step:
         if self.alive:
             self.process.kill()
         self.process.communicate()
-
-    def turns(self, run=0.01, rest=0.1):
-        """Let it run for a moment and stand still."""
-        if self.alive:
-            self.signal(signal.SIGCONT)
-            time.sleep(run)
-            self.signal(signal.SIGSTOP)
-            time.sleep(rest)
-
-    def pause_when(self, begun, seconds=60):
-        """Let it run slowly until `begun()` is true, and stand still there."""
-        def slowly():
-            self.turns()
-            return begun() or not self.alive
-        wait_until(slowly, seconds, "the step gets there", every=0)
-        assert self.alive, "it was over before it could be stopped: this test shows nothing"
 
     def wait(self, error=None, seconds=120):
         """Its outcome; `error` is the kind that it must fail with."""

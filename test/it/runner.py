@@ -8,6 +8,8 @@ import subprocess
 import threading
 import time
 
+from waiting import wait_until
+
 # The contract of the command line: one code for each kind of error.
 EXIT = {
     "invalid": 2, "not-found": 3, "exists": 4, "denied": 5, "wrong-key": 6, "corrupt": 7, "version": 8,
@@ -54,7 +56,26 @@ class Result:
         return self
 
 
-class Run:
+class Paced:
+    """A process that is let run slowly; it has `alive` and `signal`."""
+
+    def stop_when(self, begun, what, seconds=60, run=0.01):
+        """Let it run for a moment again and again, and look in between, while it stands still, until `begun()`. So it
+        is there when this returns, however slow the machine is."""
+        def turn():
+            self.signal(signal.SIGSTOP)
+            time.sleep(0.01)
+            if begun() or not self.alive:
+                return True
+            self.signal(signal.SIGCONT)
+            time.sleep(run)
+            return False
+
+        wait_until(turn, seconds, what, every=0)
+        assert self.alive, f"it was over before it could be stopped, and this test shows nothing: {self.process.communicate()}"
+
+
+class Run(Paced):
     """A holdfast that runs beside the test."""
 
     def __init__(self, argv, env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE):
@@ -97,7 +118,6 @@ class Run:
     def end(self, number):
         """Send a paused run SIGINT, after which it must say that it was cancelled, or SIGKILL. True when it could
         still clean up."""
-        assert self.alive, "it was over before it could be stopped: this test shows nothing"
         self.signal(number)
         self.resume()
         if number == signal.SIGINT:

@@ -7,7 +7,6 @@ import pathlib
 import re
 
 import images
-from waiting import wait_until
 
 # Small: the tests' file systems are, and their guests write little.
 RESERVE = "16MiB"
@@ -97,12 +96,8 @@ class Repo:
     @contextlib.contextmanager
     def paused_midway(self, run, begun=lambda: True):
         """Let a backup run until `begun` is true and a part of the data is stored, and stand still there."""
-        with run.slowed():
-            wait_until(begun, 60, "the backup begins", every=0.02)
-            wait_until(lambda: not run.alive or self.unfinished_bytes() > images.MIB, 60, "it reads", every=0.02)
-        run.pause()
+        run.stop_when(lambda: self.unfinished_bytes() > images.MIB and begun(), "it reads")
         try:
-            assert run.alive, run.wait()
             yield run
         finally:
             if run.alive:

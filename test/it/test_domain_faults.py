@@ -108,9 +108,8 @@ def test_stopped_twice(bare, repo, folder):
             run.signal(signal.SIGINT)
             run.resume()
             time.sleep(0.5)
-            if run.alive:
-                run.signal(signal.SIGINT)
-            wait_until(lambda: not run.alive, 10, "it ends at once")
+            # Two that come together are one: so until it had its turn in between.
+            wait_until(lambda: not run.alive or run.signal(signal.SIGINT), 30, "it ends at once", every=0.5)
         finally:
             bare.lab.signal(signal.SIGCONT)
     assert run.process.returncode == 128 + signal.SIGINT
@@ -241,8 +240,7 @@ def test_required_without_an_agent(bare, repo):
 
 def test_agent_not_running(guests, repo, guest):
     """The channel is there, the agent is not."""
-    guest.sh("(sleep 0.5; kill $(cat /run/qga.pid)) >/dev/null 2>&1 &")
-    time.sleep(1.5)
+    guest.leave_behind("kill $(cat /run/qga.pid)")
     started = time.monotonic()
     error = repo.protect(guest, "--consistency", "required", code="timeout").error
     assert "agent" in error["message"]
@@ -255,8 +253,7 @@ def test_agent_not_running(guests, repo, guest):
 def test_agent_is_silent(guest, repo):
     """The agent hangs: the wait is bounded by --freeze-timeout, and the guest goes on writing."""
     guest.start_ticking()
-    guest.sh("(sleep 0.5; kill -STOP $(cat /run/qga.pid)) >/dev/null 2>&1 &")
-    time.sleep(1.5)
+    guest.leave_behind("kill -STOP $(cat /run/qga.pid)")
     started = time.monotonic()
     error = repo.protect(guest, "--consistency", "required", "--freeze-timeout", "2s", code="timeout").error
     assert time.monotonic() - started < 20
@@ -273,9 +270,7 @@ def test_agent_is_silent(guest, repo):
 def test_agent_wakes_up_late(guest, repo):
     """The agent gets to the freeze only after we gave up: nobody would thaw it, so somebody must."""
     guest.start_ticking()
-    guest.sh("(sleep 0.5; kill -STOP $(cat /run/qga.pid); sleep 9; kill -CONT $(cat /run/qga.pid);"
-             " echo AWAKE >/dev/ttyS0) >/dev/null 2>&1 &")
-    time.sleep(1.5)
+    guest.leave_behind("kill -STOP $(cat /run/qga.pid)", "sleep 9; kill -CONT $(cat /run/qga.pid); echo AWAKE >/dev/ttyS0")
     repo.protect(guest, "--freeze-timeout", "2s")
     wait_until(lambda: "AWAKE" in guest.console(), 60, "the agent goes on")
     time.sleep(1)
@@ -303,8 +298,7 @@ def test_killed_while_frozen(guest, repo):
     slow_freeze(guest, 1)
     run = freeze_seen(guest, repo)
     try:
-        time.sleep(2)
-        assert guest.is_still(), "the guest is not frozen: this test shows nothing"
+        wait_until(lambda: guest.is_still(2), 9, "the guest is frozen")
         run.kill()
     finally:
         guest.lab.signal(signal.SIGCONT)
@@ -319,7 +313,8 @@ def test_frozen_too_long(guest, repo):
     slow_freeze(guest, 1)
     run = freeze_seen(guest, repo, "--freeze-timeout", "3s")
     try:
-        time.sleep(5)
+        wait_until(lambda: guest.is_still(2), 9, "the guest is frozen")
+        time.sleep(2)
     finally:
         guest.lab.signal(signal.SIGCONT)
     point = run.wait().json["resources"][0]
@@ -327,7 +322,8 @@ def test_frozen_too_long(guest, repo):
     guest.wait_tick(seconds=20)
     run = freeze_seen(guest, repo, "--freeze-timeout", "3s", "--consistency", "required")
     try:
-        time.sleep(5)
+        wait_until(lambda: guest.is_still(2), 9, "the guest is frozen")
+        time.sleep(2)
     finally:
         guest.lab.signal(signal.SIGCONT)
     run.wait("timeout")
@@ -365,10 +361,7 @@ def test_scratch_fills_up(bare, repo, small, folder):
     """The guest overwrites much while it is read: the backup ends before a write of the guest can fail."""
     first = repo.protect(bare)
     run = repo.start_protect(bare, "--scratch", small, "--scratch-reserve", "20MiB", "--full")
-    with run.slowed():
-        bare.wait_job()
-    run.pause()
-    assert run.alive, "it was over before the guest wrote: this test shows nothing"
+    run.stop_when(bare.job, "its job runs")
     for number in range(60, 28, -1):
         assert bare.poke("vda", number * MIB, MIB, number) == "", "a write of the guest failed"
     assert images.free_bytes(small) < 20 * MIB, "there is still room: this test shows nothing"

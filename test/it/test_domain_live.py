@@ -188,9 +188,9 @@ def test_old_tracking_goes_only_after_the_commit(guests, repo, folder):
     first = repo.protect(guest)
     guest.poke("vda", 0, size // 2, 7)
     run = repo.start_protect(guest)
-    with run.slowed():
-        guest.wait_job()
-        assert first.disks["vda"]["tracking"] in guest.checkpoints() and len(guest.checkpoints()) == 2
+    run.stop_when(guest.job, "its job runs")
+    assert first.disks["vda"]["tracking"] in guest.checkpoints() and len(guest.checkpoints()) == 2
+    run.resume()
     second = run.wait().json
     assert guest.checkpoints() == [second["resources"][0]["disks"][0]["tracking"]]
 

@@ -10,6 +10,7 @@ import pytest
 
 from keystone import Keystone, Probe
 from server import Server
+from waiting import wait_until
 
 if not pathlib.Path("/usr/bin/keystone-manage").exists():
     pytest.skip("there is no Keystone: install the package keystone", allow_module_level=True)
@@ -105,11 +106,11 @@ def test_keystone_is_away(cloud, probe):
         begun = time.monotonic()
         for _ in range(20):
             assert probe("identify", token=fresh, project=cloud.demo)["error"] == "unreachable"
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 20, "each waited for Keystone"
     finally:
         cloud.keystone.again()
-    time.sleep(5.5)
-    probe.must("identify", token=fresh, project=cloud.demo)
+    wait_until(lambda: "error" not in probe("identify", token=fresh, project=cloud.demo), 30, "Keystone is asked again",
+               every=0.2)
 
 
 def test_wrong_service_password(cloud, folder):

@@ -289,7 +289,7 @@ def test_guest_is_thawed(guests, mover):
     point = mover.protect(guest, consistency="required")
     assert point.consistency["achieved"] == "quiesced" and guest.freezes() == ["freeze", "thaw"]
     step = mover.start("checkpoint.protect", mover.protect_input(guest, new_id(), consistency="required"))
-    step.pause_when(lambda: any("freeze-guard" in c for c in commands_below(step.process.pid)))
+    step.stop_when(lambda: any("freeze-guard" in c for c in commands_below(step.process.pid)), "it freezes the guest")
     step.signal(signal.SIGCONT)
     step.kill()
     guest.start_ticking()
@@ -379,7 +379,7 @@ def test_restore_killed(lab, guests, mover, off, folder):
     to.mkdir()
     fields = mover.restore_input(point, name="again", directory=str(to))
     step = mover.start("checkpoint.restore", fields, step=(which := new_id()))
-    step.pause_when(lambda: any(to.iterdir()))
+    step.stop_when(lambda: any(to.iterdir()), "it writes")
     # Who takes over while it is still there is told to wait.
     busy = mover.run("checkpoint.restore", fields, "busy", step=which, attempt=2)
     assert "earlier attempt" in busy.error["message"]
@@ -438,7 +438,7 @@ def test_restore_in_place(lab, mover, off):
 
 def test_secrets_stay_inside(lab, mover, off):
     """The key is in no argument, no variable of the environment, nothing that is said, and no core."""
-    step = mover.start("checkpoint.protect", mover.protect_input(off, new_id(), bytes_per_s=4 * MIB))
+    step = mover.start("checkpoint.protect", mover.protect_input(off, new_id(), bytes_per_s=12 * MIB))
     wait_until(lambda: pathlib.Path(f"/proc/{step.process.pid}/cmdline").exists(), 10, "it runs")
     proc = pathlib.Path(f"/proc/{step.process.pid}")
     for name in ("cmdline", "environ"):

@@ -10,7 +10,6 @@ import pytest
 import images
 from definition import Disk
 from images import MIB
-from waiting import wait_until
 
 MAC = "52:54:00:12:34:56"
 NET = f"<interface type='network'><mac address='{MAC}'/><source network='blue'/><model type='virtio'/></interface>"
@@ -174,9 +173,7 @@ def test_damage_undoes_it(case, repo, folder):
 def test_stopped(case, guests, repo, folder, number):
     """Ctrl-C leaves nothing; after SIGKILL there is no domain that could be started on half a disk."""
     run = repo.start("restore", "domain", "latest", "-c", case.lab.uri, "--name", "copy", "--to", folder / "to")
-    with run.slowed(run=0.004, rest=0.06):
-        wait_until(lambda: any((folder / "to").iterdir()) or not run.alive, 60, "it writes", every=0.01)
-        run.pause()
+    run.stop_when(lambda: any((folder / "to").iterdir()), "it writes", run=0.004)
     if run.end(number):
         assert not any((folder / "to").iterdir())
     else:

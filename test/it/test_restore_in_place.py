@@ -7,7 +7,6 @@ import pytest
 import images
 from definition import Disk
 from images import MIB
-from waiting import wait_until
 
 SIZE = 48 * MIB
 
@@ -138,10 +137,7 @@ def test_libvirt_is_lost_after_the_exchange(case):
     """The definition cannot be put back: disks that were exchanged already are exchanged back."""
     lab = case.guest.lab
     run = case.start()
-    with run.slowed():
-        wait_until(lambda: case.beside() or not run.alive, 60, "it writes", every=0.01)
-        run.pause()
-    assert run.alive, "it was over before it could be stopped: this test shows nothing"
+    run.stop_when(case.beside, "it writes")
     try:
         lab.signal(signal.SIGKILL)
         run.resume()
@@ -158,9 +154,7 @@ def test_libvirt_is_lost_after_the_exchange(case):
 def test_stopped(case, number):
     """Ctrl-C leaves nothing; what SIGKILL leaves does no harm and goes with the next try."""
     run = case.start()
-    with run.slowed():
-        wait_until(lambda: case.beside() or not run.alive, 60, "it writes", every=0.01)
-        run.pause()
+    run.stop_when(case.beside, "it writes")
     if run.end(number):
         case.untouched()
     else:
@@ -172,9 +166,7 @@ def test_stopped(case, number):
 def test_started_meanwhile(case):
     """Somebody starts the domain while its disks are written: it keeps the old ones."""
     run = case.start()
-    with run.slowed():
-        wait_until(lambda: case.beside() or not run.alive, 60, "it writes", every=0.01)
-        run.pause()
+    run.stop_when(case.beside, "it writes")
     case.guest.start()
     run.resume()
     message = run.wait("busy").error["message"]

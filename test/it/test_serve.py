@@ -260,7 +260,7 @@ def test_what_was_flushed_is_kept(repo, point, disk, serve, folder):
         busy = subprocess.Popen(["qemu-io", "-f", "raw", *(w for n in range(2000) for w in (
             "-c", f"write -P 99 {30 * MIB + n % 128 * 4096} 4096")), served.uri], stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL)
-        wait_until(lambda: overlay.stat().st_blocks > 0, 5, "it writes")
+        wait_until(lambda: overlay.stat().st_blocks > 0, 30, "it writes")
         served.kill_everything()
         busy.kill()
         busy.wait()

@@ -8,7 +8,6 @@ import pytest
 
 import images
 from images import MIB
-from waiting import wait_until
 
 
 def test_init(holdfast, folder):
@@ -337,10 +336,7 @@ def test_writer_is_killed(repo, folder):
     """SIGKILL: no checkpoint; what it stored is found by the next, which stores nothing twice."""
     disk = images.raw_file(folder / "d.raw", 96 * MIB, [(0, 72 * MIB, 1)])
     run = repo.start("protect", "disk", disk)
-    with run.slowed(run=0.02, rest=0.02):
-        wait_until(lambda: repo.packs() or not run.alive, 60, "a pack is complete", every=0.01)
-        run.pause()
-    assert run.alive, "it was over before it could be killed: this test shows nothing"
+    run.stop_when(repo.packs, "a pack is complete")
     run.kill()
     assert repo.points() == [] and len(repo.sessions()) == 1
     assert repo.verify()["checkpoints"] == 0
