@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 static const struct err_info infos[ERR_KINDS] = {
 	[ERR_NONE] = {"none", 0, 200, false},
 	[ERR_INVALID] = {"invalid", 2, 400, false},
@@ -43,6 +45,14 @@ enum err_kind err_kind_named(const char *name, enum err_kind otherwise)
 	return otherwise;
 }
 
+/* Written down and sent as JSON, where half a character that was cut, or a path in another
+ * encoding, would be refused. */
+static void take_text(struct err *e, char msg[ERR_TEXT])
+{
+	text_clean(msg);
+	memcpy(e->msg, msg, ERR_TEXT);
+}
+
 static void set(struct err *e, enum err_kind kind, int sys, const char *file, int line)
 {
 	e->kind = kind;
@@ -53,7 +63,7 @@ static void set(struct err *e, enum err_kind kind, int sys, const char *file, in
 
 int err_set_at(struct err *e, enum err_kind kind, const char *file, int line, const char *fmt, ...)
 {
-	char msg[sizeof(e->msg)];
+	char msg[ERR_TEXT];
 	va_list ap;
 
 	if (!e)
@@ -63,13 +73,13 @@ int err_set_at(struct err *e, enum err_kind kind, const char *file, int line, co
 	vsnprintf(msg, sizeof(msg), fmt, ap);
 	va_end(ap);
 	set(e, kind, 0, file, line);
-	memcpy(e->msg, msg, sizeof(msg));
+	take_text(e, msg);
 	return -1;
 }
 
 int err_sys_at(struct err *e, int sys, const char *file, int line, const char *fmt, ...)
 {
-	char msg[sizeof(e->msg)], text[128];
+	char msg[ERR_TEXT], text[128];
 	size_t len;
 	va_list ap;
 
@@ -81,13 +91,13 @@ int err_sys_at(struct err *e, int sys, const char *file, int line, const char *f
 	len = strlen(msg);
 	snprintf(msg + len, sizeof(msg) - len, ": %s", strerror_r(sys, text, sizeof(text)));
 	set(e, err_kind_of_errno(sys), sys, file, line);
-	memcpy(e->msg, msg, sizeof(msg));
+	take_text(e, msg);
 	return -1;
 }
 
 int err_wrap(struct err *e, const char *fmt, ...)
 {
-	char msg[sizeof(e->msg)];
+	char msg[ERR_TEXT];
 	size_t len;
 	va_list ap;
 
@@ -98,7 +108,7 @@ int err_wrap(struct err *e, const char *fmt, ...)
 	va_end(ap);
 	len = strlen(msg);
 	snprintf(msg + len, sizeof(msg) - len, ": %s", e->msg);
-	memcpy(e->msg, msg, sizeof(msg));
+	take_text(e, msg);
 	return -1;
 }
 

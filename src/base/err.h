@@ -38,12 +38,14 @@ enum err_kind {
 	ERR_KINDS
 };
 
+#define ERR_TEXT 512 /* a longer message is cut */
+
 struct err {
 	enum err_kind kind;
 	int sys;	  /* errno where the system said no, else 0 */
 	const char *file; /* where it was first seen */
 	int line;
-	char msg[512];
+	char msg[ERR_TEXT]; /* UTF-8: what is none of it, or was cut, is a ? */
 };
 
 /* What follows from a kind: one table for the command line and, later, for HTTP. */

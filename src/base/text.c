@@ -75,10 +75,11 @@ bool text_is_mail_address(const char *text)
 
 void text_clean(char *s)
 {
+	const char *end = s + strlen(s);
 	size_t n;
 
-	for (; *s; s += n) {
-		n = text_utf8(s, strlen(s));
+	for (; s < end; s += n) {
+		n = text_utf8(s, (size_t)(end - s));
 		if (n == 0) {
 			*s = '?';
 			n = 1;

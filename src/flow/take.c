@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 
 #define PROPOSALS 1024 /* read at once */
 #define KEEP_FROM 64   /* fewer are read anew each time, so that the order is exact */
@@ -383,6 +384,7 @@ static int ask_kind(struct claim *c, struct turn *x, struct err *e)
 	if (rc < 0) {
 		until_us = FLOW_NEVER - 1;
 		snprintf(c->why, sizeof(c->why), "%.*s", FLOW_WHY - 1, why.msg);
+		text_clean(c->why);
 	}
 	if (until_us <= x->now)
 		return 0;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "testing.h"
 
 static void test_set_tells_all(void **state)
@@ -86,6 +87,29 @@ static void test_too_long_is_cut(void **state)
 	assert_int_equal(strlen(e.msg), sizeof(e.msg) - 1);
 }
 
+/* Half a character is refused by databases, and then nobody is told anything. */
+static void test_it_is_utf8(void **state)
+{
+	char text[ERR_TEXT + 40] = "";
+	struct err e = {0};
+	size_t n;
+
+	(void)state;
+	for (size_t shift = 0; shift < 3; shift++) {
+		memset(text, 'x', shift);
+		for (size_t i = shift; i + 3 < sizeof(text); i += 3)
+			memcpy(text + i, "\xe2\x82\xac", 4);
+		err_set(&e, ERR_IO, "%s", text);
+		err_wrap(&e, "%s", "a");
+		for (const char *p = e.msg; *p; p += n) {
+			n = text_utf8(p, strlen(p));
+			assert_int_not_equal(n, 0);
+		}
+	}
+	err_set(&e, ERR_IO, "of Latin-1: %s, or cut: %.2s", "B\xe4r", "B\xc3\xa4r");
+	assert_string_equal(e.msg, "of Latin-1: B?r, or cut: B?");
+}
+
 /* Names and exit codes are a contract: no two the same, success only for none. */
 static void test_every_kind_has_its_row(void **state)
 {
@@ -153,6 +177,7 @@ int main(void)
 		cmocka_unit_test(test_nobody_wants_to_know),
 		cmocka_unit_test(test_message_made_of_itself),
 		cmocka_unit_test(test_too_long_is_cut),
+		cmocka_unit_test(test_it_is_utf8),
 		cmocka_unit_test(test_every_kind_has_its_row),
 		cmocka_unit_test(test_what_an_errno_means),
 	};
