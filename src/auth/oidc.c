@@ -70,6 +70,7 @@ struct oidc *oidc_new(const struct oidc_options *p, struct err *e)
 	AUTO(oidc) o = xcalloc(1, sizeof(*o));
 
 	pthread_mutex_init(&o->lock, NULL);
+	pthread_cond_init(&o->asked, NULL);
 	if (!http_is_url(p->issuer) || !p->client_id || !*p->client_id) {
 		err_set(e, ERR_INVALID,
 			"issuer: write the provider's URL, and client_id: our name there");
@@ -120,6 +121,7 @@ void oidc_free(struct oidc *o)
 	free(o->scopes);
 	free(o->user_claim);
 	free(o->groups_claim);
+	pthread_cond_destroy(&o->asked);
 	pthread_mutex_destroy(&o->lock);
 	free(o);
 }
@@ -244,24 +246,41 @@ static json_t *fetch_keys(struct oidc *o, struct err *e)
 	return keys;
 }
 
+static json_t *ask_for_keys(struct oidc *o, struct err *e)
+{
+	json_t *keys = fetch_keys(o, e);
+
+	pthread_mutex_lock(&o->lock);
+	o->asking = false;
+	pthread_cond_broadcast(&o->asked);
+	pthread_mutex_unlock(&o->lock);
+	return keys;
+}
+
 /* The keys, to be released. `fresh`: one is missing among those that are known. */
 static json_t *find_keys(struct oidc *o, bool fresh, struct err *e)
 {
-	uint64_t now = clock_mono_us();
 	struct err why = {0};
+	uint64_t now;
 	json_t *known;
 	json_t *keys = NULL;
 	bool ask_now;
 
 	pthread_mutex_lock(&o->lock);
+	/* What somebody else is being told is news for us, too. */
+	while (o->asking && (!o->keys || fresh))
+		pthread_cond_wait(&o->asked, &o->lock);
+	now = clock_mono_us();
 	known = json_incref(o->keys);
-	ask_now = (!known || fresh || now - o->keys_us > KEYS_US) &&
+	ask_now = !o->asking && (!known || fresh || now - o->keys_us > KEYS_US) &&
 		  (!o->tried_us || now - o->tried_us > RETRY_US);
-	if (ask_now)
+	if (ask_now) {
 		o->tried_us = now;
+		o->asking = true;
+	}
 	pthread_mutex_unlock(&o->lock);
 	if (ask_now)
-		keys = fetch_keys(o, &why);
+		keys = ask_for_keys(o, &why);
 	else if (!known)
 		err_set(&why, ERR_UNREACHABLE, "the OpenID provider %s does not answer", o->issuer);
 	if (keys) {

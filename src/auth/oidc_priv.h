@@ -38,6 +38,8 @@ struct oidc {
 	struct oidc_places places;
 	json_t *keys; /* NULL: not fetched yet */
 	uint64_t keys_us, tried_us;
+	bool asking; /* somebody asks for keys */
+	pthread_cond_t asked;
 };
 
 /* Whom a token is about. */

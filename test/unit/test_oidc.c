@@ -8,6 +8,7 @@
 #include <jose/b64.h>
 #include <jose/jwk.h>
 #include <jose/jws.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "auth_fixture.h"
@@ -233,7 +234,7 @@ static struct {
 	json_t *key, *next;
 	char *set;
 	unsigned keys_asked, codes;
-	bool away;
+	bool away, slow;
 	char nonce[64], challenge[64];
 	const char *groups;
 	const char *audience; /* NULL: us */
@@ -297,6 +298,7 @@ int __wrap_http_do(struct http *h, const struct http_request *q, struct http_rep
 				     "\"jwks_uri\": \"" ISSUER "/keys\"}");
 	} else if (!strcmp(q->url, ISSUER "/keys")) {
 		lab.keys_asked++;
+		clock_sleep_ms(lab.slow ? 300 : 0);
 		buf_text(&ret->body, lab.set);
 	} else if (!strcmp(q->url, ISSUER "/token")) {
 		exchange(q, ret);
@@ -415,6 +417,48 @@ static void test_new_keys(void **state)
 	lab.away = true;
 	ahead_us += 3700000000;
 	identity_free(OK_PTR(who(&s, old, e)));
+	site_close(&s);
+}
+
+struct caller {
+	struct site *s;
+	const char *token;
+	struct err e;
+};
+
+static void *call(void *arg)
+{
+	struct caller *c = arg;
+
+	identity_free(who(c->s, c->token, &c->e));
+	return NULL;
+}
+
+/* Who comes while the keys are asked for waits for them, and is not told that nobody answers. */
+static void test_several_at_once(void **state)
+{
+	struct caller c[4];
+	pthread_t threads[ARRAY_LEN(c)];
+	struct site s;
+
+	site_open(&s, *state);
+	AUTO_FREE char *t = token_of(lab.key, "s1", "alice", "");
+	AUTO_FREE char *new = token_of(lab.next, "s1", "alice", "");
+	lab.slow = true;
+	for (unsigned turn = 1; turn <= 2; turn++) {
+		for (size_t i = 0; i < ARRAY_LEN(c); i++) {
+			c[i] = (struct caller){&s, turn == 1 ? t : new, {0}};
+			assert_int_equal(pthread_create(&threads[i], NULL, call, &c[i]), 0);
+		}
+		for (size_t i = 0; i < ARRAY_LEN(c); i++) {
+			assert_int_equal(pthread_join(threads[i], NULL), 0);
+			assert_int_equal(c[i].e.kind, ERR_NONE);
+		}
+		assert_int_equal(lab.keys_asked, turn);
+		free(lab.set);
+		lab.set = set_of(lab.key, lab.next);
+		ahead_us += 11000000;
+	}
 	site_close(&s);
 }
 
@@ -543,11 +587,12 @@ static void test_options(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		KEYS_TEST(test_algorithms),	KEYS_TEST(test_claims),
-		KEYS_TEST(test_forged),		KEYS_TEST(test_every_character),
-		cmocka_unit_test(test_options), DB_TEST(test_bearer),
-		DB_TEST(test_new_keys),		DB_TEST(test_provider_away),
-		DB_TEST(test_browser),		DB_TEST(test_what_a_login_takes),
+		KEYS_TEST(test_algorithms),	  KEYS_TEST(test_claims),
+		KEYS_TEST(test_forged),		  KEYS_TEST(test_every_character),
+		cmocka_unit_test(test_options),	  DB_TEST(test_bearer),
+		DB_TEST(test_new_keys),		  DB_TEST(test_several_at_once),
+		DB_TEST(test_provider_away),	  DB_TEST(test_browser),
+		DB_TEST(test_what_a_login_takes),
 	};
 
 	return db_fixture_run(tests, ARRAY_LEN(tests));
