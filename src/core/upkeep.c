@@ -31,13 +31,24 @@ static int forget_answers(struct db_tx *t, void *arg, struct err *e)
 		       db_i((int64_t)r->now_us - DAY_US));
 }
 
+/* ---- platforms ---- */
+
+/*
+ * Things that an operation of this kind is about and has not ended with. It may wait for long, as
+ * for a mover that is gone, and then it is not among those that are next, whose number is bounded.
+ */
+#define BUSY(link, kind)                                                                           \
+	"(SELECT l.id FROM operations o JOIN operation_links l ON l.operation_id = o.id AND "      \
+	"l.kind = '" link "' WHERE o.ended_at IS NULL AND o.kind = '" kind "')"
+
+#define UNLISTED                                                                                   \
+	"FROM platforms WHERE discover_at <= $1 AND id NOT IN " BUSY("platform", "discover")
+
 /* 1: some platform is to be listed anew. */
 static int is_due(struct db_tx *t, void *arg, struct err *e)
 {
 	struct round *r = arg;
-	AUTO(db_rows)
-	rows = db_query(t, e, "SELECT 1 FROM platforms WHERE discover_at <= $1 LIMIT 1",
-			db_i(r->now_us));
+	AUTO(db_rows) rows = db_query(t, e, "SELECT 1 " UNLISTED " LIMIT 1", db_i(r->now_us));
 	int have = rows ? db_next(rows, e) : -1;
 
 	r->due = have > 0;
@@ -48,9 +59,7 @@ static int discover(struct db_tx *t, void *arg, struct err *e)
 {
 	const struct round *r = arg;
 	AUTO(db_rows)
-	rows = db_query(t, e,
-			"SELECT id FROM platforms WHERE discover_at <= $1 ORDER BY discover_at "
-			"LIMIT $2",
+	rows = db_query(t, e, "SELECT id " UNLISTED " ORDER BY discover_at LIMIT $2",
 			db_i(r->now_us), db_i(PLATFORMS_MOST));
 	char operation[UUID_TEXT];
 	int have = rows ? 1 : -1;
@@ -66,7 +75,8 @@ static int discover(struct db_tx *t, void *arg, struct err *e)
 /* Those with something in them that nobody looked at for an hour. */
 #define UNCHECKED                                                                                  \
 	"FROM targets t WHERE (checked_at IS NULL OR checked_at < $1) AND EXISTS (SELECT 1 FROM "  \
-	"repositories r WHERE r.target_id = t.id AND r.made_at IS NOT NULL)"
+	"repositories r WHERE r.target_id = t.id AND r.made_at IS NOT NULL) AND id NOT IN " BUSY(  \
+		"target", "target_check")
 
 static int is_any_unchecked(struct db_tx *t, void *arg, struct err *e)
 {
@@ -92,15 +102,10 @@ static int look_at_targets(struct db_tx *t, void *arg, struct err *e)
 	char operation[UUID_TEXT];
 	int have = rows ? 1 : -1;
 
-	while (have > 0 && (have = db_next(rows, e)) > 0) {
-		int live =
-			operation_live(t, "target", db_text(rows, 0), "target_check", operation, e);
-
-		if (live < 0 ||
-		    (!live && target_check(r->core, t, db_text(rows, 1), db_text(rows, 0), "server",
-					   operation, e) < 0))
+	while (have > 0 && (have = db_next(rows, e)) > 0)
+		if (target_check(r->core, t, db_text(rows, 1), db_text(rows, 0), "server",
+				 operation, e) < 0)
 			return -1;
-	}
 	if (have < 0 || target_history_sample(t, r->now_us, e) < 0)
 		return -1;
 	return target_history_prune(t, r->now_us, e);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What policies ask for by themselves: copies, verifications, windows, limits. */
+/* What is done by itself: copies, verifications, windows and limits of policies; upkeep. */
 #include "core/duties.h"
 
 #include <string.h>
@@ -9,6 +9,7 @@
 #include "core/jobs.h"
 #include "core/keeper.h"
 #include "core/limits.h"
+#include "core/upkeep.h"
 #include "core/window.h"
 #include "db_fixture.h"
 #include "flow/flow_priv.h"
@@ -508,6 +509,34 @@ static void test_limits(void **state)
 	assert_int_equal(limits.n, 1);
 }
 
+/* ---- what the server does by itself ---- */
+
+/* Some wait for movers that are gone: the others have their turn all the same. */
+static void test_upkeep(void **state)
+{
+	struct db_fixture *f = *state;
+
+	for (int i = 10; i < 35; i++) {
+		DO(f,
+		   "INSERT INTO platforms (id, name, description, kind, uri, mover_id, status, "
+		   "discover_at, created_at, updated_at) VALUES ('v%d', 'v', '', 'libvirt', 'x:', "
+		   "'gone', 'unknown', %d, 1, 1)",
+		   i, i);
+		DO(f,
+		   "INSERT INTO targets (id, name, description, url, options, status, created_at, "
+		   "updated_at) VALUES ('u%d', 'u', '', 'dir:/u%d', '{}', 'available', 1, 1)",
+		   i, i);
+		DO(f,
+		   "INSERT INTO repositories (id, target_id, project_id, url, created_at, made_at) "
+		   "VALUES ('u%d', 'u%d', 'p', 'dir:/u%d/p', 1, 1)",
+		   i, i, i);
+	}
+	for (int i = 0; i < 3; i++)
+		OK(upkeep_run(&core, now, UPKEEP_NOTHING, e));
+	check(f, "SELECT count(*) FROM operations WHERE kind = 'discover'", "25");
+	check(f, "SELECT count(*) FROM operations WHERE kind = 'target_check'", "27");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -516,6 +545,7 @@ int main(void)
 		DUTIES_TEST(test_all_plans),	   DUTIES_TEST(test_window_at_firing),
 		DUTIES_TEST(test_window_of_steps), DUTIES_TEST(test_window_by_hand),
 		DUTIES_TEST(test_window_skips),	   DUTIES_TEST(test_limits),
+		DUTIES_TEST(test_upkeep),
 	};
 
 	return db_fixture_run_of(tests, ARRAY_LEN(tests), down);
