@@ -5,11 +5,11 @@
 #include <openssl/crypto.h>
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 
 #include "auth/throttle.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/secret.h"
 #include "base/uuid.h"
 #include "repo/seal.h"
@@ -73,7 +73,7 @@ struct passwords *passwords_new(const struct passwords_options *o)
 	p->passes = o->passes ? o->passes : 2;
 	p->slots = o->slots ? o->slots : 2;
 	pthread_mutex_init(&p->lock, NULL);
-	pthread_cond_init(&p->turn, NULL);
+	cond_init(&p->turn);
 	random_bytes(key, sizeof(key));
 	p->mac = mac_new(key);
 	secret_wipe(key, sizeof(key));
@@ -100,11 +100,9 @@ void passwords_free(struct passwords *p)
 
 static int take_turn(struct passwords *p, struct err *e)
 {
-	struct timespec until;
+	struct timespec until = cond_in_ms(WAIT_S * 1000);
 	int rc = 0;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += WAIT_S;
 	pthread_mutex_lock(&p->lock);
 	if (p->waiting >= WAITING)
 		rc = 1;

@@ -3,8 +3,8 @@
 
 #include <pthread.h>
 #include <stdbool.h>
-#include <time.h>
 
+#include "base/cond.h"
 #include "base/mem.h"
 
 struct ticker {
@@ -20,16 +20,9 @@ struct ticker {
 /* false: it is to stop. */
 static bool rest(struct ticker *t)
 {
-	struct timespec until;
+	struct timespec until = cond_in_ms(t->rest_ms);
 	bool stop;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += t->rest_ms / 1000;
-	until.tv_nsec += (long)(t->rest_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
 	pthread_mutex_lock(&t->lock);
 	while (!t->stop && pthread_cond_timedwait(&t->stopped, &t->lock, &until) == 0)
 		;
@@ -58,17 +51,13 @@ static void release(struct ticker *t)
 struct ticker *ticker_start(void (*fn)(void *arg), void *arg, unsigned rest_ms, struct err *e)
 {
 	struct ticker *t = xcalloc(1, sizeof(*t));
-	pthread_condattr_t attr;
 	int failed;
 
 	t->fn = fn;
 	t->arg = arg;
 	t->rest_ms = rest_ms;
 	pthread_mutex_init(&t->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&t->stopped, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&t->stopped);
 	failed = pthread_create(&t->thread, NULL, run, t);
 	if (!failed)
 		return t;

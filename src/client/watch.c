@@ -8,9 +8,9 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/log.h"
 #include "net/sse.h"
 
@@ -92,7 +92,7 @@ static void *listen_to(void *arg)
 static void listener_start(struct listener *l)
 {
 	pthread_mutex_init(&l->lock, NULL);
-	pthread_cond_init(&l->changed, NULL);
+	cond_init(&l->changed);
 	l->running = pthread_create(&l->thread, NULL, listen_to, l) == 0;
 }
 
@@ -112,12 +112,9 @@ static void rest(struct listener *l, const struct cancel *cancel)
 
 	pthread_mutex_lock(&l->lock);
 	while (!l->look && !cancel_asked(cancel) && clock_mono_us() < until) {
-		struct timespec t;
+		/* In short pieces: a signal raises a flag and wakes nobody. */
+		struct timespec t = cond_in_ms(100);
 
-		clock_gettime(CLOCK_REALTIME, &t);
-		t.tv_nsec += 100000000; /* a signal raises a flag and wakes nobody */
-		t.tv_sec += t.tv_nsec / 1000000000;
-		t.tv_nsec %= 1000000000;
 		pthread_cond_timedwait(&l->changed, &l->lock, &t);
 	}
 	l->look = false;

@@ -15,19 +15,19 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/fio.h"
 #include "base/secret.h"
+#include "base/text.h"
+#include "base/ticker.h"
 #include "cmd/mover.h"
 #include "step/step.h"
 
+#define PROGRESS_MS 1000
+
 struct teller {
-	pthread_mutex_t out;  /* standard output */
-	pthread_mutex_t lock; /* of `ending` */
-	pthread_cond_t over;
-	bool ending;
+	pthread_mutex_t out; /* standard output */
 	struct progress progress;
 };
 
@@ -59,8 +59,9 @@ static void tell(struct teller *t, json_t *j)
 	wiping_free(text);
 }
 
-static void tell_progress(struct teller *t)
+static void tell_progress(void *arg)
 {
+	struct teller *t = arg;
 	const struct progress *p = &t->progress;
 
 	tell(t, json_pack("{s:{s:I,s:I,s:I,s:I,s:I}}", "progress", "bytes_done",
@@ -74,16 +75,9 @@ static void tell_progress(struct teller *t)
 /* What a library said need not be UTF-8. */
 static json_t *text_json(const char *text)
 {
-	json_t *j = json_string(text);
-	AUTO_FREE char *plain = NULL;
+	AUTO_FREE char *plain = xstrdup(text);
 
-	if (j)
-		return j;
-	plain = xstrdup(text);
-	for (char *p = plain; *p; p++) {
-		if ((unsigned char)*p > 126)
-			*p = '?';
-	}
+	text_clean(plain);
 	return json_string(plain);
 }
 
@@ -93,22 +87,6 @@ static void on_note(void *arg, enum log_level level, const char *text)
 
 	tell(arg,
 	     json_pack("{s:{s:s,s:o}}", "note", "level", names[level], "text", text_json(text)));
-}
-
-static void *tell_each_second(void *arg)
-{
-	struct teller *t = arg;
-	struct timespec until;
-
-	pthread_mutex_lock(&t->lock);
-	while (!t->ending) {
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_sec++;
-		pthread_cond_timedwait(&t->over, &t->lock, &until);
-		tell_progress(t);
-	}
-	pthread_mutex_unlock(&t->lock);
-	return NULL;
 }
 
 /* ---- the job ---- */
@@ -137,34 +115,28 @@ static int run(struct teller *t, const char *state, const char *self, const stru
 	       json_t **ret, struct err *e)
 {
 	json_t *job = read_job(e);
-	pthread_t thread;
+	struct ticker *ticker;
 	struct step s;
-	int rc;
+	int rc = -1;
 
 	if (!job || step_take(job, &s, e) < 0)
 		return -1;
 	s.state = state;
 	s.self = self;
 	s.watch = (struct platform_watch){on_note, t, &t->progress, cancel};
-	if (pthread_create(&thread, NULL, tell_each_second, t) != 0) {
-		step_done(&s);
-		return err_set(e, ERR_NOSPACE, "no thread can be started");
+	ticker = ticker_start(tell_progress, t, PROGRESS_MS, e);
+	if (ticker) {
+		rc = step_run(&s, ret, e);
+		ticker_stop(ticker);
+		tell_progress(t);
 	}
-	rc = step_run(&s, ret, e);
-	pthread_mutex_lock(&t->lock);
-	t->ending = true;
-	pthread_cond_signal(&t->over);
-	pthread_mutex_unlock(&t->lock);
-	pthread_join(thread, NULL);
 	step_done(&s);
 	return rc;
 }
 
 int mover_step(const char *state, const char *self, const struct cancel *cancel)
 {
-	struct teller t = {.out = PTHREAD_MUTEX_INITIALIZER,
-			   .lock = PTHREAD_MUTEX_INITIALIZER,
-			   .over = PTHREAD_COND_INITIALIZER};
+	struct teller t = {.out = PTHREAD_MUTEX_INITIALIZER};
 	json_t *result = NULL;
 	struct err e = {0};
 

@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/human.h"
 #include "cmd/cli.h"
 
@@ -99,10 +99,7 @@ static void *run(void *arg)
 	pthread_mutex_lock(&b->lock);
 	while (!b->ending) {
 		draw(b);
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += DRAW_MS * 1000000L;
-		until.tv_sec += until.tv_nsec / 1000000000L;
-		until.tv_nsec %= 1000000000L;
+		until = cond_in_ms(DRAW_MS);
 		pthread_cond_timedwait(&b->changed, &b->lock, &until);
 	}
 	pthread_mutex_unlock(&b->lock);
@@ -122,7 +119,7 @@ struct progress_bar *progress_begin(struct cli *c, const char *what, bool stores
 	b->terminal = isatty(STDERR_FILENO);
 	b->started_us = b->plain_us = clock_mono_us();
 	pthread_mutex_init(&b->lock, NULL);
-	pthread_cond_init(&b->changed, NULL);
+	cond_init(&b->changed);
 	if (b->terminal)
 		log_set_before(wipe_line);
 	if (pthread_create(&b->thread, NULL, run, b) != 0) {

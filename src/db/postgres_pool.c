@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "db/postgres_priv.h"
 
 #define RETRY_MS_MAX 2000
@@ -108,12 +109,8 @@ static bool wait_for_one(struct pg_pool *p, uint64_t until_us, struct pg_conn **
 {
 	struct timespec until = {(time_t)(until_us / 1000000), (long)(until_us % 1000000) * 1000};
 	struct waiter w = {0};
-	pthread_condattr_t attr;
 
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&w.given, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&w.given);
 	pthread_mutex_lock(&p->mutex);
 	*p->last = &w;
 	p->last = &w.next;

@@ -4,7 +4,8 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
+
+#include "base/cond.h"
 
 struct channel {
 	char name[WAKES_NAME + 1];
@@ -38,13 +39,9 @@ void wakes_free(struct wakes *w)
 
 static void init_channel(struct channel *c, const char *name)
 {
-	pthread_condattr_t attr;
 
 	memcpy(c->name, name, strlen(name) + 1);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&c->woken, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&c->woken);
 }
 
 int wakes_number(struct wakes *w, const char *name)
@@ -99,16 +96,9 @@ uint64_t wakes_count(struct wakes *w, unsigned number)
 uint64_t wakes_wait(struct wakes *w, unsigned number, uint64_t seen, unsigned timeout_ms)
 {
 	struct channel *c = &w->channels[number];
-	struct timespec until;
+	struct timespec until = cond_in_ms(timeout_ms);
 	uint64_t count;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&w->mutex);
 	while (c->count == seen &&
 	       pthread_cond_timedwait(&c->woken, &w->mutex, &until) != ETIMEDOUT)

@@ -13,9 +13,9 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/log.h"
 
 #define IDLE_MS 2000	 /* who waits looks again after so long in any case */
@@ -398,7 +398,6 @@ static void workers_free(struct workers *w)
 int flow_workers(struct flow *f, unsigned n, struct err *e)
 {
 	struct workers *w;
-	pthread_condattr_t attr;
 	int sys = 0;
 
 	if (f->workers || n == 0 || n > THREADS_MOST)
@@ -408,10 +407,7 @@ int flow_workers(struct flow *f, unsigned n, struct err *e)
 	w->f = f;
 	w->jobs = xcalloc(n, sizeof(*w->jobs));
 	pthread_mutex_init(&w->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&w->idle, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&w->idle);
 	while (w->n < n && sys == 0) {
 		w->jobs[w->n].w = w;
 		sys = pthread_create(&w->jobs[w->n].thread, NULL, work, &w->jobs[w->n]);
@@ -437,15 +433,8 @@ static int wake_all(struct db_tx *t, void *arg, struct err *e)
 
 static void wait_idle(struct workers *w, unsigned timeout_ms)
 {
-	struct timespec until;
+	struct timespec until = cond_in_ms(timeout_ms);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&w->lock);
 	while (w->busy && pthread_cond_timedwait(&w->idle, &w->lock, &until) == 0)
 		;

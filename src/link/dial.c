@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/secret.h"
 #include "link/spool.h"
 
@@ -126,7 +127,6 @@ static void dial_free(struct dial *d)
 static struct dial *dial_new(const struct dial_options *o)
 {
 	struct dial *d = xcalloc(1, sizeof(*d));
-	pthread_condattr_t attr;
 
 	d->server = xstrdup(o->server);
 	d->ca = xstrdup0(o->ca);
@@ -144,10 +144,7 @@ static struct dial *dial_new(const struct dial_options *o)
 	d->reached_us = clock_mono_us();
 	d->poke = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&d->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&d->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&d->changed);
 	return d;
 }
 

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/spawn.h"
@@ -182,7 +183,6 @@ static void free_it(struct local_mover *m)
 struct local_mover *local_mover_start(const struct local_mover_options *o, struct err *e)
 {
 	struct local_mover *m = xcalloc(1, sizeof(*m));
-	pthread_condattr_t attr;
 	int rc;
 
 	m->db = o->db;
@@ -193,10 +193,7 @@ struct local_mover *local_mover_start(const struct local_mover_options *o, struc
 	m->slots = o->slots;
 	m->drain_us = o->drain_us;
 	pthread_mutex_init(&m->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&m->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&m->changed);
 	rc = pthread_create(&m->thread, NULL, watch, m);
 	if (rc == 0)
 		return m;

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "base/cond.h"
 #include "base/crew.h"
 #include "base/queue.h"
 #include "mover/source.h"
@@ -103,16 +104,9 @@ static int point_start(struct source *s, struct source_read *r, struct err *e)
 static int point_wait(struct source *s, int timeout_ms, struct err *e)
 {
 	struct point_source *p = of(s);
-	struct timespec until;
+	struct timespec until = cond_in_ms(timeout_ms);
 	int rc = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += timeout_ms % 1000 * 1000000L;
-	if (until.tv_nsec >= 1000000000L) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000L;
-	}
 	pthread_mutex_lock(&p->lock);
 	while (!p->n_finished && rc == 0)
 		rc = pthread_cond_timedwait(&p->changed_state, &p->lock, &until);
@@ -190,7 +184,6 @@ static const struct source_ops ops = {
 static struct point_source *make(struct view *view, const char *name)
 {
 	struct point_source *p = xcalloc(1, sizeof(*p));
-	pthread_condattr_t attr;
 
 	p->s.ops = &ops;
 	p->s.name = xstrdup(name);
@@ -200,10 +193,7 @@ static struct point_source *make(struct view *view, const char *name)
 	p->todo = queue_new(READERS);
 	p->crew = crew_new(stop, p);
 	pthread_mutex_init(&p->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&p->changed_state, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&p->changed_state);
 	return p;
 }
 

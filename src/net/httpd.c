@@ -15,9 +15,9 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/log.h"
 #include "net/httpd_priv.h"
 
@@ -362,7 +362,6 @@ static struct httpd *new_httpd(const struct httpd_options *o, const struct httpd
 {
 	struct httpd *h = xcalloc(1, sizeof(*h));
 	unsigned pool = MIN(MAX(4 * crew_cores(), POOL_MIN), POOL_MAX);
-	pthread_condattr_t attr;
 
 	h->o = *o;
 	h->o.threads = o->threads ? o->threads : pool;
@@ -376,11 +375,8 @@ static struct httpd *new_httpd(const struct httpd_options *o, const struct httpd
 	h->waiting = queue_new(2 * (size_t)h->o.connections + 32);
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_mutex_init(&h->said_lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&h->quiet, &attr);
-	pthread_cond_init(&h->tick, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&h->quiet);
+	cond_init(&h->tick);
 	return h;
 }
 
@@ -478,16 +474,9 @@ uint16_t httpd_port(const struct httpd *h)
 
 static void wait_quiet(struct httpd *h, unsigned ms)
 {
-	struct timespec until;
+	struct timespec until = cond_in_ms(ms);
 	int error = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
 	pthread_mutex_lock(&h->lock);
 	while (h->active && !error)
 		error = pthread_cond_timedwait(&h->quiet, &h->lock, &until);

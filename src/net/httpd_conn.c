@@ -10,9 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 
 #define TICK_S 1
 
@@ -109,8 +109,7 @@ static void *watch(void *arg)
 		pthread_mutex_lock(&h->lock);
 		if (!h->watching)
 			break;
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_sec += TICK_S;
+		until = cond_in_ms(TICK_S * 1000);
 		pthread_cond_timedwait(&h->tick, &h->lock, &until);
 	}
 	pthread_mutex_unlock(&h->lock);

@@ -19,10 +19,10 @@
 #include "repo/session.h"
 
 #include <pthread.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/crew.h"
 #include "base/log.h"
 #include "base/queue.h"
@@ -137,8 +137,7 @@ static int beat_loop(void *arg, struct err *e)
 
 	pthread_mutex_lock(&s->lock);
 	while (!s->ending && rc == 0) {
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_sec += BEAT_S;
+		until = cond_in_ms(BEAT_S * 1000);
 		if (pthread_cond_timedwait(&s->changed, &s->lock, &until) == 0)
 			continue;
 		pthread_mutex_unlock(&s->lock);
@@ -194,14 +193,10 @@ static int background_failed(struct session *s, struct err *e)
 
 static void init_threads(struct session *s)
 {
-	pthread_condattr_t attr;
 
 	pthread_rwlock_init(&s->ids_lock, NULL);
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&s->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&s->changed);
 	s->finish = queue_new(FINISH_WAITING);
 	s->crew = crew_new(stop, s);
 }

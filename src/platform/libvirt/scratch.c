@@ -8,8 +8,8 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sys/statvfs.h>
-#include <time.h>
 
+#include "base/cond.h"
 #include "base/human.h"
 #include "platform/libvirt/priv.h"
 
@@ -109,12 +109,7 @@ static void *watch(void *arg)
 		if (cancel_asked(w->user))
 			cancel_set(&w->cancel);
 		pthread_mutex_lock(&w->lock);
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += LOOK_MS * 1000000L;
-		if (until.tv_nsec >= 1000000000L) {
-			until.tv_nsec -= 1000000000L;
-			until.tv_sec++;
-		}
+		until = cond_in_ms(LOOK_MS);
 		if (!w->ending)
 			pthread_cond_timedwait(&w->changed, &w->lock, &until);
 	}
@@ -134,7 +129,7 @@ struct scratch_watch *scratch_watch_new(const char *uri, virDomainPtr dom, const
 	w->reserve = reserve;
 	w->user = user;
 	pthread_mutex_init(&w->lock, NULL);
-	pthread_cond_init(&w->changed, NULL);
+	cond_init(&w->changed);
 	rc = pthread_create(&w->thread, NULL, watch, w);
 	if (rc) {
 		free(w);
