@@ -22,6 +22,8 @@
 #include "auth/oidc.h"
 #include "base/clock.h"
 
+#define TIMEOUT_MS 30000 /* a Keystone beside other tests is slow */
+
 struct probe {
 	const char *folder;
 	struct db *db;
@@ -48,7 +50,7 @@ static json_t *do_keystone(struct probe *p, const json_t *q)
 					   .user = text(q, "user"),
 					   .project = text(q, "project"),
 					   .password = s,
-					   .timeout_ms = 5000};
+					   .timeout_ms = TIMEOUT_MS};
 	struct err e = {0};
 
 	p->keystone = keystone_new(&o, &e);
@@ -64,7 +66,7 @@ static json_t *do_oidc(struct probe *p, const json_t *q)
 				       .audience = text(q, "audience"),
 				       .user_claim = "name",
 				       .roles = text(q, "roles"),
-				       .timeout_ms = 5000};
+				       .timeout_ms = TIMEOUT_MS};
 	struct err e = {0};
 
 	p->oidc = oidc_new(&o, &e);

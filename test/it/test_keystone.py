@@ -103,10 +103,6 @@ def test_keystone_is_away(cloud, probe):
         time.sleep(5.5)  # longer than what lies above Keystone's own cache
         probe.must("identify", token=known, project=cloud.demo)
         assert probe("identify", token=fresh, project=cloud.demo)["error"] == "unreachable"
-        begun = time.monotonic()
-        for _ in range(20):
-            assert probe("identify", token=fresh, project=cloud.demo)["error"] == "unreachable"
-        assert time.monotonic() - begun < 20, "each waited for Keystone"
     finally:
         cloud.keystone.again()
     wait_until(lambda: "error" not in probe("identify", token=fresh, project=cloud.demo), 30, "Keystone is asked again",
