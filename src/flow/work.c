@@ -44,6 +44,11 @@ struct workers {
 	unsigned n, busy;
 	pthread_mutex_t lock;
 	pthread_cond_t idle;
+	/* Of those that rest one watches; who finds a step nudges the next, so not all look at
+	 * once. */
+	bool watched;
+	unsigned nudges;
+	pthread_cond_t nudged;
 	pthread_t keeper;
 	atomic_bool stopping; /* take no more */
 	atomic_bool drained;  /* and stop what runs */
@@ -162,6 +167,37 @@ static void run_step(struct job *j, struct flow_step *s)
 	flow_step_free(s);
 }
 
+/* So many of those that rest are to look; if none rests, the next that would. */
+static void nudge(struct workers *w, unsigned n)
+{
+	pthread_mutex_lock(&w->lock);
+	w->nudges = MAX(w->nudges, n);
+	for (unsigned i = 0; i < n; i++)
+		pthread_cond_signal(&w->nudged);
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* Until there may be something to take; `seen`: before it was looked for. */
+static void rest(struct workers *w, uint64_t seen)
+{
+	struct timespec until = cond_in_ms(IDLE_MS);
+	int rc = 0;
+
+	pthread_mutex_lock(&w->lock);
+	while (w->watched && w->nudges == 0 && rc == 0)
+		rc = pthread_cond_timedwait(&w->nudged, &w->lock, &until);
+	if (w->nudges > 0) {
+		w->nudges--;
+	} else if (!w->watched) {
+		w->watched = true;
+		pthread_mutex_unlock(&w->lock);
+		db_wait(w->f->db, WAKE_STEPS, seen, IDLE_MS);
+		pthread_mutex_lock(&w->lock);
+		w->watched = false;
+	}
+	pthread_mutex_unlock(&w->lock);
+}
+
 static void *work(void *arg)
 {
 	static const char *const places[] = {FLOW_WORKER};
@@ -186,10 +222,12 @@ static void *work(void *arg)
 			continue;
 		}
 		told = false;
-		if (s)
+		if (s) {
+			nudge(j->w, 1);
 			run_step(j, s);
-		else if (!atomic_load(&j->w->stopping))
-			db_wait(f->db, WAKE_STEPS, seen, IDLE_MS);
+		} else if (!atomic_load(&j->w->stopping)) {
+			rest(j->w, seen);
+		}
 	}
 	return NULL;
 }
@@ -390,6 +428,7 @@ static void workers_join(struct workers *w)
 static void workers_free(struct workers *w)
 {
 	pthread_cond_destroy(&w->idle);
+	pthread_cond_destroy(&w->nudged);
 	pthread_mutex_destroy(&w->lock);
 	free(w->jobs);
 	free(w);
@@ -408,6 +447,7 @@ int flow_workers(struct flow *f, unsigned n, struct err *e)
 	w->jobs = xcalloc(n, sizeof(*w->jobs));
 	pthread_mutex_init(&w->lock, NULL);
 	cond_init(&w->idle);
+	cond_init(&w->nudged);
 	while (w->n < n && sys == 0) {
 		w->jobs[w->n].w = w;
 		sys = pthread_create(&w->jobs[w->n].thread, NULL, work, &w->jobs[w->n]);
@@ -454,6 +494,7 @@ void flow_stop(struct flow *f, unsigned timeout_ms)
 	atomic_store(&w->stopping, true);
 	/* If the database cannot be reached, they look by themselves after a while. */
 	(void)db_claim(f->db, wake_all, NULL, NULL);
+	nudge(w, w->n);
 	wait_idle(w, timeout_ms);
 	workers_join(w);
 	(void)db_claim(f->db, wake_all, NULL, NULL);
