@@ -25,6 +25,13 @@ static struct {
 	struct clock_watch clock;
 } work;
 
+static void tell(const char *what, const struct plan_walk *w)
+{
+	if (w->failed)
+		log_warn("%s: %zu plans could not be looked after; plan %s: %s", what, w->failed,
+			 w->plan, w->first.msg);
+}
+
 static void keep(struct core *c)
 {
 	const struct keeper k = {.zones = c->zones, .delete = keeper_delete, .arg = c};
@@ -33,9 +40,8 @@ static void keep(struct core *c)
 
 	if (keeper_run(c->db, &k, clock_wall_us(), &report, &e) < 0)
 		log_warn("retention: %s", e.msg);
-	else if (report.failed)
-		log_warn("retention: %zu plans could not be looked after; plan %s: %s",
-			 report.failed, report.plan, report.first.msg);
+	else
+		tell("retention", &report.walk);
 }
 
 static void see_to_duties(struct core *c)
@@ -45,10 +51,8 @@ static void see_to_duties(struct core *c)
 
 	if (duties_run(c, clock_wall_us(), &report, &e) < 0)
 		log_warn("copies and verifications: %s", e.msg);
-	else if (report.failed)
-		log_warn("copies and verifications: %zu plans could not be looked after; plan %s: "
-			 "%s",
-			 report.failed, report.plan, report.first.msg);
+	else
+		tell("copies and verifications", &report.walk);
 }
 
 static void look_after(void *arg)

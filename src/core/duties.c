@@ -10,7 +10,6 @@
 #include "core/protectable.h"
 #include "core/restore.h"
 
-#define BATCH 100
 #define CANDIDATES 500 /* looked at for one that is not in a pause */
 #define DAY_US UINT64_C(86400000000)
 #define BY "policy" /* window.c knows by it that it began by itself */
@@ -232,78 +231,46 @@ int duties_after(struct core *c, struct db_tx *t, const char *operation, const c
 
 /* ---- all plans ---- */
 
-struct page {
+/* Plans with checkpoints whose policies may ask for something. */
+static const char plans_sql[] =
+	"SELECT p.id FROM plans p WHERE p.id > $1 AND EXISTS (SELECT 1 FROM policies y WHERE (y.id "
+	"= p.policy_id OR (y.mandatory = 1 AND (y.project_id IS NULL OR y.project_id = "
+	"p.project_id))) AND (y.spec LIKE '%\"copy\"%' OR y.spec LIKE '%\"verify\"%')) AND EXISTS "
+	"(SELECT 1 FROM checkpoints k WHERE k.plan_id = p.id AND k.status = 'available') ORDER BY "
+	"p.id LIMIT $2";
+
+struct turn {
 	struct core *c;
-	char after[UUID_TEXT];
-	char ids[BATCH][UUID_TEXT];
-	size_t n;
 	const char *plan;
 	uint64_t now_us;
-	size_t started;
+	size_t started, all;
 };
-
-/* Plans with checkpoints whose policies may ask for something. */
-static int list_plans(struct db_tx *t, void *arg, struct err *e)
-{
-	struct page *page = arg;
-	AUTO(db_rows)
-	r = db_query(
-		t, e,
-		"SELECT p.id FROM plans p WHERE p.id > $1 AND EXISTS (SELECT 1 FROM policies y "
-		"WHERE (y.id = p.policy_id OR (y.mandatory = 1 AND (y.project_id IS NULL OR "
-		"y.project_id = p.project_id))) AND (y.spec LIKE '%\"copy\"%' OR y.spec LIKE "
-		"'%\"verify\"%')) AND EXISTS (SELECT 1 FROM checkpoints k WHERE k.plan_id = "
-		"p.id AND k.status = 'available') ORDER BY p.id LIMIT $2",
-		db_t(page->after), db_i(BATCH));
-	int have = r ? 1 : -1;
-
-	page->n = 0;
-	while (have > 0 && (have = db_next(r, e)) > 0 && page->n < BATCH)
-		snprintf(page->ids[page->n++], UUID_TEXT, "%s", db_text(r, 0));
-	return have < 0 ? -1 : 0;
-}
 
 static int look_after(struct db_tx *t, void *arg, struct err *e)
 {
-	struct page *x = arg;
+	struct turn *x = arg;
 
 	return duties_plan(x->c, t, x->plan, x->now_us, &x->started, e);
 }
 
-static int look_after_plan(struct page *x, struct duties_report *report, struct err *e)
+static int look_after_plan(void *arg, const char *plan, struct err *e)
 {
-	struct err why = {ERR_NONE};
+	struct turn *x = arg;
 
-	if (db_write(x->c->db, look_after, x, &why) == 0) {
-		report->started += x->started;
-		return 0;
-	}
-	if (why.kind == ERR_UNREACHABLE || why.kind == ERR_NOSPACE) {
-		*e = why;
+	x->plan = plan;
+	if (db_write(x->c->db, look_after, x, e) < 0)
 		return -1;
-	}
-	if (report->failed++ == 0) {
-		report->first = why;
-		snprintf(report->plan, sizeof(report->plan), "%s", x->plan);
-	}
+	x->all += x->started;
 	return 0;
 }
 
 int duties_run(struct core *c, uint64_t now_us, struct duties_report *ret_report, struct err *e)
 {
-	struct duties_report report = {0};
-	struct page page = {.c = c, .now_us = now_us};
+	struct turn x = {.c = c, .now_us = now_us};
+	struct plan_walk walk;
 
-	do {
-		if (db_read(c->db, list_plans, &page, e) < 0)
-			return -1;
-		for (size_t i = 0; i < page.n; i++) {
-			page.plan = page.ids[i];
-			if (look_after_plan(&page, &report, e) < 0)
-				return -1;
-			memcpy(page.after, page.ids[i], sizeof(page.after));
-		}
-	} while (page.n == BATCH);
-	*ret_report = report;
+	if (plan_walk(c->db, plans_sql, look_after_plan, &x, &walk, e) < 0)
+		return -1;
+	*ret_report = (struct duties_report){.started = x.all, .walk = walk};
 	return 0;
 }

@@ -16,6 +16,7 @@
 #define HF_CORE_DUTIES_H
 
 #include "core/core.h"
+#include "core/plan_walk.h"
 
 /* Pauses after a failure: the first, doubled with each one, and the longest. */
 #define DUTIES_PAUSE_US UINT64_C(300000000)
@@ -33,9 +34,7 @@ int duties_after(struct core *c, struct db_tx *t, const char *operation, const c
 
 struct duties_report {
 	size_t started;
-	size_t failed;	      /* plans */
-	struct err first;     /* why the first of them */
-	char plan[UUID_TEXT]; /* the first of them */
+	struct plan_walk walk;
 };
 /* All plans, each in a transaction of its own. */
 int duties_run(struct core *c, uint64_t now_us, struct duties_report *ret_report, struct err *e);

@@ -11,7 +11,7 @@
 #include "core/scheduled.h"
 #include "core/table.h"
 
-#define BATCH 100 /* deletions in one transaction, plans listed at once */
+#define BATCH 100 /* deletions in one transaction */
 
 /* ---- what there is ---- */
 
@@ -339,35 +339,18 @@ int keeper_plan(struct db_tx *t, const struct keeper *k, const char *plan, uint6
 
 /* ---- all plans ---- */
 
-struct page {
-	char after[UUID_TEXT];
-	char ids[BATCH][UUID_TEXT];
-	size_t n;
-};
-
 /* Plans that have something that could go. */
-static int list_plans(struct db_tx *t, void *arg, struct err *e)
-{
-	struct page *page = arg;
-	AUTO(db_rows)
-	r = db_query(t, e,
-		     "SELECT p.id FROM plans p WHERE p.id > $1 AND EXISTS (SELECT 1 FROM "
-		     "checkpoints c WHERE c.plan_id = p.id AND c.status IN ('available', 'error', "
-		     "'error-deleting')) ORDER BY p.id LIMIT $2",
-		     db_t(page->after), db_i(BATCH));
-	int have = r ? 1 : -1;
-
-	page->n = 0;
-	while (have > 0 && (have = db_next(r, e)) > 0 && page->n < BATCH)
-		snprintf(page->ids[page->n++], UUID_TEXT, "%s", db_text(r, 0));
-	return have < 0 ? -1 : 0;
-}
+static const char plans_sql[] =
+	"SELECT p.id FROM plans p WHERE p.id > $1 AND EXISTS (SELECT 1 FROM checkpoints c WHERE "
+	"c.plan_id = p.id AND c.status IN ('available', 'error', 'error-deleting')) ORDER BY p.id "
+	"LIMIT $2";
 
 struct turn {
+	struct db *d;
 	const struct keeper *k;
 	const char *plan;
 	uint64_t now_us;
-	size_t started;
+	size_t started, plans, all;
 	bool more;
 };
 
@@ -390,52 +373,38 @@ static int look_after(struct db_tx *t, void *arg, struct err *e)
 	return keeper_plan(t, x->k, x->plan, x->now_us, &x->started, &x->more, e);
 }
 
-static int look_after_plan(struct db *d, struct turn *x, struct keeper_report *report,
-			   struct err *e)
+static int look_after_plan(void *arg, const char *plan, struct err *e)
 {
+	struct turn *x = arg;
 	struct err why = {0};
-	int status = db_read(d, look, x, &why);
+	int status;
 
+	x->plan = plan;
+	status = db_read(x->d, look, x, &why);
 	while (status == 0 && x->more) {
-		status = db_write(d, look_after, x, &why);
+		status = db_write(x->d, look_after, x, &why);
 		if (status < 0)
 			break;
-		report->started += x->started;
+		x->all += x->started;
 		x->more = x->more && x->started > 0;
 	}
-	if (status == 0) {
-		report->plans++;
-		return 0;
-	}
-	if (why.kind == ERR_UNREACHABLE || why.kind == ERR_NOSPACE) {
+	/* It may have gone since it was listed. */
+	if (status < 0 && why.kind != ERR_NOENT) {
 		*e = why;
 		return -1;
 	}
-	/* It may have gone since it was listed. */
-	if (why.kind != ERR_NOENT && report->failed++ == 0) {
-		report->first = why;
-		snprintf(report->plan, sizeof(report->plan), "%s", x->plan);
-	}
+	x->plans += status == 0;
 	return 0;
 }
 
 int keeper_run(struct db *d, const struct keeper *k, uint64_t now_us,
 	       struct keeper_report *ret_report, struct err *e)
 {
-	struct keeper_report report = {0};
-	struct page page = {0};
+	struct turn x = {.d = d, .k = k, .now_us = now_us};
+	struct plan_walk walk;
 
-	do {
-		if (db_read(d, list_plans, &page, e) < 0)
-			return -1;
-		for (size_t i = 0; i < page.n; i++) {
-			struct turn x = {.k = k, .plan = page.ids[i], .now_us = now_us};
-
-			if (look_after_plan(d, &x, &report, e) < 0)
-				return -1;
-			memcpy(page.after, page.ids[i], sizeof(page.after));
-		}
-	} while (page.n == BATCH);
-	*ret_report = report;
+	if (plan_walk(d, plans_sql, look_after_plan, &x, &walk, e) < 0)
+		return -1;
+	*ret_report = (struct keeper_report){.plans = x.plans, .started = x.all, .walk = walk};
 	return 0;
 }

@@ -18,6 +18,7 @@
 #define HF_CORE_KEEPER_H
 
 #include "core/core.h"
+#include "core/plan_walk.h"
 #include "core/policy_store.h"
 
 /*
@@ -44,9 +45,7 @@ int keeper_plan(struct db_tx *t, const struct keeper *k, const char *plan, uint6
 
 struct keeper_report {
 	size_t plans, started;
-	size_t failed;	      /* plans that could not be looked after; */
-	struct err first;     /* why the first of them */
-	char plan[UUID_TEXT]; /* the first of them */
+	struct plan_walk walk; /* those that could not be looked after */
 };
 /* Look after all plans, each in transactions of its own. What fails for one is no matter to others.
  */

@@ -322,8 +322,8 @@ static void test_all_plans(void **state)
 	DO(f, "UPDATE checkpoints SET plan_id = 'b' WHERE id = 'k2'");
 	OK(duties_run(&core, now, &report, e));
 	assert_int_equal(report.started, 1);
-	assert_int_equal(report.failed, 1);
-	assert_string_equal(report.plan, "b");
+	assert_int_equal(report.walk.failed, 1);
+	assert_string_equal(report.walk.plan, "b");
 }
 
 /* ---- windows ---- */

@@ -431,9 +431,9 @@ static void test_all_plans(void **state)
 	assert_int_equal(report.plans, 51);
 	assert_int_equal(report.started, 102);
 	/* What cannot be read keeps everything, and is told. */
-	assert_int_equal(report.failed, 1);
-	assert_string_equal(report.plan, "050-");
-	assert_non_null(strstr(report.first.msg, "dayly: there is no such field"));
+	assert_int_equal(report.walk.failed, 1);
+	assert_string_equal(report.walk.plan, "050-");
+	assert_non_null(strstr(report.walk.first.msg, "dayly: there is no such field"));
 	assert_int_equal(run_all(f).started, 0);
 }
 
@@ -445,8 +445,8 @@ static void keep_all(void *arg, unsigned number)
 	struct err e = {0};
 
 	(void)number;
-	if (keeper_run(f->db, &k, NOW, &report, &e) < 0 || report.failed > 0)
-		print_error("%s %s\n", e.msg, report.first.msg);
+	if (keeper_run(f->db, &k, NOW, &report, &e) < 0 || report.walk.failed > 0)
+		print_error("%s %s\n", e.msg, report.walk.first.msg);
 }
 
 static void test_several_schedulers(void **state)
