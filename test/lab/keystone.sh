@@ -44,7 +44,7 @@ launch() {
 		--add-header 'Connection: close' --disable-logging --pyargv "--config-file $conf" \
 		>"$folder/uwsgi.log" 2>&1 &
 	echo $! >"$folder/pid"
-	for ((i = 0; i < 600; i++)); do
+	for ((i = 0; i < 1800; i++)); do
 		if curl -sf --noproxy '*' -o /dev/null "http://127.0.0.1:$port/v3"; then
 			echo "http://127.0.0.1:$port/v3"
 			return
