@@ -103,8 +103,8 @@ const char *client_text(const json_t *o, const char *name)
 
 /* A request's headers; what is in them is wiped. */
 struct headers {
-	char *token, *again;
-	const char *v[3];
+	char *token, *again, *type;
+	const char *v[4];
 	size_t n;
 };
 
@@ -126,6 +126,7 @@ static void headers_done(struct headers *h)
 		secret_wipe(h->token, strlen(h->token));
 	free(h->token);
 	free(h->again);
+	free(h->type);
 }
 
 static enum err_kind kind_of(int status)
@@ -343,8 +344,8 @@ int client_list(struct client *c, const char *path, const char *items, size_t mo
 
 /* ---- streams ---- */
 
-int client_stream(struct client *c, const char *path, http_chunk_fn *fn, void *arg,
-		  const struct cancel *hang_up, struct err *e)
+int client_stream(struct client *c, const char *path, const char *type, http_chunk_fn *fn,
+		  void *arg, const struct cancel *hang_up, struct err *e)
 {
 	AUTO_FREE char *url = full_url(c, path, e);
 	struct http_request q = {
@@ -356,12 +357,18 @@ int client_stream(struct client *c, const char *path, http_chunk_fn *fn, void *a
 	if (!url)
 		return -1;
 	headers_init(&h, c, NULL);
+	if (type)
+		h.v[h.n++] = h.type = xasprintf("Accept: %s", type);
 	q.headers = h.v;
 	q.n_headers = h.n;
 	rc = http_stream(c->http, &q, fn, arg, &r, e);
 	headers_done(&h);
+	if (rc == 0 && r.status != 200) {
+		json_t *body = json_loadb(buf_str(&r.body), r.body.len, 0, NULL);
+
+		rc = refused(c, r.status, body, e);
+		json_decref(body);
+	}
 	buf_done(&r.body);
-	if (rc == 0 && r.status != 200)
-		rc = err_set(e, kind_of(r.status), "%s answers with status %d", url, r.status);
 	return rc;
 }

@@ -60,10 +60,10 @@ int client_get(struct client *c, const char *path, const char *item, json_t **re
  */
 int client_list(struct client *c, const char *path, const char *items, size_t most, json_t **ret,
 		struct err *e);
-/* An answer that goes on, given to `fn` as it comes; until it ends. As http_stream(). `hang_up`
- * ends it. */
-int client_stream(struct client *c, const char *path, http_chunk_fn *fn, void *arg,
-		  const struct cancel *hang_up, struct err *e);
+/* An answer that goes on, or is no JSON, given to `fn` as it comes; until it ends. As
+ * http_stream(). `type`: what is wanted ("text/csv"), or NULL. `hang_up` ends it. */
+int client_stream(struct client *c, const char *path, const char *type, http_chunk_fn *fn,
+		  void *arg, const struct cancel *hang_up, struct err *e);
 
 /* Add "?name=value" or "&name=value" to a path, encoded; nothing where `value` is NULL. */
 void client_query(struct buf *path, const char *name, const char *value);

@@ -78,7 +78,8 @@ static void *listen_to(void *arg)
 		struct err why = {0};
 
 		/* A server without a stream, or one that may not be listened to, is polled. */
-		if (client_stream(l->client, "events", on_chunk, parser, &l->hang_up, &why) < 0 &&
+		if (client_stream(l->client, "events", NULL, on_chunk, parser, &l->hang_up, &why) <
+			    0 &&
 		    (why.kind == ERR_CANCELLED || why.kind == ERR_DENIED || why.kind == ERR_NOENT))
 			break;
 		log_debug("listen to the server: %s", why.kind ? why.msg : "it has ended");

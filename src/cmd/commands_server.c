@@ -7,6 +7,10 @@ static const char *const yes_no[] = {"yes", "no", NULL};
 static const char *const statuses[] = {"started", "suspended", NULL};
 static const char *const consistencies[] = {"required", "best-effort", "off", NULL};
 
+static const char *const usage_by[] = {"project", "target", "plan", "resource", NULL};
+static const char *const severities[] = {"info", "warning", "error", "critical", NULL};
+static const char *const channel_kinds[] = {"webhook", "mail", "slack", NULL};
+
 static const char *const protections[] = {"protected",	 "late",     "failing",
 					  "unprotected", "excluded", NULL};
 
@@ -168,6 +172,74 @@ static const struct opt operation_list_opts[] = {
 	{0},
 };
 
+static const struct opt history_opts[] = {
+	{"days", 0, "NUMBER", "of so many days", .fallback = "90"},
+	{0},
+};
+static const struct opt usage_opts[] = {
+	{"from", 0, "DAY", "from this day on, as 2026-01-31 (UTC)",
+	 .fallback = "the first of this month"},
+	{"to", 0, "DAY", "to this day", .fallback = "today"},
+	{"by", 0, "WHAT", "a row for each", .fallback = "resource", .choices = usage_by},
+	{"limit", 0, "NUMBER", "so many rows at most", .fallback = "10000"},
+	{"csv", 0, NULL, "as CSV, with all columns"},
+	{"all-projects", 0, NULL, "of every project; administrators only"},
+	{0},
+};
+static const struct opt search_opts[] = {
+	{"limit", 0, "NUMBER", "so many of each kind", .fallback = "10"},
+	{0},
+};
+#define OPTS_USER                                                                                  \
+	{"email", 0, "ADDRESS", "the mail address"},                                               \
+		{"password-file", 0, "FILE",                                                       \
+		 "file with the password; without one, nobody logs in with it"},                   \
+	{                                                                                          \
+		OPT_ENABLED                                                                        \
+	}
+static const struct opt user_create_opts[] = {OPTS_USER, {0}};
+static const struct opt user_update_opts[] = {{OPT_RENAME}, OPTS_USER, {0}};
+static const struct opt grant_opts[] = {
+	{"everywhere", 0, NULL, "in all projects, instead of this one"},
+	{0},
+};
+static const struct opt token_create_opts[] = {
+	{"days", 0, "NUMBER", "it ends after so many days", .fallback = "never"},
+	{"role", 0, "ROLE", "it is good for this role only", .fallback = "all that you have",
+	 .many = true},
+	{"this-project", 0, NULL, "it is good for the project in which you work only"},
+	{0},
+};
+#define OPTS_NOTIFICATION                                                                          \
+	{OPT_DESCRIPTION}, {"url", 0, "URL", "of a webhook, or of a channel of Slack"},            \
+		{"recipient", 0, "ADDRESS", "send mail to this address", .many = true},            \
+		{"event",     0, "EVENT", "tell of this", .fallback = "every kind of trouble",     \
+		 .many = true},                                                                    \
+		{"severity", 0,	     "SEVERITY", "tell of nothing that is less",                   \
+		 NULL,	     "info", severities},                                                  \
+		{"plan", 0, "NAME", "tell of this plan only", .many = true},                       \
+		{"remind-hours", 0, "NUMBER", "again after so long, while it goes on",             \
+		 .fallback = "0: not again"},                                                      \
+	{                                                                                          \
+		OPT_ENABLED                                                                        \
+	}
+#define OPT_SECRET_FILE                                                                            \
+	"secret-file", 0, "FILE", "file with the secret that signs, whsec_…",                      \
+		.fallback = "one is made, and shown once"
+static const struct opt notification_create_opts[] = {
+	OPTS_NOTIFICATION,
+	{"kind", 0, "KIND", "what it is", NULL, "by its URL or its recipients", channel_kinds},
+	{OPT_SECRET_FILE},
+	{OPT_SHARED},
+	{0},
+};
+static const struct opt notification_update_opts[] = {{OPT_RENAME}, OPTS_NOTIFICATION, {0}};
+static const struct opt rotate_opts[] = {
+	{OPT_SECRET_FILE},
+	{"old-hours", 0, "NUMBER", "so long the old secret signs, too", .fallback = "24"},
+	{0},
+};
+
 /* A kind's rows that are all alike: where remove has another name, it is written out. */
 #define LIST(noun, what)                                                                           \
 	noun " list", "", 0, 0, "list " what, "Lists the project's " what ".", NULL, NULL, NULL,   \
@@ -225,6 +297,9 @@ const struct command server_commands[] = {
 	{"target check", "NAME", 1, 1, "see whether a server reaches a target",
 	 "Looks whether the target answers, and how much room it has.", NULL, wait_opts, NULL,
 	 .remote = remote_action},
+	{"target history", "NAME", 1, 1, "list how full a target was",
+	 "Lists what was stored in it and how much room it had, the oldest first.", NULL,
+	 history_opts, NULL, .remote = remote_target_history},
 	{REMOVE("target", "remove", "a target from a server",
 		"The server forgets it. What is stored there stays.")},
 	{LIST("provider", "providers")},
@@ -260,6 +335,10 @@ const struct command server_commands[] = {
 	 "why one is not protected, late or failing.",
 	 "holdfast resource coverage --only unprotected\n", coverage_opts, NULL,
 	 .remote = remote_resource_coverage},
+	{"resource show", "NAME", 1, 1, "show how well a machine is protected, and by what",
+	 "Shows which plans take it in, its newest good checkpoint, when the next one is due, and "
+	 "why it is not protected, late or failing.",
+	 "holdfast resource show web1\n", NULL, NULL, .remote = remote_resource_show},
 	{LIST("plan", "plans")},
 	{SHOW("plan", "a plan")},
 	{"plan create", "NAME", 1, 1, "make a plan",
@@ -318,5 +397,61 @@ const struct command server_commands[] = {
 	 "Stops it; what it did is undone.", NULL, NULL, NULL, .remote = remote_action},
 	{"operation retry", "OPERATION", 1, 1, "run an operation again that failed",
 	 "Goes on where it failed.", NULL, NULL, NULL, .remote = remote_action},
+	{LIST("notification", "notifications")},
+	{SHOW("notification", "a notification")},
+	{"notification create", "NAME", 1, 1, "let somebody be told of what happens",
+	 "A webhook gets messages that are signed as Standard Webhooks has it; Slack and mail are "
+	 "for people. Without --event it is told of every kind of trouble.",
+	 "holdfast notification create pager --url https://pager.example.org/in --severity error\n"
+	 "holdfast notification create staff --recipient ops@example.org\n",
+	 notification_create_opts, NULL, .remote = remote_make},
+	{UPDATE("notification", "a notification", notification_update_opts,
+		"holdfast notification update pager --enabled no\n")},
+	{"notification test", "NAME", 1, 1, "see whether a notification arrives",
+	 "Sends a message that says that it is a test, and waits for what comes of it.", NULL, NULL,
+	 NULL, .remote = remote_notification_test},
+	{"notification rotate", "NAME", 1, 1, "give a webhook another secret",
+	 "Messages are signed with the new and the old one for a while, so that the receiver can "
+	 "take over the new one meanwhile.",
+	 "holdfast notification rotate pager --old-hours 48\n", rotate_opts, NULL,
+	 .remote = remote_notification_rotate},
+	{"notification deliveries", "NAME", 1, 1, "list what was sent",
+	 "Lists the messages that were sent, and what came of them.", NULL, NULL, NULL,
+	 .remote = remote_notification_deliveries},
+	{REMOVE("notification", "delete", "a notification", "Nobody is told any more.")},
+	{"usage", "", 0, 0, "show what was stored for whom",
+	 "Shows what was made, stored and restored in a time, and what is kept now: for charging, "
+	 "or to see who takes up the space.",
+	 "holdfast usage --by plan\n"
+	 "holdfast usage --from 2026-01-01 --to 2026-01-31 --csv > january.csv\n",
+	 usage_opts, NULL, .remote = remote_usage},
+	{"search", "TEXT", 1, 1, "find anything by its name",
+	 "Finds everything of the project whose name has these letters in it, or whose id begins "
+	 "so.",
+	 "holdfast search web\n", search_opts, NULL, .remote = remote_search},
+	{LIST("user", "users")},
+	{SHOW("user", "a user")},
+	{"user create", "NAME", 1, 1, "make a user",
+	 "He can do nothing until he is granted a role.",
+	 "holdfast user create alice --password-file word\n"
+	 "holdfast user grant alice member -p web\n",
+	 user_create_opts, NULL, .remote = remote_make},
+	{UPDATE("user", "a user", user_update_opts, "holdfast user update alice --enabled no\n")},
+	{"user grants", "[NAME]", 0, 1, "list who has which role where",
+	 "Lists the roles of a user, or of all.", NULL, NULL, NULL, .remote = remote_user_grants},
+	{"user grant", "NAME ROLE", 2, 2, "give a user a role in this project",
+	 "Roles are admin, operator, member, viewer, backup-only and restore-only.", NULL,
+	 grant_opts, NULL, .remote = remote_user_grant},
+	{"user revoke", "NAME ROLE", 2, 2, "take a role away from a user",
+	 "What he does with it ends within seconds.", NULL, grant_opts, NULL,
+	 .remote = remote_user_grant},
+	{REMOVE("user", "delete", "a user", "His tokens and sessions end with him.")},
+	{"token list", "", 0, 0, "list your API tokens", "Lists your own tokens.", NULL, NULL, NULL,
+	 .remote = remote_list},
+	{"token create", "NAME", 1, 1, "make an API token",
+	 "Shows a word by which a program is you, or less of you: see --role. It is shown once.",
+	 "holdfast token create ci --role backup-only --this-project --days 90\n",
+	 token_create_opts, NULL, .remote = remote_make},
+	{REMOVE("token", "delete", "an API token", "Who uses it is refused from then on.")},
 	{0},
 };

@@ -53,13 +53,14 @@ struct remote_column {
 
 struct remote_kind {
 	const char *noun;  /* as it is typed */
-	const char *path;  /* of the list, in the project */
+	const char *path;  /* of the list, in the project or from "/" */
 	const char *item;  /* what one is called in JSON */
 	const char *items; /* what the list is called */
 	const struct remote_column *columns;
 	const char *filter;  /* the query that narrows a list to a name, or NULL */
 	const char *made;    /* what the answer to POST is called, where that is not `item` */
 	const char *args[3]; /* the members that are positional where one is made */
+	bool listed;	     /* one cannot be asked for by itself */
 };
 
 /* The kind of that noun ("plan"); never NULL. */
@@ -86,6 +87,11 @@ void remote_print(struct cli *c, const struct remote_column *columns, json_t *ar
 void remote_print_one(struct cli *c, json_t *o);
 /* A member, also one in an object ("progress.bytes_done"); NULL where there is none. */
 const json_t *remote_member(const json_t *o, const char *path);
+
+/* ---- making them (remote_make.c) ---- */
+
+/* The members that the command's options say, by the rows of `noun`. */
+int remote_take_options(struct cli *c, const char *noun, json_t *o, struct err *e);
 
 /* ---- operations (remote_wait.c) ---- */
 
@@ -127,6 +133,15 @@ int remote_remove(struct cli *c, struct err *e);
 /* POST …/ID/WORD, where WORD is the command's last. */
 int remote_action(struct cli *c, struct err *e);
 
+int remote_user_grants(struct cli *c, struct err *e);
+int remote_user_grant(struct cli *c, struct err *e);
+int remote_notification_test(struct cli *c, struct err *e);
+int remote_notification_rotate(struct cli *c, struct err *e);
+int remote_notification_deliveries(struct cli *c, struct err *e);
+int remote_usage(struct cli *c, struct err *e);
+int remote_search(struct cli *c, struct err *e);
+int remote_target_history(struct cli *c, struct err *e);
+int remote_resource_show(struct cli *c, struct err *e);
 int remote_target_work(struct cli *c, struct err *e);
 int remote_resource_list(struct cli *c, struct err *e);
 int remote_resource_coverage(struct cli *c, struct err *e);

@@ -137,6 +137,38 @@ static const struct remote_column checkpoints[] = {
 	{0},
 };
 
+static const struct remote_column users[] = {
+	{"id", "id", CELL_ID, NULL},
+	{"name", "name", CELL_TEXT, NULL},
+	{"email", "email", CELL_TEXT, NULL},
+	{"from", "source", CELL_TEXT, NULL},
+	{"enabled", "enabled", CELL_FLAG, NULL},
+	{"everywhere", "everywhere", CELL_TEXT, NULL},
+	{"last login", "last_login_at", CELL_TIME, NULL},
+	{0},
+};
+static const struct remote_column tokens[] = {
+	{"id", "id", CELL_ID, NULL},
+	{"name", "name", CELL_TEXT, NULL},
+	{"project", "project_id", CELL_TEXT, NULL},
+	{"roles", "roles", CELL_TEXT, NULL},
+	{"until", "expires_at", CELL_TIME, NULL},
+	{"last used", "last_used_at", CELL_TIME, NULL},
+	{0},
+};
+static const struct remote_column notifications[] = {
+	{"id", "id", CELL_ID, NULL},
+	{"name", "name", CELL_TEXT, NULL},
+	{"kind", "kind", CELL_TEXT, NULL},
+	{"enabled", "enabled", CELL_FLAG, NULL},
+	{"status", "status", CELL_TEXT, NULL},
+	{"from", "severity", CELL_TEXT, NULL},
+	{"events", "events", CELL_COUNT, NULL},
+	{"sent", "sent_at", CELL_TIME, NULL},
+	{"url", "url", CELL_TEXT, NULL},
+	{0},
+};
+
 static const struct remote_kind kinds[] = {
 	{"plan", "plans", "plan", "plans", plans, "name", NULL, {"name"}},
 	{"policy", "policies", "policy", "policies", policies, "name", NULL, {"name"}},
@@ -163,6 +195,16 @@ static const struct remote_kind kinds[] = {
 	{"operation", "operations", "operation", "operations", operations, NULL, NULL, {NULL}},
 	{"resource", SERVERS, "instance", "instances", resources, "name", NULL, {NULL}},
 	{"coverage", "coverage", "coverage", "coverage", coverage, "name", NULL, {NULL}},
+	{"user", "/v1/users", "user", "users", users, NULL, NULL, {"name"}},
+	{"token", "/v1/tokens", "token", "tokens", tokens, NULL, NULL, {"name"}, .listed = true},
+	{"notification",
+	 "notifications",
+	 "notification",
+	 "notifications",
+	 notifications,
+	 "name",
+	 NULL,
+	 {"name"}},
 	{"checkpoint", NULL, "checkpoint", "checkpoints", checkpoints, NULL, NULL, {NULL}},
 };
 
@@ -274,7 +316,7 @@ int remote_find(struct cli *c, const struct remote_kind *k, const char *ref, jso
 	struct uuid u;
 	int rc;
 
-	if (uuid_parse(ref, &u)) {
+	if (!k->listed && uuid_parse(ref, &u)) {
 		AUTO_FREE char *path = remote_path(k, ref, NULL);
 
 		return client_get(c->client, path, k->item, ret, e);

@@ -20,9 +20,10 @@ enum take {
 	TAKE_FLAG,
 	TAKE_YES, /* "yes", or "no" */
 	TAKE_NUMBER,
-	TAKE_REF,  /* the id of what is named */
-	TAKE_FILE, /* the text that lies in the file, without the line break at its end */
-	TAKE_JSON  /* the JSON that lies in the file */
+	TAKE_WORDS, /* all that are given */
+	TAKE_REF,   /* the id of what is named */
+	TAKE_FILE,  /* the text that lies in the file, without the line break at its end */
+	TAKE_JSON   /* the JSON that lies in the file */
 };
 
 static const struct {
@@ -65,6 +66,25 @@ static const struct {
 	{"mover", "drain", "drain", TAKE_YES, NULL},
 	{"schedule", "description", "description", TAKE_TEXT, NULL},
 	{"schedule", "trigger", "trigger_id", TAKE_REF, "trigger"},
+	{"user", "name", "name", TAKE_TEXT, NULL},
+	{"user", "email", "email", TAKE_TEXT, NULL},
+	{"user", "password-file", "password", TAKE_FILE, NULL},
+	{"user", "enabled", "enabled", TAKE_YES, NULL},
+	{"token", "days", "days", TAKE_NUMBER, NULL},
+	{"token", "role", "roles", TAKE_WORDS, NULL},
+	{"notification", "name", "name", TAKE_TEXT, NULL},
+	{"notification", "description", "description", TAKE_TEXT, NULL},
+	{"notification", "kind", "kind", TAKE_TEXT, NULL},
+	{"notification", "url", "url", TAKE_TEXT, NULL},
+	{"notification", "secret-file", "secret", TAKE_FILE, NULL},
+	{"notification", "recipient", "recipients", TAKE_WORDS, NULL},
+	{"notification", "event", "events", TAKE_WORDS, NULL},
+	{"notification", "severity", "severity", TAKE_TEXT, NULL},
+	{"notification", "remind-hours", "remind_hours", TAKE_NUMBER, NULL},
+	{"notification", "enabled", "enabled", TAKE_YES, NULL},
+	{"notification", "shared", "shared", TAKE_FLAG, NULL},
+	{"rotate", "secret-file", "secret", TAKE_FILE, NULL},
+	{"rotate", "old-hours", "old_hours", TAKE_NUMBER, NULL},
 };
 
 /* ---- members ---- */
@@ -136,6 +156,16 @@ static json_t *ref_json(struct cli *c, const char *noun, const char *name, struc
 	return remote_find_id(c, remote_kind(noun), name, &id, e) < 0 ? NULL : json_string(id);
 }
 
+static json_t *words_json(struct cli *c, const char *opt)
+{
+	AUTO_FREE const char **words = parsed_list(&c->p, opt);
+	json_t *a = json_array();
+
+	for (size_t i = 0; words && words[i]; i++)
+		json_array_append_new(a, json_string(words[i]));
+	return a;
+}
+
 static json_t *value_of(struct cli *c, size_t row, const char *text, struct err *e)
 {
 	switch (rows[row].how) {
@@ -151,19 +181,21 @@ static json_t *value_of(struct cli *c, size_t row, const char *text, struct err 
 		return file_text(text, e);
 	case TAKE_JSON:
 		return file_json(text, e);
+	case TAKE_WORDS:
+		return words_json(c, rows[row].opt);
 	case TAKE_TEXT:
 		break;
 	}
 	return json_string(text);
 }
 
-static int take_rows(struct cli *c, const struct remote_kind *k, json_t *o, struct err *e)
+int remote_take_options(struct cli *c, const char *noun, json_t *o, struct err *e)
 {
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		const char *text;
 		json_t *v;
 
-		if (strcmp(rows[i].noun, k->noun) != 0)
+		if (strcmp(rows[i].noun, noun) != 0)
 			continue;
 		text = parsed_text(&c->p, rows[i].opt);
 		if (!text)
@@ -390,16 +422,47 @@ static int add_schedule(struct cli *c, json_t *o, struct err *e)
 	return 0;
 }
 
+/* One that is for this project alone. */
+static int add_token(struct cli *c, json_t *o, struct err *e)
+{
+	(void)e;
+	if (parsed_flag(&c->p, "this-project"))
+		json_object_set_new(o, "project_id", json_string(client_project(c->client)));
+	return 0;
+}
+
+/* What it is follows from where it goes to, but for Slack. */
+static int add_notification(struct cli *c, json_t *o, struct err *e)
+{
+	bool makes = strcmp(strrchr(c->p.command->name, ' ') + 1, "create") == 0;
+	AUTO_FREE const char **plans = parsed_list(&c->p, "plan");
+	json_t *ids = json_array();
+	int rc = 0;
+
+	for (size_t i = 0; plans && plans[i] && rc == 0; i++) {
+		json_t *id = ref_json(c, "plan", plans[i], e);
+
+		rc = id ? json_array_append_new(ids, id) : -1;
+	}
+	if (rc == 0 && plans)
+		json_object_set(o, "plan_ids", ids);
+	json_decref(ids);
+	if (makes && !json_object_get(o, "kind"))
+		json_object_set_new(
+			o, "kind",
+			json_string(json_object_get(o, "recipients") ? "mail" : "webhook"));
+	return rc;
+}
+
 static int add_more(struct cli *c, const struct remote_kind *k, json_t *o, struct err *e)
 {
 	static const struct {
 		const char *noun;
 		int (*add)(struct cli *c, json_t *o, struct err *e);
 	} more[] = {
-		{"plan", add_plan},
-		{"policy", add_policy},
-		{"trigger", add_trigger},
-		{"schedule", add_schedule},
+		{"plan", add_plan},	  {"policy", add_policy},
+		{"trigger", add_trigger}, {"schedule", add_schedule},
+		{"token", add_token},	  {"notification", add_notification},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(more); i++) {
@@ -440,7 +503,7 @@ int remote_make(struct cli *c, struct err *e)
 		json_object_set_new(o, k->args[i], json_string(c->p.args[i]));
 	rc = remote_open(c, e);
 	if (rc == 0)
-		rc = take_rows(c, k, o, e);
+		rc = remote_take_options(c, k->noun, o, e);
 	if (rc == 0)
 		rc = add_more(c, k, o, e);
 	/* What has but one kind need not be told. */
@@ -463,7 +526,7 @@ int remote_update(struct cli *c, struct err *e)
 	if (rc == 0)
 		rc = remote_find_id(c, k, c->p.args[0], &id, e);
 	if (rc == 0)
-		rc = take_rows(c, k, o, e);
+		rc = remote_take_options(c, k->noun, o, e);
 	if (rc == 0)
 		rc = add_more(c, k, o, e);
 	if (rc == 0 && json_object_size(o) == 0)

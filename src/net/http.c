@@ -355,7 +355,7 @@ static void set_body(struct transfer *t)
 	if (strcmp(method, "HEAD") == 0) {
 		curl_easy_setopt(c, CURLOPT_NOBODY, 1L);
 	} else if (strcmp(method, "PUT") == 0 || strcmp(method, "POST") == 0 ||
-		   strcmp(method, "PATCH") == 0) {
+		   strcmp(method, "PATCH") == 0 || t->q->len) {
 		curl_easy_setopt(c, CURLOPT_UPLOAD, 1L);
 		curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, method);
 		curl_easy_setopt(c, CURLOPT_INFILESIZE_LARGE, (curl_off_t)t->q->len);

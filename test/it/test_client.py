@@ -127,6 +127,7 @@ def test_whole_story(client, server, lab, guests, folder):
     assert made["id"][:8] in client("checkpoint", "list").text
 
     assert [r["newest_checkpoint_id"] for r in client.json("resource", "coverage")] == [made["id"]]
+    assert client.json("resource", "show", guest.name)["newest_checkpoint_id"] == made["id"]
     assert "machines       1" in client("status").text
 
     # Ctrl-C ends the waiting, not the work.
@@ -245,3 +246,50 @@ def test_errors(client, server):
     client("plan", "list", code="unreachable")
     server.start()
     client("plan", "list")
+
+
+def test_administration(client, server, folder):
+    """Users, tokens, notifications and reports: each by its words, with the server's own checks."""
+    client.login(server)
+    word = folder / "alice"
+    word.write_text("correct horse battery\n")
+    made = client.json("user", "create", "alice", "--password-file", word, "--email", "a@example.org")
+    assert made["has_password"] and [u["name"] for u in client.json("user", "list")] == ["admin", "alice"]
+    client("user", "grant", "alice", "viewer")
+    assert [(g["user_name"], g["role"]) for g in client.json("user", "grants", "alice")] == [("alice", "viewer")]
+    alice = Client(client.holdfast, folder / "her")
+    alice("login", server.url, "--user", "alice", "--password-file", word)
+    assert "user:get" in alice("user", "list", code="denied").err
+    client("user", "revoke", "alice", "viewer")
+    assert client.json("user", "grants", "alice") == []
+    client("user", "grant", "alice", "nobody", code="invalid")
+    client("user", "update", "alice", "--enabled", "no")
+    assert client.json("user", "show", "alice")["enabled"] is False
+    client("user", "delete", "alice", "--yes")
+
+    token = client.json("token", "create", "ci", "--role", "admin", "--this-project", "--days", "2")
+    env = {"HOLDFAST_SERVER": server.url, "HOLDFAST_TOKEN": token["token"]}
+    other = Client(client.holdfast, folder / "other")
+    assert other.json("plan", "list", env=env) == []
+    other("user", "list", env=env, code="denied")
+    [listed] = [t for t in client.json("token", "list") if t["name"] == "ci"]
+    assert listed["roles"] == ["admin"] and listed["project_id"] == server.project
+    client("token", "delete", listed["id"], "--yes")
+    other("plan", "list", env=env, code="denied")
+
+    made = client.json("notification", "create", "pager", "--url", "https://127.0.0.1:9/x?key=1", "--event", "plan.late")
+    assert made["kind"] == "webhook" and made["secret"].startswith("whsec_") and made["events"] == ["plan.late"]
+    changed = client.json("notification", "rotate", "pager", "--old-hours", "2")
+    assert changed["secret"] != made["secret"] and changed["old_secret_until"]
+    assert "not delivered" in client("notification", "test", "pager", code="io").err
+    assert [d["state"] for d in client.json("notification", "deliveries", "pager")] == ["failed"]
+    client("notification", "create", "staff", "--recipient", "ops@example.org", code="invalid")  # the server sends no mail
+    client("notification", "update", "pager", "--enabled", "no")
+    client("notification", "delete", "pager", "--yes")
+
+    client("target", "add", "local", f"dir:{folder}/repo")
+    assert client.json("search", "LOC")[0]["name"] == "local"
+    assert client.json("usage", "--by", "plan") == [] and client("usage", "--csv").text.startswith("project_id,")
+    assert "before from" in client("usage", "--csv", "--from", "2026-02-01", "--to", "2026-01-01", code="invalid").err
+    client("target", "history", "local", "--days", "7")
+    assert "see 'holdfast resource list'" in client("resource", "show", "none", code="not-found").err
