@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "net/mail.h"
-#include "net/reach.h"
+#include "net/networks.h"
 
 #define KIB INT64_C(1024)
 #define MIB (KIB * 1024)
@@ -55,6 +55,11 @@ static const struct config_option options[] = {
 	{S, "public_url", CONFIG_URL, .choices = web,
 	 .help = "how clients reach the server, if it is not by https:// and the machine's name; "
 		 "for links, and for names in the certificate that is made"},
+	{S, "trusted_proxies", CONFIG_LIST, "NETWORK, ...", .max = 64, .check = networks_check,
+	 .help = "reverse proxies before the server (192.0.2.7, 10.1.0.0/16): of them it is "
+		 "believed what X-Forwarded-For says, so that limits and the audit log go by the "
+		 "addresses of clients; each has to add the address that it got the request from. "
+		 "connections_per_address of [limits] counts a proxy as one client"},
 	{S, "dashboard", CONFIG_PATH, NULL, HF_DATADIR "/web",
 	 .help = "the folder with the files of the dashboard, which is at the server's address"},
 	{S, "roles", CONFIG_LIST, "ROLE, ...", "api, scheduler, worker, conductor", 1, 4, roles,
@@ -158,7 +163,7 @@ static const struct config_option options[] = {
 	 .help = "certificates of authorities (PEM) to trust in place of the system's"},
 #undef S
 #define S "notifications"
-	{S, "networks", CONFIG_LIST, "NETWORK, ...", .max = 64, .check = reach_check_network,
+	{S, "networks", CONFIG_LIST, "NETWORK, ...", .max = 64, .check = networks_check,
 	 .help = "what webhooks of projects may reach besides public addresses: 10.1.0.0/16, "
 		 "fd00:1::/32, 192.0.2.7. Addresses of this machine, of its links and of private "
 		 "networks are closed to them otherwise, and proxies are not used; those that an "

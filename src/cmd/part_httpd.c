@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "cmd/daemon_tls.h"
 #include "net/httpd.h"
+#include "net/networks.h"
 
 /* ---- routes ---- */
 
@@ -160,6 +161,8 @@ static int renew(struct daemon *d, struct err *e)
 
 /* ---- life ---- */
 
+static struct networks *trusted; /* proxies; for as long as there are listeners */
+
 static void stop(struct daemon *d, unsigned timeout_ms)
 {
 	while (d->n_httpds > 0)
@@ -170,6 +173,7 @@ static void stop(struct daemon *d, unsigned timeout_ms)
 	d->routes = NULL;
 	d->n_routes = 0;
 	forget_certificate();
+	networks_free(steal(&trusted));
 }
 
 static int load_certificate(struct daemon *d, struct httpd_options *o, struct err *e)
@@ -203,6 +207,9 @@ static int start(struct daemon *d, struct err *e)
 	o.connections = (unsigned)config_int(c, "server", "connections");
 	o.connections_per_address = (unsigned)config_int(c, "limits", "connections_per_address");
 	o.idle_s = (unsigned)(config_us(c, "server", "idle") / 1000000);
+	o.trusted_proxies = trusted = networks_new(config_list(c, "server", "trusted_proxies"), e);
+	if (!trusted)
+		return -1;
 	o.body_max = config_size(c, "server", "body_max");
 	daemon_add_routes(d, own, ARRAY_LEN(own));
 	rc = load_certificate(d, &o, e);

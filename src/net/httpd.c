@@ -190,6 +190,7 @@ static enum MHD_Result begin(struct httpd_call *c, struct MHD_Connection *mhd, c
 	if (strlen(method) >= sizeof(c->method))
 		call_refuse(c, 400, "the method is too long");
 	call_read_headers(c);
+	call_find_client(c);
 	if (c->conn->over || atomic_load(&h->stopping)) {
 		c->close = true;
 		call_refuse(c, 503,

@@ -31,6 +31,8 @@ typedef void httpd_fn(struct httpd_call *c, void *arg);
 
 #define HTTPD_QUICK 1u /* does not wait for anything longer than a read of the database */
 
+struct networks;
+
 struct httpd_route {
 	const char *method; /* "GET", which takes HEAD too; "*": any that no other route of the
 			       path has */
@@ -48,6 +50,8 @@ struct httpd_options {
 	const char *certificate, *key;		       /* PEM texts; NULL: plain HTTP */
 	unsigned threads;			       /* of handlers; 0: as many as make sense */
 	unsigned connections, connections_per_address; /* 0: 1000, and no limit of its own */
+	/* Whose X-Forwarded-For is believed (forwarded.h); borrowed. NULL: nobody's. */
+	const struct networks *trusted_proxies;
 	unsigned idle_s; /* 0: 60; for the headers of a request, and again for its body */
 	size_t body_max; /* 0: 1 MiB */
 	/* Called first for each request, also for one that no route takes: may answer, then the

@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "base/clock.h"
+#include "net/forwarded.h"
 
 struct httpd_call *call_new(struct httpd *h, const char *raw)
 {
@@ -120,6 +121,16 @@ void call_read_headers(struct httpd_call *c)
 		c->close = true;
 		call_refuse(c, 400, "the length of the body is not said in one way only");
 	}
+}
+
+void call_find_client(struct httpd_call *c)
+{
+	const struct networks *trusted = c->httpd->o.trusted_proxies;
+	bool back = trusted != NULL;
+
+	for (size_t i = c->n_headers; i-- > 0 && back;)
+		if (strcasecmp(c->headers[i].name, "x-forwarded-for") == 0)
+			back = forwarded_back(trusted, c->headers[i].value, c->address);
 }
 
 const char *httpd_header(const struct httpd_call *c, const char *name)

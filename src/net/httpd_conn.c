@@ -6,28 +6,23 @@
  */
 #include "net/httpd_priv.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/cond.h"
+#include "net/networks.h"
 
 #define TICK_S 1
 
-static void address_text(const struct sockaddr *a, char *out)
+static void address_text(const struct sockaddr *a, char out[INET6_ADDRSTRLEN])
 {
-	const struct sockaddr_in6 *six = (const void *)a;
-	const struct sockaddr_in *four = (const void *)a;
+	uint8_t bytes[NETWORK_ADDRESS];
 
 	out[0] = 0;
-	if (a && a->sa_family == AF_INET)
-		inet_ntop(AF_INET, &four->sin_addr, out, INET6_ADDRSTRLEN);
-	else if (a && a->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
-		inet_ntop(AF_INET, six->sin6_addr.s6_addr + 12, out, INET6_ADDRSTRLEN);
-	else if (a && a->sa_family == AF_INET6)
-		inet_ntop(AF_INET6, &six->sin6_addr, out, INET6_ADDRSTRLEN);
+	if (network_of_socket(a, bytes))
+		network_text(bytes, out);
 }
 
 static void begin(struct httpd *h, struct MHD_Connection *mhd, void **context)

@@ -122,6 +122,8 @@ struct httpd_call *call_new(struct httpd *h, const char *raw);
 void call_unref(struct httpd_call *c);
 /* Copy what the connection has of it; refuses it where that is over a limit. */
 void call_read_headers(struct httpd_call *c);
+/* Behind proxies that are trusted: the address is the client's. */
+void call_find_client(struct httpd_call *c);
 void call_refuse(struct httpd_call *c, int status, const char *reason);
 /* Make the answer: `before`, then the handler or what refuses. */
 void call_run(struct httpd_call *c);

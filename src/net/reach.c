@@ -1,101 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/reach.h"
 
-#include <arpa/inet.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define NETWORK_TEXT 64
-
-/* All as IPv6; IPv4 is ::ffff:a.b.c.d. */
-struct network {
-	uint8_t address[16];
-	unsigned bits;
-};
+#include "net/networks.h"
 
 struct reach {
-	struct network *v;
-	size_t n;
+	struct networks *besides;
 };
-
-static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-
-static void map(const void *four, uint8_t out[16])
-{
-	memcpy(out, mapped, sizeof(mapped));
-	memcpy(out + sizeof(mapped), four, 4);
-}
-
-/* "ADDRESS[/BITS]" */
-static int read_network(const char *text, struct network *ret, struct err *e)
-{
-	char address[NETWORK_TEXT];
-	const char *slash = strchr(text, '/');
-	size_t n = slash ? (size_t)(slash - text) : strlen(text);
-	unsigned char four[4];
-	unsigned most = 128;
-	unsigned long bits;
-	char *end;
-
-	if (n >= sizeof(address))
-		return err_set(e, ERR_INVALID, "it is no address");
-	snprintf(address, sizeof(address), "%.*s", (int)n, text);
-	if (inet_pton(AF_INET, address, four) == 1) {
-		most = 32;
-		map(four, ret->address);
-	} else if (inet_pton(AF_INET6, address, ret->address) != 1) {
-		return err_set(e, ERR_INVALID,
-			       "write a network as 10.1.0.0/16 or fd00:1::/32, or an address");
-	}
-	bits = most;
-	if (slash) {
-		bits = strtoul(slash + 1, &end, 10);
-		if (slash[1] < '0' || slash[1] > '9' || *end || bits > most)
-			return err_set(e, ERR_INVALID, "behind the / there are 0 to %u bits", most);
-	}
-	ret->bits = (unsigned)bits + 128 - most;
-	return 0;
-}
-
-static bool is_in(const uint8_t a[16], const struct network *n)
-{
-	unsigned whole = n->bits / 8, rest = n->bits % 8;
-
-	if (memcmp(a, n->address, whole) != 0)
-		return false;
-	return !rest || (a[whole] ^ n->address[whole]) >> (8 - rest) == 0;
-}
 
 struct reach *reach_new(const char *const *networks, struct err *e)
 {
 	AUTO(reach) r = xcalloc(1, sizeof(*r));
 
-	for (; networks && *networks; networks++) {
-		r->v = xreallocarray(r->v, r->n + 1, sizeof(*r->v));
-		if (read_network(*networks, &r->v[r->n], e) < 0) {
-			err_wrap(e, "'%.60s'", *networks);
-			return NULL;
-		}
-		r->n++;
-	}
-	return steal(&r);
+	r->besides = networks_new(networks, e);
+	return r->besides ? steal(&r) : NULL;
 }
 
 void reach_free(struct reach *r)
 {
 	if (!r)
 		return;
-	free(r->v);
+	networks_free(r->besides);
 	free(r);
-}
-
-int reach_check_network(const char *text, struct err *e)
-{
-	struct network n;
-
-	return read_network(text, &n, e);
 }
 
 /* What is of IPv4, and not for everybody. */
@@ -133,42 +60,35 @@ static const struct network nat64 = {{0x00, 0x64, 0xff, 0x9b}, 96};
 static bool is_public4(const uint8_t four[4])
 {
 	struct network n;
-	uint8_t a[16];
+	uint8_t a[NETWORK_ADDRESS];
 
-	map(four, a);
+	network_map(four, a);
 	for (size_t i = 0; i < ARRAY_LEN(closed4); i++) {
-		map(closed4[i].address, n.address);
+		network_map(closed4[i].address, n.address);
 		n.bits = 96 + closed4[i].bits;
-		if (is_in(a, &n))
+		if (network_has(&n, a))
 			return false;
 	}
 	return true;
 }
 
-static bool is_public(const uint8_t a[16])
+static bool is_public(const uint8_t a[NETWORK_ADDRESS])
 {
-	if (memcmp(a, mapped, sizeof(mapped)) == 0 || is_in(a, &nat64))
+	if (network_is_mapped(a) || network_has(&nat64, a))
 		return is_public4(a + 12);
-	if (!is_in(a, &given_out))
+	if (!network_has(&given_out, a))
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(closed6); i++)
-		if (is_in(a, &closed6[i]))
+		if (network_has(&closed6[i], a))
 			return false;
 	return true;
 }
 
 bool reach_allows(const struct reach *r, const struct sockaddr *sa)
 {
-	uint8_t a[16];
+	uint8_t a[NETWORK_ADDRESS];
 
-	if (sa->sa_family == AF_INET)
-		map(&((const struct sockaddr_in *)(const void *)sa)->sin_addr, a);
-	else if (sa->sa_family == AF_INET6)
-		memcpy(a, &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr, 16);
-	else
+	if (!network_of_socket(sa, a))
 		return false;
-	for (size_t i = 0; i < r->n; i++)
-		if (is_in(a, &r->v[i]))
-			return true;
-	return is_public(a);
+	return networks_have(r->besides, a) || is_public(a);
 }

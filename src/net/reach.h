@@ -20,14 +20,10 @@
 
 struct reach;
 
-/* `networks` ("10.1.0.0/16", "fd00:1::/32", "192.0.2.7") may be reached besides; NULL-terminated.
- * ERR_INVALID. */
+/* `networks` (networks_new) may be reached besides. ERR_INVALID. */
 struct reach *reach_new(const char *const *networks, struct err *e);
 void reach_free(struct reach *r);
 DEFINE_AUTO(reach, reach_free);
-
-/* For `check` in a table of options: it is such a network. */
-int reach_check_network(const char *text, struct err *e);
 
 bool reach_allows(const struct reach *r, const struct sockaddr *a);
 

@@ -84,7 +84,7 @@ def site(request, holdfast, provider, module_folder):
         secret.write_text("s3cret\n")
         secret.chmod(0o600)
         server = Server(holdfast, folder, database, mover={"local": "no"},
-                        server={"public_url": proxy.url + proxy.prefix},
+                        server={"public_url": proxy.url + proxy.prefix, "trusted_proxies": "127.0.0.1"},
                         oidc={"issuer": provider.issuer, "name": "House", "user_claim": "name",
                               "client_secret_file": secret,
                               "roles": "web = member@default"})
@@ -228,3 +228,11 @@ def test_no_provider(server):
     assert server.ask("GET", "/v1/login/oidc", user=None).status == 404
     who = server.get("/v1/identity")["identity"]
     assert {"user:create", "server:rotate_key"} <= set(who["allowed"])
+
+
+def test_who_asks(site):
+    """The audit log has the address that the proxy got the request from, not what the client says before that."""
+    server = site.server
+    made = server.ask("POST", "/v1/tokens", {"token": {"name": "seen"}},
+                      headers={"X-Forwarded-For": "203.0.113.5, 198.51.100.7"}).body["token"]
+    assert [line["address"] for line in server.get("audit")["audit"] if line["detail"] == made["id"]] == ["198.51.100.7"]

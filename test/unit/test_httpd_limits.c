@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "net/httpd.h"
+#include "net/networks.h"
 #include "wire.h"
 
 #define ASK "GET /quick HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -61,6 +62,27 @@ static int status_of(int fd, const char *request)
 	status = a.status;
 	wire_done(&a);
 	return status;
+}
+
+/* Two lines are one list; the server that trusts nobody believes neither. */
+static void test_behind_a_proxy(void **state)
+{
+	static const char *const proxies[] = {"127.0.0.0/8", NULL};
+	AUTO(networks) n = networks_new(proxies, NULL);
+
+	(void)state;
+	for (int trusts = 0; trusts < 2; trusts++) {
+		struct httpd *h =
+			start((struct httpd_options){.trusted_proxies = trusts ? n : NULL});
+		struct wire_answer a =
+			wire_ask(httpd_port(h), "GET /quick HTTP/1.1\r\nHost: h\r\n"
+						"X-Forwarded-For: 192.0.2.1, 198.51.100.1\r\n"
+						"x-forwarded-for: 127.0.0.9\r\n\r\n");
+
+		assert_string_equal(buf_str(&a.body), trusts ? "198.51.100.1" : "127.0.0.1");
+		wire_done(&a);
+		httpd_stop(h, 1000);
+	}
 }
 
 static void test_connections(void **state)
@@ -302,10 +324,11 @@ static void test_stop_at_any_moment(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_connections), cmocka_unit_test(test_per_address),
-		cmocka_unit_test(test_slow_loris),  cmocka_unit_test(test_slow_handler),
-		cmocka_unit_test(test_drain),	    cmocka_unit_test(test_stop_does_not_wait),
-		cmocka_unit_test(test_start),	    cmocka_unit_test(test_stop_at_any_moment),
+		cmocka_unit_test(test_behind_a_proxy),	   cmocka_unit_test(test_connections),
+		cmocka_unit_test(test_per_address),	   cmocka_unit_test(test_slow_loris),
+		cmocka_unit_test(test_slow_handler),	   cmocka_unit_test(test_drain),
+		cmocka_unit_test(test_stop_does_not_wait), cmocka_unit_test(test_start),
+		cmocka_unit_test(test_stop_at_any_moment),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "net/networks.h"
 #include "net/reach.h"
 
 static bool allows(const struct reach *r, const char *text)
@@ -97,7 +98,7 @@ static void test_bad(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		const char *const networks[] = {bad[i], NULL};
 
-		if (reach_check_network(bad[i], &e) == 0 || reach_new(networks, &e))
+		if (networks_check(bad[i], &e) == 0 || reach_new(networks, &e))
 			fail_msg("%s", bad[i]);
 	}
 }
