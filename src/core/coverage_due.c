@@ -20,7 +20,7 @@ struct promise {
 struct promises {
 	struct promise *v;
 	size_t n;
-	struct policy *policy; /* whose window counts; or NULL */
+	struct policy *policy; /* whose window and rpo count; or NULL */
 };
 
 struct promises *promises_new(void)
@@ -98,6 +98,8 @@ uint64_t promises_due(const struct promises *p, uint64_t made_us, uint64_t took_
 {
 	uint64_t due = 0;
 
+	if (p->policy && p->policy->rpo_s)
+		return made_us + p->policy->rpo_s * SECOND_US;
 	for (size_t i = 0; i < p->n; i++) {
 		const struct promise *a = &p->v[i];
 		uint64_t at;

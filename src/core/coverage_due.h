@@ -5,7 +5,8 @@
  * keeps the promises of all firings until it was begun. The first firing after it is late when it
  * could have begun at the latest (the trigger's window; not before that of the plan's policies
  * opens), and twice the time has passed that the newest good checkpoint took. A schedule promises
- * from when it was last changed. Events promise nothing.
+ * from when it was last changed. Events promise nothing. Where the plan's policies say how old the
+ * newest may be (rpo), that alone counts.
  *
  * Threads: belong to their transaction.
  */
@@ -27,7 +28,7 @@ DEFINE_AUTO(promises, promises_free);
 struct promises *promises_new(void);
 void promises_add(struct promises *p, struct zones *zones, const char *trigger,
 		  const char *properties, uint64_t from_us);
-/* Work begins in the window of `policy`, which is taken over; NULL: at any time. */
+/* Window and rpo are those of `policy`, which is taken over; NULL: none. */
 void promises_within(struct promises *p, struct policy *policy);
 
 /* From when on it is late if the newest was begun at `made_us` and takes `took_us`; 0: never. */

@@ -251,6 +251,8 @@ json_t *policy_json(const struct policy *p)
 	if (json_object_size(limits) > 0)
 		json_object_set(o, "limits", limits);
 	add_verify(p, o);
+	if (p->rpo_s)
+		json_object_set_new(o, "rpo", json_integer(p->rpo_s));
 	if (p->n_copies > 0)
 		json_object_set_new(o, "copy", copies_json(p));
 	json_decref(limits);

@@ -27,6 +27,8 @@
  *	verify		{"every_days": N: whatever is kept is verified again before N days have
  *			gone by, "after": N: so is each N-th new checkpoint as soon as it is there,
  *			"depth": "content" (every byte is read; without it) or "structure"}
+ *	rpo		seconds, or "12h", "1d": the newest good checkpoint may not be older, else
+ *the plan is late; without it, what the schedules promise says when
  *	copy		{"provider_id", "retention", "keep_until_copied"}, or an array of them:
  *			each checkpoint is copied there, and the copies stay as long as their own
  *			retention says (for all of them together), or as long as the checkpoints
@@ -92,6 +94,7 @@ struct policy {
 	struct policy_window window;
 	uint64_t bandwidth;    /* bytes a second; 0: no limit */
 	uint32_t concurrent;   /* 0: no limit */
+	uint32_t rpo_s;	       /* 0: as the schedules say */
 	uint32_t verify_days;  /* 0: not by age */
 	uint32_t verify_after; /* each so many; 0: not because it is new */
 	bool verify_structure; /* only */

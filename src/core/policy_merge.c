@@ -73,6 +73,7 @@ static void add_rest(struct policy *p, const struct policy *part, bool mandatory
 		p->window = part->window;
 	p->bandwidth = stricter(p->bandwidth, part->bandwidth);
 	p->concurrent = (uint32_t)stricter(p->concurrent, part->concurrent);
+	p->rpo_s = (uint32_t)stricter(p->rpo_s, part->rpo_s);
 	if ((part->verify_days || part->verify_after) && !part->verify_structure)
 		p->verify_structure = false;
 	else if (!p->verify_days && !p->verify_after)

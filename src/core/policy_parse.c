@@ -10,6 +10,8 @@
 #define NAME_LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-. "
 #define BANDWIDTH_MIN 1024
 #define BANDWIDTH_MAX ((uint64_t)1 << 50)
+#define RPO_MIN_S 60
+#define RPO_MAX_S (10 * 366 * 86400)
 
 const char *const policy_days[] = {"mon", "tue", "wed", "thu", "fri", "sat", "sun", NULL};
 
@@ -375,6 +377,25 @@ static int read_verify(struct policy *p, const struct spec *s, struct err *e)
 		       "verify: it does not say when: give every_days or after, or leave it out");
 }
 
+static int read_rpo(struct policy *p, const struct spec *s, struct err *e)
+{
+	const json_t *v = spec_get(s, "rpo");
+	uint64_t us = 0;
+	json_int_t seconds = json_integer_value(v);
+
+	if (!v)
+		return 0;
+	if (json_is_string(v) && human_parse_duration(json_string_value(v), &us))
+		seconds = (json_int_t)(us / 1000000);
+	if (seconds < RPO_MIN_S || seconds > RPO_MAX_S)
+		return err_set(
+			e, ERR_INVALID,
+			"rpo: give seconds, or a time as \"12h\" or \"1d\", from a minute to "
+			"ten years");
+	p->rpo_s = (uint32_t)seconds;
+	return 0;
+}
+
 static int read_rest(struct policy *p, const struct spec *s, struct err *e)
 {
 	static const char *const consistencies[] = {"required", "best-effort", "off", NULL};
@@ -383,7 +404,8 @@ static int read_rest(struct policy *p, const struct spec *s, struct err *e)
 	    spec_flag(s, "keep_verified", &p->keep_verified, e) < 0 ||
 	    read_days_field(s, "failed", "days", 0, &p->failed_days, e) < 0 ||
 	    spec_word(s, "consistency", consistencies, &p->consistency, e) < 0 ||
-	    read_window(p, s, e) < 0 || read_limits(p, s, e) < 0 || read_verify(p, s, e) < 0)
+	    read_window(p, s, e) < 0 || read_limits(p, s, e) < 0 || read_verify(p, s, e) < 0 ||
+	    read_rpo(p, s, e) < 0)
 		return -1;
 	return read_copies(p, s, e);
 }
@@ -404,7 +426,7 @@ struct policy *policy_parse(const json_t *document, struct zones *zones, uint64_
 {
 	static const char *const fields[] = {
 		"schedules",   "manual", "others", "minimum", "keep_verified", "failed", "timezone",
-		"consistency", "window", "limits", "verify",  "copy",	       NULL};
+		"consistency", "window", "limits", "verify",  "rpo",	       "copy",	 NULL};
 	AUTO(policy) p = policy_new();
 	struct spec s;
 

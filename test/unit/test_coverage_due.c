@@ -66,6 +66,20 @@ static void a_firing_waits_for_the_window_of_the_policy(void **state)
 	assert_int_equal(promises_due(p, MIDNIGHT, 0), MIDNIGHT + 5 * HOUR_US + WINDOW_US);
 }
 
+/* However often it fires: only how old the newest is. */
+static void the_rpo_of_a_policy_counts_alone(void **state)
+{
+	static const char rpo[] = "{\"rpo\": \"12h\"}";
+	AUTO(promises) p = with(NIGHTLY "}", 0);
+	AUTO(promises) none = promises_new();
+
+	(void)state;
+	promises_within(p, OK_PTR(policy_parse_text(rpo, strlen(rpo), zones, MIDNIGHT, e)));
+	promises_within(none, OK_PTR(policy_parse_text(rpo, strlen(rpo), zones, MIDNIGHT, e)));
+	assert_int_equal(promises_due(p, MIDNIGHT, HOUR_US), MIDNIGHT + 12 * HOUR_US);
+	assert_int_equal(promises_due(none, MIDNIGHT, 0), MIDNIGHT + 12 * HOUR_US);
+}
+
 static void a_schedule_promises_from_when_it_was_changed(void **state)
 {
 	AUTO(promises) p = with(NIGHTLY "}", MIDNIGHT);
@@ -105,6 +119,7 @@ int main(void)
 		cmocka_unit_test(a_firing_is_due_when_it_could_have_begun),
 		cmocka_unit_test(a_window_and_jitter_count),
 		cmocka_unit_test(a_firing_waits_for_the_window_of_the_policy),
+		cmocka_unit_test(the_rpo_of_a_policy_counts_alone),
 		cmocka_unit_test(a_schedule_promises_from_when_it_was_changed),
 		cmocka_unit_test(the_first_of_several_counts),
 		cmocka_unit_test(what_never_fires_is_never_late),

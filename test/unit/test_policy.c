@@ -71,13 +71,14 @@ static void test_one_form(void **state)
 		 "6F9619FF-8B86-D011-B42D-00CF4FC964FF\"},\"verify\":{\"every_days\":30},"
 		 "\"limits\":{\"bandwidth\":\"100MiB\",\"concurrent\":2},\"window\":{\"end\":"
 		 "\"06:00\",\"start\":\"22:00\"},\"consistency\":\"required\",\"timezone\":\"UTC\""
-		 ",\"failed\":{\"days\":0},\"keep_verified\":true,\"minimum\":2,\"others\":{"
+		 ",\"rpo\":\"1d\",\"failed\":{\"days\":0},\"keep_verified\":true,\"minimum\":2,"
+		 "\"others\":{"
 		 "\"days\":30},\"manual\":{\"last\":3}}",
 		 "{\"manual\":{\"last\":3},\"others\":{\"days\":30},\"minimum\":2,"
 		 "\"keep_verified\":true,\"failed\":{\"days\":0},\"timezone\":\"UTC\","
 		 "\"consistency\":\"required\",\"window\":{\"start\":\"22:00\",\"end\":\"06:00\"},"
 		 "\"limits\":{\"bandwidth\":104857600,\"concurrent\":2},\"verify\":{"
-		 "\"every_days\":30},\"copy\":{\"provider_id\":\"" P1
+		 "\"every_days\":30},\"rpo\":86400,\"copy\":{\"provider_id\":\"" P1
 		 "\",\"retention\":{\"yearly\":10}}}"},
 		{"{\"window\":{\"start\":\"00:00\",\"end\":\"24:00\",\"days\":[\"sun\",\"mon\"]},"
 		 "\"copy\":[{\"provider_id\":\"" P1 "\"},{\"provider_id\":\"" P2 "\"}]}",
@@ -154,6 +155,9 @@ static const struct {
 	{"{\"limits\":{\"bandwidth\":\"1\"}}", "limits.bandwidth: give bytes a second"},
 	{"{\"limits\":{\"bandwidth\":-5}}", "limits.bandwidth: give bytes a second"},
 	{"{\"limits\":{\"concurrent\":0}}", "limits.concurrent: 0 is not"},
+	{"{\"rpo\":59}", "rpo: give seconds"},
+	{"{\"rpo\":\"often\"}", "rpo: give seconds"},
+	{"{\"rpo\":[1]}", "rpo: give seconds"},
 	{"{\"verify\":{\"every_days\":0}}", "verify.every_days: 0 is not"},
 	{"{\"copy\":{}}", "copy.provider_id: give the id of a provider"},
 	{"{\"copy\":[{\"provider_id\":\"" P1 "\"},{\"provider_id\":\"" P1 "\"}]}",
@@ -274,7 +278,8 @@ static void test_merge(void **state)
 {
 	AUTO(policy)
 	own = good("{\"schedules\":[{\"name\":\"daily\",\"retention\":{\"last\":1}}],"
-		   "\"manual\":{\"days\":1},\"consistency\":\"off\",\"limits\":{\"bandwidth\":"
+		   "\"manual\":{\"days\":1},\"rpo\":3600,\"consistency\":\"off\",\"limits\":{"
+		   "\"bandwidth\":"
 		   "\"10MiB\"},\"timezone\":\"America/New_York\",\"copy\":{\"provider_id\":\"" P1
 		   "\",\"retention\":{\"last\":1}},\"failed\":{\"days\":1}}");
 	AUTO(policy)
@@ -282,7 +287,7 @@ static void test_merge(void **state)
 		   "\"0 3 * * *\"},\"retention\":{\"daily\":30}}],\"minimum\":5,\"consistency\":"
 		   "\"best-effort\",\"limits\":{\"bandwidth\":\"20MiB\",\"concurrent\":3},"
 		   "\"timezone\":\"Europe/Berlin\",\"copy\":{\"provider_id\":\"" P1
-		   "\"},\"verify\":{\"every_days\":7}}");
+		   "\"},\"rpo\":7200,\"verify\":{\"every_days\":7}}");
 	struct policy_mandatory m = {"ID", law};
 	AUTO(policy) p = policy_merge(own, &m, 1);
 	AUTO(policy) nothing = policy_merge(NULL, NULL, 0);
@@ -291,6 +296,7 @@ static void test_merge(void **state)
 
 	(void)state;
 	assert_int_equal(p->n_schedules, 2);
+	assert_int_equal(p->rpo_s, 3600);
 	assert_string_equal(p->schedules[0].name, "daily");
 	assert_string_equal(p->schedules[1].name, "ID/daily");
 	assert_non_null(p->schedules[1].times);
