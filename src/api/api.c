@@ -33,7 +33,8 @@ struct bound {
 
 struct api {
 	struct core *core;
-	char *public_url;   /* without a slash at its end */
+	char *public_url; /* without a slash at its end */
+	_Atomic uint64_t certificate_end_us;
 	const char *prefix; /* what of it is a path; "" */
 	char *dashboard;
 	struct httpd_route *http;
@@ -466,6 +467,16 @@ void api_free(struct api *a)
 struct api_events *api_events_of(struct api *a)
 {
 	return a->events;
+}
+
+void api_set_certificate_end(struct api *a, uint64_t at_us)
+{
+	a->certificate_end_us = at_us;
+}
+
+uint64_t api_certificate_end(const struct api *a)
+{
+	return a->certificate_end_us;
 }
 
 const char *api_dashboard(const struct api *a)

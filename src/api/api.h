@@ -72,6 +72,9 @@ struct api_options {
 struct api *api_new(struct core *core, const struct api_options *o, struct err *e);
 void api_free(struct api *a);
 DEFINE_AUTO(api, api_free);
+/* When the certificate ends that the server shows, to be told to administrators; 0: none is shown.
+ * Thread-safe. */
+void api_set_certificate_end(struct api *a, uint64_t at_us);
 
 /* For httpd_start: routes, and what is called before, after and instead of them. */
 const struct httpd_route *api_httpd_routes(struct api *a, size_t *ret_n);

@@ -56,6 +56,8 @@ extern const struct api_resource *const api_resources[];
 
 /* The folder with the dashboard's files. */
 const char *api_dashboard(const struct api *a);
+/* 0: the server shows no certificate. */
+uint64_t api_certificate_end(const struct api *a);
 /* It is a browser that asks, for something to look at. */
 bool api_wants_page(const struct api_call *c);
 int api_send_page(struct api_call *c, struct err *e);

@@ -36,6 +36,13 @@ static json_t *row_json(const struct db_rows *r)
 			 db_text_or_null(r, 4));
 }
 
+/* Of the process that answers. */
+static json_t *server_json(const struct api_call *c)
+{
+	return json_pack("{s:s, s:s, s:o}", "version", HF_VERSION, "database", db_name(c->core->db),
+			 "certificate_ends_at", json_time(api_certificate_end(c->api)));
+}
+
 #define SELECT "SELECT id, host, role, status, disabled_reason, updated_at FROM services "
 
 static int list(struct api_call *c, struct err *e)
@@ -52,6 +59,7 @@ static int list(struct api_call *c, struct err *e)
 		json_array_append_new(a, row_json(r));
 	}
 	api_reply(c, 200, "services", a);
+	json_object_set_new(c->reply, "server", server_json(c));
 	return have < 0 ? -1 : 0;
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/api.h"
 #include "base/log.h"
 #include "cmd/daemon_tls.h"
 #include "net/httpd.h"
@@ -129,6 +130,14 @@ static void forget_certificate(void)
 	shown.ca = NULL;
 }
 
+static void tell_end(struct daemon *d)
+{
+	uint64_t at;
+
+	if (d->api && tls_expiry(shown.pair.certificate, &at, NULL) == 0)
+		api_set_certificate_end(d->api, at);
+}
+
 /* Show what is there now, if it is another: files may have been replaced, or ours be made anew. */
 static int renew(struct daemon *d, struct err *e)
 {
@@ -155,6 +164,7 @@ static int renew(struct daemon *d, struct err *e)
 	}
 	tls_pair_done(&shown.pair);
 	shown.pair = p;
+	tell_end(d);
 	log_info("shows another certificate from now on");
 	return 0;
 }
@@ -184,6 +194,7 @@ static int load_certificate(struct daemon *d, struct httpd_options *o, struct er
 		return 0;
 	if (daemon_tls_load(d->config, &shown.pair, &shown.ca, e) < 0)
 		return -1;
+	tell_end(d);
 	if (shown.ca)
 		daemon_add_routes(d, &ca, 1);
 	else

@@ -137,6 +137,11 @@ static int channel_number(struct db *d, const char *channel, struct err *e)
 			  : number;
 }
 
+const char *db_name(const struct db *d)
+{
+	return d->ops->name;
+}
+
 int db_wake(struct db_tx *t, const char *channel, struct err *e)
 {
 	int number = channel_number(t->db, channel, e);

@@ -48,6 +48,9 @@ struct db *db_open(const char *url, struct err *e);
 void db_close(struct db *d);
 DEFINE_AUTO(db, db_close);
 
+/* "sqlite", "postgresql". */
+const char *db_name(const struct db *d);
+
 typedef int db_fn(struct db_tx *t, void *arg, struct err *e);
 
 /*

@@ -21,7 +21,7 @@ import { t } from '../../texts';
 export interface Field {
 	name: string;
 	label: string;
-	kind?: 'text' | 'password' | 'number' | 'choice' | 'flag' | 'lines';
+	kind?: 'text' | 'password' | 'number' | 'choice' | 'many' | 'flag' | 'lines';
 	help?: string;
 	required?: boolean;
 	placeholder?: string;
@@ -30,7 +30,7 @@ export interface Field {
 	when?: (values: Values) => boolean;
 }
 
-export type Values = Record<string, string>; // a flag: 'yes' or ''
+export type Values = Record<string, string>; // a flag: 'yes' or ''; many: what is chosen, with spaces between
 
 function Input({ f, id, value, set }: { f: Field; id: string; value: string; set: (v: string) => void }) {
 	const common = { id, name: f.name, isRequired: f.required, value, placeholder: f.placeholder };
@@ -58,6 +58,43 @@ function Input({ f, id, value, set }: { f: Field; id: string; value: string; set
 	}
 }
 
+export function listOf(value: string | undefined): string[] {
+	return (value ?? '').split(/[\s,]+/).filter(Boolean);
+}
+
+function Many({ f, value, set }: { f: Field; value: string; set: (v: string) => void }) {
+	const id = useId();
+	const chosen = listOf(value);
+	return (
+		<FormGroup label={f.label} role="group" isStack>
+			{f.choices?.map((c) => (
+				<Checkbox
+					key={c.value}
+					id={`${id}-${c.value}`}
+					label={c.title}
+					isChecked={chosen.includes(c.value)}
+					onChange={(_, on) =>
+						set([...chosen.filter((x) => x !== c.value), ...(on ? [c.value] : [])].join(' '))
+					}
+				/>
+			))}
+			<Help f={f} />
+		</FormGroup>
+	);
+}
+
+function Help({ f }: { f: Field }) {
+	return (
+		f.help && (
+			<FormHelperText>
+				<HelperText>
+					<HelperTextItem>{f.help}</HelperTextItem>
+				</HelperText>
+			</FormHelperText>
+		)
+	);
+}
+
 function Row({ f, value, set }: { f: Field; value: string; set: (v: string) => void }) {
 	const id = useId();
 	if (f.kind === 'flag')
@@ -70,16 +107,11 @@ function Row({ f, value, set }: { f: Field; value: string; set: (v: string) => v
 				onChange={(_, on) => set(on ? 'yes' : '')}
 			/>
 		);
+	if (f.kind === 'many') return <Many f={f} value={value} set={set} />;
 	return (
 		<FormGroup label={f.label} fieldId={id} isRequired={f.required}>
 			<Input f={f} id={id} value={value} set={set} />
-			{f.help && (
-				<FormHelperText>
-					<HelperText>
-						<HelperTextItem>{f.help}</HelperTextItem>
-					</HelperText>
-				</FormHelperText>
-			)}
+			<Help f={f} />
 		</FormGroup>
 	);
 }

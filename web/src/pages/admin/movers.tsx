@@ -18,13 +18,16 @@ import { RowMenu } from './row';
 type Mover = Schema<'Mover'>;
 type Invitation = Answer<'inviteMover'>['invitation'];
 
+// When it was last seen is told only of one that is gone: of others it is a moment ago.
+const isThere = (m: Mover) => m.state === 'online' || m.state === 'draining';
+
 const columns: Column<Mover>[] = [
 	{ key: 'name', title: t('admin.name'), cell: (m) => m.name },
 	{ key: 'host', title: t('movers.host'), cell: (m) => m.host ?? '–' },
 	{ key: 'state', title: t('admin.state'), cell: (m) => <StateLabel state={m.state} /> },
 	{ key: 'capacity', title: t('movers.capacity'), isNumber: true, cell: (m) => m.capacity },
 	{ key: 'version', title: t('movers.version'), isExtra: true, cell: (m) => m.version ?? '–' },
-	{ key: 'seen', title: t('movers.seen'), cell: (m) => <Time at={m.last_seen_at} /> },
+	{ key: 'seen', title: t('movers.seen'), cell: (m) => (isThere(m) ? t('admin.now') : <Time at={m.last_seen_at} />) },
 ];
 
 const quote = (text: string) => `'${text.replace(/'/g, `'\\''`)}'`;

@@ -13,13 +13,26 @@ import { Page } from '../../parts/page';
 import { StateLabel, type Tone } from '../../parts/state';
 import { DataTable, type Column } from '../../parts/table';
 import { t, tx } from '../../texts';
-import { FormPanel, type Field, type Values } from './form';
+import { FormPanel, listOf, type Field, type Values } from './form';
 import { RowMenu } from './row';
 
 type Notification = Schema<'Notification'>;
 type Delivery = Schema<'Delivery'>;
 
 const KINDS = ['webhook', 'mail', 'slack'];
+const EVENTS: Schema<'NotificationEvent'>[] = [
+	'operation.failed',
+	'operation.succeeded',
+	'schedule.failed',
+	'plan.late',
+	'checkpoint.damaged',
+	'target.unreachable',
+	'target.damaged',
+	'target.full',
+	'platform.unreachable',
+	'mover.lost',
+	'quota.reached',
+];
 const SEVERITIES = ['info', 'warning', 'error', 'critical'];
 const TONES: Record<string, Tone> = { working: 'good', failing: 'bad', delivered: 'good', pending: 'busy' };
 
@@ -50,6 +63,11 @@ const columns: Column<Notification>[] = [
 				<>
 					<StateLabel state={n.status} tone={TONES[n.status]} text={tx('notifications.state', n.status)} />
 					{n.reason && <div className="hf-reason">{n.reason}</div>}
+					{n.old_secret_until && (
+						<div className="hf-small">
+							{t('notifications.bothUntil')} <Time at={n.old_secret_until} exact />
+						</div>
+					)}
 				</>
 			) : (
 				<StateLabel state="disabled" />
@@ -60,15 +78,31 @@ const columns: Column<Notification>[] = [
 
 const isMail = (v: Values) => v.kind === 'mail';
 
-const common: Field[] = [
+const recipients: Field = {
+	name: 'recipients',
+	label: t('notifications.recipients'),
+	required: true,
+	kind: 'lines',
+	help: t('notifications.recipientsHelp'),
+	when: isMail,
+};
+const what: Field[] = [
 	{
 		name: 'severity',
 		label: t('notifications.severity'),
 		kind: 'choice',
 		choices: SEVERITIES.map((value) => ({ value, title: tx('notifications.from', value) })),
 	},
+	{
+		name: 'events',
+		label: t('notifications.events'),
+		kind: 'many',
+		choices: EVENTS.map((value) => ({ value, title: tx('notifications.event', value) })),
+		help: t('notifications.eventsHelp'),
+	},
+	{ name: 'remind_hours', label: t('notifications.remind'), kind: 'number', help: t('notifications.remindHelp') },
 ];
-const place: Field[] = [
+const addFields: Field[] = [
 	{ name: 'name', label: t('admin.name'), required: true },
 	{
 		name: 'kind',
@@ -77,19 +111,51 @@ const place: Field[] = [
 		choices: KINDS.map((value) => ({ value, title: tx('notifications.kind', value) })),
 	},
 	{ name: 'url', label: t('notifications.url'), required: true, placeholder: 'https://', when: (v) => !isMail(v) },
-	{
-		name: 'recipients',
-		label: t('notifications.recipients'),
-		required: true,
-		kind: 'lines',
-		help: t('notifications.recipientsHelp'),
-		when: isMail,
-	},
+	recipients,
+	...what,
 ];
+const shared: Field = { name: 'shared', label: t('notifications.shared'), kind: 'flag' };
+
+// Of an address only what is no secret is known here, so one that is not typed stays as it is.
+function editFields(n: Notification): Field[] {
+	return [
+		{ name: 'name', label: t('admin.name'), required: true },
+		{
+			name: 'url',
+			label: t('notifications.url'),
+			placeholder: n.url ?? '',
+			help: t('notifications.urlHelp'),
+			when: (v) => !isMail(v),
+		},
+		recipients,
+		...what,
+	];
+}
+
+function startOf(n: Notification): Values {
+	return {
+		name: n.name,
+		kind: n.kind,
+		recipients: n.recipients.join('\n'),
+		severity: n.severity,
+		events: n.events.join(' '),
+		remind_hours: String(n.remind_hours),
+	};
+}
 
 function bodyOf(v: Values) {
-	const { recipients, ...rest } = v;
-	return { notification: { ...rest, ...(recipients && { recipients: recipients.split(/[\s,]+/).filter(Boolean) }) } };
+	return {
+		notification: {
+			name: v.name,
+			...(v.kind && { kind: v.kind }),
+			...(v.url && { url: v.url }),
+			...(v.recipients !== undefined && { recipients: listOf(v.recipients) }),
+			severity: v.severity,
+			events: listOf(v.events),
+			...(v.remind_hours && { remind_hours: Number(v.remind_hours) }),
+			...(v.shared && { shared: true }),
+		},
+	};
 }
 
 // What was sent lately: each try, as it went.
@@ -103,14 +169,7 @@ function Deliveries({ of, onClose }: { of: Notification; onClose: () => void }) 
 		<SidePanel
 			title={t('notifications.deliveriesOf', { name: of.name })}
 			onClose={onClose}
-			footer={
-				<>
-					<Button onClick={onClose}>{t('admin.close')}</Button>
-					<Button variant="link" onClick={live.reload}>
-						{t('notifications.look')}
-					</Button>
-				</>
-			}
+			footer={<Button onClick={onClose}>{t('admin.close')}</Button>}
 		>
 			<Shown live={live}>
 				{({ deliveries }) => (
@@ -139,17 +198,29 @@ function Deliveries({ of, onClose }: { of: Notification; onClose: () => void }) 
 	);
 }
 
-type Open = { kind: 'add' } | { kind: 'made'; secret: string } | { kind: 'deliveries'; of: Notification };
+type Open =
+	{ kind: 'add' } | { kind: 'made'; secret: string } | { kind: 'deliveries' | 'edit' | 'rotate'; of: Notification };
 
 export default function Notifications() {
-	const { canWrite } = useSession();
+	const { canWrite, isAdmin } = useSession();
 	const [open, setOpen] = useState<Open>();
 	const close = () => setOpen(undefined);
+	// After the form has closed.
+	const showSecret = ({ secret }: Notification) => secret && setTimeout(() => setOpen({ kind: 'made', secret }));
 	const add = async (v: Values) => {
 		const { notification } = await api.post<{ notification: Notification }>('notifications', bodyOf(v));
 		changed('notifications');
-		const secret = notification.secret;
-		if (secret) setTimeout(() => setOpen({ kind: 'made', secret }));
+		showSecret(notification);
+	};
+	const edit = async (n: Notification, v: Values) => {
+		await api.put(`notifications/${n.id}`, bodyOf(v));
+		changed('notifications');
+	};
+	const rotate = async (n: Notification, v: Values) => {
+		const body = { rotate_secret: v.hours ? { old_hours: Number(v.hours) } : {} };
+		const path = `notifications/${n.id}/rotate_secret`;
+		showSecret((await api.post<{ notification: Notification }>(path, body)).notification);
+		changed('notifications');
 	};
 	const button = canWrite && <Button onClick={() => setOpen({ kind: 'add' })}>{t('notifications.add')}</Button>;
 	return (
@@ -190,6 +261,15 @@ export default function Notifications() {
 											title: t('notifications.deliveries'),
 											run: () => setOpen({ kind: 'deliveries', of: n }),
 										},
+										{ title: t('admin.edit'), run: () => setOpen({ kind: 'edit', of: n }) },
+										...(n.kind === 'webhook'
+											? [
+													{
+														title: t('notifications.rotate'),
+														run: () => setOpen({ kind: 'rotate', of: n }),
+													},
+												]
+											: []),
 										{
 											title: n.enabled ? t('admin.disable') : t('admin.enable'),
 											run: () =>
@@ -218,9 +298,37 @@ export default function Notifications() {
 				<FormPanel
 					title={t('notifications.add')}
 					submit={t('notifications.add')}
-					fields={[...place, ...common]}
+					fields={isAdmin ? [...addFields, shared] : addFields}
 					start={{ severity: 'warning' }}
 					onSubmit={add}
+					onClose={close}
+				/>
+			)}
+			{open?.kind === 'edit' && (
+				<FormPanel
+					title={open.of.name}
+					submit={t('admin.save')}
+					fields={editFields(open.of)}
+					start={startOf(open.of)}
+					onSubmit={(v) => edit(open.of, v)}
+					onClose={close}
+				/>
+			)}
+			{open?.kind === 'rotate' && (
+				<FormPanel
+					title={t('notifications.rotateOf', { name: open.of.name })}
+					submit={t('notifications.rotateNow')}
+					fields={[
+						{
+							name: 'hours',
+							label: t('notifications.oldHours'),
+							kind: 'number',
+							required: true,
+							help: t('notifications.oldHoursHelp'),
+						},
+					]}
+					start={{ hours: '24' }}
+					onSubmit={(v) => rotate(open.of, v)}
 					onClose={close}
 				/>
 			)}

@@ -23,6 +23,7 @@ import { Bytes, Time } from '../../parts/format';
 import { Page } from '../../parts/page';
 import { StateLabel } from '../../parts/state';
 import { t } from '../../texts';
+import { TargetWork, type Work } from './target_work';
 import { check, Space, type Target } from './targets';
 
 function Fact({ term, children }: { term: string; children: ReactNode }) {
@@ -109,6 +110,7 @@ export default function TargetPage({ params }: { params: Record<string, string> 
 	const id = params.id ?? '';
 	const { canCare } = useSession();
 	const [busy, setBusy] = useState(false);
+	const [work, setWork] = useState<Work>();
 	const live = useOne<Target>(`targets/${id}`, 'target', ['operations']);
 	const run = () => {
 		setBusy(true);
@@ -128,9 +130,17 @@ export default function TargetPage({ params }: { params: Record<string, string> 
 			actions={
 				<>
 					{canCare && (
-						<Button variant="secondary" isDisabled={busy} onClick={run}>
-							{t('targets.check')}
-						</Button>
+						<>
+							<Button variant="secondary" isDisabled={busy} onClick={run}>
+								{t('targets.check')}
+							</Button>
+							<Button variant="secondary" onClick={() => setWork('verify')}>
+								{t('targets.verify')}
+							</Button>
+							<Button variant="secondary" onClick={() => setWork('collect')}>
+								{t('targets.collect')}
+							</Button>
+						</>
 					)}
 					<Link to="/operations" query={{ subject: id }} className="pf-v6-c-button pf-m-link">
 						{t('targets.operations')}
@@ -143,6 +153,7 @@ export default function TargetPage({ params }: { params: Record<string, string> 
 					<div className="hf-stack">
 						<Health x={x} />
 						<History id={id} />
+						{work && <TargetWork work={work} of={x} onClose={() => setWork(undefined)} />}
 					</div>
 				)}
 			</Shown>

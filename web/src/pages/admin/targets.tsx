@@ -14,6 +14,7 @@ import { DataTable, type Column } from '../../parts/table';
 import { t } from '../../texts';
 import { FormPanel, type Field, type Values } from './form';
 import { RowMenu } from './row';
+import { TargetWork, type Work } from './target_work';
 
 export type Target = Schema<'Target'>;
 
@@ -131,6 +132,7 @@ export async function check(id: string): Promise<string> {
 export default function Targets() {
 	const { canCare, isAdmin } = useSession();
 	const [open, setOpen] = useState<Target | 'add'>();
+	const [work, setWork] = useState<{ work: Work; of: Target }>();
 	const button = canCare && <Button onClick={() => setOpen('add')}>{t('targets.add')}</Button>;
 	const add = async (v: Values) => {
 		const { target } = await api.post<{ target: Target }>('targets', { target: targetOf(v) });
@@ -173,6 +175,8 @@ export default function Targets() {
 											done: t('targets.checking'),
 											run: () => check(x.id),
 										},
+										{ title: t('targets.verify'), run: () => setWork({ work: 'verify', of: x }) },
+										{ title: t('targets.collect'), run: () => setWork({ work: 'collect', of: x }) },
 										{ title: t('admin.edit'), run: () => setOpen(x) },
 										{
 											title: t('admin.remove'),
@@ -191,6 +195,7 @@ export default function Targets() {
 						: undefined
 				}
 			/>
+			{work && <TargetWork {...work} onClose={() => setWork(undefined)} />}
 			{open === 'add' && (
 				<FormPanel
 					title={t('targets.add')}

@@ -28,6 +28,7 @@ import { StateLabel } from '../../parts/state';
 import { t, tx } from '../../texts';
 import { Graph, StepProgress, StepState, type Step } from './graph';
 import { Log, useLog } from './log';
+import { hasResults, Results } from './results';
 
 type Operation = Schema<'OperationDetail'>;
 
@@ -191,6 +192,14 @@ function Body({ o }: { o: Operation }) {
 					<Facts o={o} />
 				</CardBody>
 			</Card>
+			{hasResults(o.steps) && (
+				<Card>
+					<CardTitle component="h2">{t('operations.found')}</CardTitle>
+					<CardBody>
+						<Results steps={o.steps} />
+					</CardBody>
+				</Card>
+			)}
 			<Card>
 				<CardTitle component="h2">{t('operations.steps')}</CardTitle>
 				<CardBody>
