@@ -206,9 +206,12 @@ static void *feed(void *arg)
 	uint64_t pulsed = clock_mono_us();
 	struct err e = {ERR_NONE};
 
-	while (!atomic_load(&v->stop)) {
+	for (;;) {
+		/* Before it looks whether it is to stop: who stops it wakes it after he said so. */
 		uint64_t seen = db_woken(v->core->db, FLOW_WAKE_OPERATIONS);
 
+		if (atomic_load(&v->stop))
+			break;
 		tell_changes(v);
 		if (api_changes_look(v->changes, v->core->db, tell_kinds, v, &e) < 0)
 			log_debug("events: %s", e.msg);
@@ -281,6 +284,7 @@ void api_events_free(struct api_events *v)
 	if (!v)
 		return;
 	atomic_store(&v->stop, true);
+	db_wake_here(v->core->db, FLOW_WAKE_OPERATIONS);
 	pthread_join(v->thread, NULL);
 	for (struct watcher *w = v->watchers; w; w = w->next)
 		w->until_us = 0;

@@ -439,19 +439,12 @@ int scheduler_begin(struct scheduler *s, struct err *e)
 	return 0;
 }
 
-static int wake(struct db_tx *x, void *arg, struct err *e)
-{
-	(void)arg;
-	return db_wake(x, TRIGGER_CHANNEL, e);
-}
-
 void scheduler_stop(struct scheduler *s)
 {
 	if (!s->runs)
 		return;
 	cancel_set(&s->stop);
-	/* If the database is gone, the thread looks by itself soon. */
-	db_write(s->db, wake, NULL, NULL);
+	db_wake_here(s->db, TRIGGER_CHANNEL);
 	pthread_join(s->thread, NULL);
 	s->runs = false;
 }

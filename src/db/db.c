@@ -165,3 +165,11 @@ uint64_t db_wait(struct db *d, const char *channel, uint64_t seen, unsigned time
 
 	return number < 0 ? seen : wakes_wait(d->wakes, (unsigned)number, seen, timeout_ms);
 }
+
+void db_wake_here(struct db *d, const char *channel)
+{
+	int number = channel_number(d, channel, NULL);
+
+	if (number >= 0)
+		wakes_bump(d->wakes, UINT64_C(1) << number);
+}

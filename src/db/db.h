@@ -133,6 +133,8 @@ DEFINE_AUTO(db_rows, db_rows_free);
 /* After the commit, wake everybody who waits for `channel` ([a-z_]+, at most 40 bytes; at most 64
  * channels). */
 int db_wake(struct db_tx *t, const char *channel, struct err *e);
+/* At once, and only those of this process: for who ends them. */
+void db_wake_here(struct db *d, const char *channel);
 /*
  * How often `channel` was woken, as this process knows; for db_wait(). Ask before looking at the
  * database, so that nothing is missed between looking and waiting.

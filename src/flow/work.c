@@ -400,11 +400,15 @@ static void *keep(void *arg)
 	struct clocks c = {.wall = flow_now(w->f), .mono = mono, .good = mono};
 	bool told = false;
 
-	while (!atomic_load(&w->over)) {
+	for (;;) {
+		/* Before it looks whether it is over: who ends it wakes it after he said so. */
 		uint64_t seen = db_woken(w->f->db, WAKE_STOPS);
 		struct err e = {0};
-		bool good = keep_round(w, &c, &e);
+		bool good;
 
+		if (atomic_load(&w->over))
+			break;
+		good = keep_round(w, &c, &e);
 		if (!good && !told && e.kind)
 			log_warn("flow: looking after steps failed: %s", e.msg);
 		told = !good;
@@ -465,12 +469,6 @@ int flow_workers(struct flow *f, unsigned n, struct err *e)
 	return 0;
 }
 
-static int wake_all(struct db_tx *t, void *arg, struct err *e)
-{
-	(void)arg;
-	return db_wake(t, WAKE_STEPS, e) < 0 ? -1 : db_wake(t, WAKE_STOPS, e);
-}
-
 static void wait_idle(struct workers *w, unsigned timeout_ms)
 {
 	struct timespec until = cond_in_ms(timeout_ms);
@@ -492,12 +490,11 @@ void flow_stop(struct flow *f, unsigned timeout_ms)
 	if (!w)
 		return;
 	atomic_store(&w->stopping, true);
-	/* If the database cannot be reached, they look by themselves after a while. */
-	(void)db_claim(f->db, wake_all, NULL, NULL);
+	db_wake_here(f->db, WAKE_STEPS);
 	nudge(w, w->n);
 	wait_idle(w, timeout_ms);
 	workers_join(w);
-	(void)db_claim(f->db, wake_all, NULL, NULL);
+	db_wake_here(f->db, WAKE_STOPS);
 	pthread_join(w->keeper, NULL);
 	f->workers = NULL;
 	workers_free(w);

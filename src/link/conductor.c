@@ -195,23 +195,14 @@ size_t conductor_connected(struct conductor *c)
 	return streams_count(c->streams);
 }
 
-static int wake_all(struct db_tx *t, void *arg, struct err *e)
-{
-	(void)arg;
-	return db_wake(t, FLOW_WAKE_STEPS, e) < 0 || db_wake(t, FLOW_WAKE_STOPS, e) < 0 ||
-			       db_wake(t, MOVERS_WAKE, e) < 0
-		       ? -1
-		       : 0;
-}
-
 void conductor_free(struct conductor *c)
 {
 	if (!c)
 		return;
 	atomic_store(&c->stopping, true);
-	/* So that they notice at once. */
-	if (c->n_threads)
-		db_write(c->o.db, wake_all, NULL, NULL);
+	db_wake_here(c->o.db, FLOW_WAKE_STEPS);
+	db_wake_here(c->o.db, FLOW_WAKE_STOPS);
+	db_wake_here(c->o.db, MOVERS_WAKE);
 	for (unsigned i = 0; i < c->n_threads; i++)
 		pthread_join(c->threads[i], NULL);
 	streams_free(c->streams);

@@ -285,14 +285,16 @@ static void *run(void *arg)
 	struct outbox *o = arg;
 	struct parcel p = {.kind = NULL};
 
-	while (!cancel_asked(&o->stop)) {
+	for (;;) {
+		/* Before it looks whether it is to stop: who stops it wakes it after he said so. */
 		uint64_t seen = db_woken(o->db, NOTIFY_WAKE);
-		unsigned rest = deliver(o, &p);
+		unsigned rest;
 
-		/* In short pieces: nobody wakes it when it is to stop. */
-		for (unsigned step = 250; rest && !cancel_asked(&o->stop); rest -= MIN(rest, step))
-			if (db_wait(o->db, NOTIFY_WAKE, seen, MIN(rest, step)) != seen)
-				break;
+		if (cancel_asked(&o->stop))
+			break;
+		rest = deliver(o, &p);
+		if (rest)
+			db_wait(o->db, NOTIFY_WAKE, seen, rest);
 	}
 	parcel_done(&p);
 	return NULL;
@@ -338,6 +340,7 @@ void outbox_stop(struct outbox *o)
 	if (!o)
 		return;
 	cancel_set(&o->stop);
+	db_wake_here(o->db, NOTIFY_WAKE);
 	while (o->n)
 		pthread_join(o->threads[--o->n], NULL);
 	http_free(o->guarded);
