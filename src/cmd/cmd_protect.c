@@ -270,11 +270,8 @@ static enum consistency take_consistency(struct cli *c)
 
 static int take_options(struct cli *c, struct protect *job, struct err *e)
 {
-	job->resource = c->p.args[0];
-	job->consistency = take_consistency(c);
 	job->freeze_timeout_us = FREEZE_TIMEOUT_US;
 	job->scratch = parsed_text(&c->p, "scratch");
-	job->full = parsed_flag(&c->p, "full");
 	job->self = c->self;
 	job->watch = (struct platform_watch){cli_note, c, &c->progress, &c->cancel};
 	if (cli_duration(c, "freeze-timeout", &job->freeze_timeout_us, e) < 0 ||
@@ -304,20 +301,30 @@ static int run_protect(struct cli *c, struct protect *job, struct err *e)
 		return -1;
 	job->repo = c->repo;
 	job->history = &history;
-	bar = progress_begin(c, job->resource, true);
+	bar = progress_begin(c, job->machines[0].resource, true);
 	rc = platform->ops->protect(platform, job, e);
 	progress_end(bar);
 	point_list_done(&history);
 	return rc;
 }
 
+/* All that are named are of one instant, and in one checkpoint. */
 int cmd_protect_domain(struct cli *c, struct err *e)
 {
 	AUTO_FREE const char **only = parsed_list(&c->p, "disk");
 	AUTO_FREE const char **except = parsed_list(&c->p, "except");
+	AUTO_FREE struct protect_machine *machines =
+		xcalloc((size_t)c->p.n_args, sizeof(*machines));
 	AUTO(point) point = point_new();
-	struct protect job = {.only = only, .except = except, .point = point};
+	struct protect job = {
+		.machines = machines, .n_machines = (size_t)c->p.n_args, .point = point};
 
+	for (size_t i = 0; i < job.n_machines; i++)
+		machines[i] = (struct protect_machine){.resource = c->p.args[i],
+						       .only = only,
+						       .except = except,
+						       .consistency = take_consistency(c),
+						       .full = parsed_flag(&c->p, "full")};
 	if (run_protect(c, &job, e) < 0)
 		return -1;
 	show_result(c, point);

@@ -420,7 +420,7 @@ static const struct command commands[] = {
 	 "that are given; the others cannot be renewed without their keys, and have to be dropped.",
 	 "holdfast target key rotate --keep-key /media/safe/recovery.key\n", key_rotate_opts,
 	 cmd_key_rotate},
-	{"protect domain", "DOMAIN", 1, 1, "back up a virtual machine",
+	{"protect domain", "DOMAIN …", 1, -1, "back up virtual machines",
 	 "Makes a checkpoint of a libvirt domain, running or shut off: all its disks at one "
 	 "instant, "
 	 "its definition, firmware variables, TPM state, and the networks and pools it refers to. "

@@ -48,17 +48,28 @@ struct platform_watch {
 	const struct cancel *cancel;
 };
 
-struct protect {
+/* A machine that is to be protected, and how. */
+struct protect_machine {
 	const char *resource;	   /* name or id */
 	const char *const *only;   /* names of disks; NULL-terminated list or NULL: all */
 	const char *const *except; /* likewise */
 	enum consistency consistency;
-	uint64_t freeze_timeout_us;
-	const char *scratch;	  /* folder for the guest's overwritten blocks; NULL: the default */
-	uint64_t scratch_reserve; /* bytes to keep free there; 0: the default */
-	bool full;		  /* do not trust change tracking this time */
-	struct pace *pace;	  /* of reading, all disks together; NULL: as fast as it goes */
-	const char *self;	  /* path of the program that has the freeze guard; NULL: none */
+	bool full; /* do not trust change tracking this time */
+};
+
+/*
+ * What goes into one point. Several machines are of one instant: those that can be are frozen
+ * before the first backup job is begun, and thawed after the last. All of them are in the point, in
+ * this order, or there is none.
+ */
+struct protect {
+	const struct protect_machine *machines;
+	size_t n_machines;	    /* at least 1 */
+	uint64_t freeze_timeout_us; /* how long a machine may be frozen */
+	const char *scratch;	    /* folder for overwritten blocks; NULL: the default */
+	uint64_t scratch_reserve;   /* bytes to keep free there; 0: the default */
+	struct pace *pace;	    /* of reading, all disks together; NULL: as fast as it goes */
+	const char *self;	    /* path of the program that has the freeze guard; NULL: none */
 	struct session_options packing; /* zero members: the defaults */
 	struct repo *repo;
 	const struct point_list *history;

@@ -73,6 +73,7 @@ struct point_lock {
 struct point {
 	struct uuid id;
 	uint64_t instant_us, complete_us;
+	uint64_t window_us; /* several machines: how far apart their instants are at most */
 	char *writer;
 	struct uuid origin; /* the checkpoint that this is a copy of; zero: none */
 	struct uuid parent; /* zero: none */

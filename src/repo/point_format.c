@@ -21,6 +21,7 @@ enum point_tag {
 	P_STATS = 8,
 	P_ORIGIN = 9,
 	P_LOCK = 10,
+	P_WINDOW = 11,
 	P_RESOURCE = 16,
 };
 
@@ -145,6 +146,8 @@ void point_encode(const struct point *p, struct buf *out)
 	encode_stats(out, P_STATS, &p->stats);
 	if (p->lock.mode)
 		encode_lock(out, &p->lock);
+	if (p->window_us)
+		record_u64(out, P_WINDOW, p->window_us);
 	for (size_t i = 0; i < p->n_resources; i++)
 		encode_resource(out, &p->resources[i]);
 	open = record_open(out, 0);
@@ -353,6 +356,8 @@ static int take_point_record(struct point *p, const struct record *r, struct err
 		return record_get_bytes(r, p->origin.b, 16, e);
 	case P_LOCK:
 		return decode_lock(&p->lock, r, e);
+	case P_WINDOW:
+		return record_get_u64(r, &p->window_us, e);
 	case P_RESOURCE:
 		return decode_resource(p, r->value, e);
 	default:

@@ -80,9 +80,10 @@ json_t *point_json(const struct point *p)
 		json_array_append_new(resources, resource_json(&p->resources[i]));
 	uuid_text(&p->parent, parent);
 	uuid_text(&p->origin, origin);
-	return json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "id",
-			 uuid_text(&p->id, id), "time", time_json(p->instant_us), "complete",
-			 time_json(p->complete_us), "writer", text_json(p->writer), "parent",
+	return json_pack("{s:s,s:o,s:f,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "id",
+			 uuid_text(&p->id, id), "time", time_json(p->instant_us), "window_seconds",
+			 (double)p->window_us / 1e6, "complete", time_json(p->complete_us),
+			 "writer", text_json(p->writer), "parent",
 			 uuid_is_zero(&p->parent) ? json_null() : json_string(parent), "copy_of",
 			 uuid_is_zero(&p->origin) ? json_null() : json_string(origin), "tags",
 			 strings_json(p->tags, p->n_tags), "warnings",

@@ -32,10 +32,14 @@ int step_target_collect(const struct step *s, json_t **ret, struct err *e);
  * with depth "structure" or "content", as checkpoint.verify of every point. */
 int step_target_verify(const struct step *s, json_t **ret, struct err *e);
 
+/* How many resources can be protected together. */
+#define STEP_TOGETHER_MOST 50
+
 /*
- * {platform, target, checkpoint, project, plan, plan_name, resource: {type, id, name}, …} → a point
- * (point_json.h). The point has tags that say all this, so that a catalogue can be made from the
- * target alone, and by which an attempt finds that an earlier one had done it.
+ * {platform, target, checkpoint, project, plan, plan_name, resources: [{type, id, name,
+ * consistency, full}], …} → a point (point_json.h), in which all of them are of one instant (see
+ * struct protect in platform/driver.h). The point has tags that say all this, so that a catalogue
+ * can be made from the target alone, and by which an attempt finds that an earlier one had done it.
  */
 int step_protect(const struct step *s, json_t **ret, struct err *e);
 int step_protect_undo(const struct step *s, json_t **ret, struct err *e);

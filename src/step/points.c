@@ -123,8 +123,16 @@ static json_t *tags_json(const struct point *p)
 		AUTO_FREE char *key = equals ? xstrndup(p->tags[i], (size_t)(equals - p->tags[i]))
 					     : xstrdup(p->tags[i]);
 
+		json_t *value = json_string(equals ? equals + 1 : "");
+		json_t *was = json_object_get(tags, key);
+
 		/* One that is not UTF-8 is left out. */
-		json_object_set_new(tags, key, json_string(equals ? equals + 1 : ""));
+		if (!was)
+			json_object_set_new(tags, key, value);
+		else if (json_is_array(was))
+			json_array_append_new(was, value);
+		else
+			json_object_set_new(tags, key, json_pack("[O, o]", was, value));
 	}
 	return tags;
 }
@@ -135,6 +143,7 @@ json_t *step_point_json(const struct point *p)
 
 	json_object_set_new(j, "tags", tags_json(p));
 	json_object_set_new(j, "instant_us", json_integer((json_int_t)p->instant_us));
+	json_object_set_new(j, "window_us", json_integer((json_int_t)p->window_us));
 	json_object_set_new(j, "complete_us", json_integer((json_int_t)p->complete_us));
 	return j;
 }

@@ -39,8 +39,8 @@ void step_points_done(struct step_points *p);
  */
 int step_point_delete(struct repo *r, const struct uuid *id, json_t *deleted, struct err *e);
 
-/* As point_json.h, with the times also as numbers (instant_us, complete_us) and tags as an object.
- */
+/* As point_json.h, with the times also as numbers (instant_us, window_us, complete_us) and tags as
+ * an object: to a list of texts where there are several of a name. */
 json_t *step_point_json(const struct point *p);
 json_t *step_uuid_json(const struct uuid *u);
 

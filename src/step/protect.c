@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Protecting one resource. An attempt that died before its commit leaves nothing but reclaimable
- * space; one that died after it left a point with the tags of its checkpoint and resource, which
- * the next attempt finds and takes for its own result. So what comes out is one point. (Two
- * attempts can only both commit if the first was taken for dead and lives: who deletes a checkpoint
- * deletes by its tag, and so both.)
+ * Protecting resources that belong together; mostly one. An attempt that died before its commit
+ * leaves nothing but reclaimable space; one that died after it left a point with the tags of its
+ * checkpoint and resources, which the next attempt finds and takes for its own result. So what
+ * comes out is one point. (Two attempts can only both commit if the first was taken for dead and
+ * lives: who deletes a checkpoint deletes by its tag, and so both.)
  */
 #include <stdio.h>
 #include <string.h>
@@ -20,23 +20,53 @@
 #define LOCK_MAX_S ((int64_t)100 * 366 * 86400)
 
 struct protecting {
-	const json_t *platform, *target, *resource, *tags, *disks, *except, *lock;
+	const json_t *platform, *target, *list, *tags, *disks, *except, *lock;
 	const char *checkpoint, *project, *plan, *plan_name, *consistency, *scratch;
 	int64_t freeze_ms, scratch_reserve, level, bytes_per_s;
 	bool full;
-	const char *type, *id, *name; /* of the resource */
+	struct protect_machine machines[STEP_TOGETHER_MOST];
+	size_t n;
 };
 
 static const char *const consistencies[] = {"off", "best-effort", "required", NULL};
 static const char *const lock_modes[] = {"governance", "compliance", NULL};
 static const char *const types[] = {"domain", NULL};
 
+static enum consistency consistency_of(const char *name)
+{
+	if (!name || strcmp(name, "best-effort") == 0)
+		return CONSISTENCY_BEST_EFFORT;
+	return strcmp(name, "off") == 0 ? CONSISTENCY_OFF : CONSISTENCY_REQUIRED;
+}
+
+/* One of the resources; what it does not say is as for all. */
+static int take_resource(const json_t *resource, struct protecting *p, size_t i, struct err *e)
+{
+	struct protect_machine *m = &p->machines[i];
+	const char *type, *name = NULL, *consistency = p->consistency;
+	char path[32];
+	const struct field f[] = {
+		{"type", FIELD_TEXT, &type, .needed = true, .among = types},
+		{"id", FIELD_UUID, &m->resource, .needed = true},
+		{"name", FIELD_TEXT, &name, .most = 255},
+		{"consistency", FIELD_TEXT, &consistency, .among = consistencies},
+		{"full", FIELD_FLAG, &m->full},
+	};
+
+	snprintf(path, sizeof(path), "resources[%zu]", i);
+	m->full = p->full;
+	if (fields_take(resource, path, f, ARRAY_LEN(f), e) < 0)
+		return -1;
+	m->consistency = consistency_of(consistency);
+	return 0;
+}
+
 static int take_input(const struct step *s, struct protecting *p, struct err *e)
 {
 	const struct field f[] = {
 		{"platform", FIELD_OBJECT, &p->platform, .needed = true},
 		{"target", FIELD_OBJECT, &p->target, .needed = true},
-		{"resource", FIELD_OBJECT, &p->resource, .needed = true},
+		{"resources", FIELD_LIST, &p->list, .needed = true, .most = STEP_TOGETHER_MOST},
 		{"checkpoint", FIELD_UUID, &p->checkpoint, .needed = true},
 		{"project", FIELD_TEXT, &p->project, .needed = true, .most = 255},
 		{"plan", FIELD_TEXT, &p->plan, .most = 255},
@@ -54,15 +84,15 @@ static int take_input(const struct step *s, struct protecting *p, struct err *e)
 		{"bytes_per_s", FIELD_NUMBER, &p->bytes_per_s, .most = INT64_MAX},
 		{"lock", FIELD_OBJECT, &p->lock},
 	};
-	const struct field r[] = {
-		{"type", FIELD_TEXT, &p->type, .needed = true, .among = types},
-		{"id", FIELD_UUID, &p->id, .needed = true},
-		{"name", FIELD_TEXT, &p->name, .most = 255},
-	};
 
 	if (fields_take(s->input, "", f, ARRAY_LEN(f), e) < 0)
 		return -1;
-	return fields_take(p->resource, "resource", r, ARRAY_LEN(r), e);
+	if (json_array_size(p->list) == 0)
+		return err_set(e, ERR_INVALID, "resources must hold at least one");
+	for (p->n = 0; p->n < json_array_size(p->list); p->n++)
+		if (take_resource(json_array_get(p->list, p->n), p, p->n, e) < 0)
+			return -1;
+	return 0;
 }
 
 /* ---- tags ---- */
@@ -84,7 +114,8 @@ static int add_tags(const struct protecting *p, struct point *point, struct err 
 	add_tag(point, TAG_PLAN, p->plan);
 	add_tag(point, TAG_PLAN_NAME, p->plan_name);
 	add_tag(point, TAG_CHECKPOINT, p->checkpoint);
-	add_tag(point, TAG_RESOURCE, p->id);
+	for (size_t i = 0; i < p->n; i++)
+		add_tag(point, TAG_RESOURCE, p->machines[i].resource);
 	json_object_foreach((json_t *)p->tags, key, value)
 	{
 		if (!*key || strchr(key, '=') || strlen(key) > 255 ||
@@ -104,29 +135,24 @@ static int add_tags(const struct protecting *p, struct point *point, struct err 
 
 /* ---- what an earlier attempt did ---- */
 
-static bool is_ours(const struct point *p, const char *checkpoint, const char *resource)
+/* The tags of a step's resources are those of its point, and of no other of the checkpoint. */
+static bool is_ours(const struct point *point, const struct protecting *p)
 {
-	return uuid_is_zero(&p->origin) && step_point_has_tag(p, TAG_CHECKPOINT, checkpoint) &&
-	       step_point_has_tag(p, TAG_RESOURCE, resource);
+	return uuid_is_zero(&point->origin) &&
+	       step_point_has_tag(point, TAG_CHECKPOINT, p->checkpoint) &&
+	       step_point_has_tag(point, TAG_RESOURCE, p->machines[0].resource);
 }
 
 static const struct point *find_done(const struct point_list *l, const struct protecting *p)
 {
 	for (size_t i = 0; i < l->n; i++) {
-		if (is_ours(l->points[i], p->checkpoint, p->id))
+		if (is_ours(l->points[i], p))
 			return l->points[i];
 	}
 	return NULL;
 }
 
 /* ---- running ---- */
-
-static enum consistency consistency_of(const struct protecting *p)
-{
-	if (!p->consistency || strcmp(p->consistency, "best-effort") == 0)
-		return CONSISTENCY_BEST_EFFORT;
-	return strcmp(p->consistency, "off") == 0 ? CONSISTENCY_OFF : CONSISTENCY_REQUIRED;
-}
 
 static int take_lock(const json_t *lock, struct lock_ask *ret, struct err *e)
 {
@@ -146,21 +172,18 @@ static int take_lock(const json_t *lock, struct lock_ask *ret, struct err *e)
 	return 0;
 }
 
-static int protect(const struct step *s, const struct protecting *p, const struct step_target *t,
+static int protect(const struct step *s, struct protecting *p, const struct step_target *t,
 		   const struct point_list *history, struct pace *pace, json_t **ret, struct err *e)
 {
 	AUTO_FREE const char **only = p->disks ? fields_texts(p->disks, "disks", e) : NULL;
 	AUTO_FREE const char **except = p->except ? fields_texts(p->except, "except", e) : NULL;
 	AUTO(point) point = point_new();
 	AUTO(platform) platform = NULL;
-	struct protect job = {.resource = p->id,
-			      .only = only,
-			      .except = except,
-			      .consistency = consistency_of(p),
+	struct protect job = {.machines = p->machines,
+			      .n_machines = p->n,
 			      .freeze_timeout_us = (uint64_t)p->freeze_ms * 1000,
 			      .scratch = p->scratch,
 			      .scratch_reserve = (uint64_t)p->scratch_reserve,
-			      .full = p->full,
 			      .pace = pace,
 			      .self = s->self,
 			      .packing = {.level = (int)p->level},
@@ -172,6 +195,10 @@ static int protect(const struct step *s, const struct protecting *p, const struc
 	if ((p->disks && !only) || (p->except && !except) ||
 	    take_lock(p->lock, &job.packing.lock, e) < 0 || add_tags(p, point, e) < 0)
 		return -1;
+	for (size_t i = 0; i < p->n; i++) {
+		p->machines[i].only = only;
+		p->machines[i].except = except;
+	}
 	platform = step_open_platform(p->platform, e);
 	if (!platform || platform->ops->protect(platform, &job, e) < 0)
 		return -1;
@@ -179,8 +206,8 @@ static int protect(const struct step *s, const struct protecting *p, const struc
 	return 0;
 }
 
-static int protect_once(const struct step *s, const struct protecting *p,
-			const struct step_target *t, json_t **ret, struct err *e)
+static int protect_once(const struct step *s, struct protecting *p, const struct step_target *t,
+			json_t **ret, struct err *e)
 {
 	struct point_list history = {0};
 	const struct point *done;
@@ -225,7 +252,7 @@ static int delete_ours(const struct step_target *t, const struct protecting *p, 
 	int rc = point_list_load(t->repo, &l, e);
 
 	for (size_t i = 0; rc == 0 && i < l.n; i++) {
-		if (is_ours(l.points[i], p->checkpoint, p->id) &&
+		if (is_ours(l.points[i], p) &&
 		    step_point_delete(t->repo, &l.points[i]->id, deleted, e) < 0)
 			rc = -1;
 	}

@@ -114,9 +114,10 @@ class Mover:
         return self
 
     def protect_input(self, guest, checkpoint, **more):
+        guests = guest if isinstance(guest, list) else [guest]
         return {"platform": self.platform, "target": self.target, "checkpoint": checkpoint, "project": "p1",
-                "plan": "plan-1", "plan_name": "web", "resource": {"type": "domain", "id": guest.uuid,
-                                                                   "name": guest.name},
+                "plan": "plan-1", "plan_name": "web",
+                "resources": [{"type": "domain", "id": g.uuid, "name": g.name} for g in guests],
                 "scratch": str(self.scratch), "scratch_reserve_bytes": 16 << 20, **more}
 
     def protect(self, guest, checkpoint=None, error=None, **more):

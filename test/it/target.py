@@ -75,8 +75,8 @@ class Repo:
     def domain_args(self, guest, *options):
         scratch = [] if "--scratch" in options else ["--scratch", self.scratch]
         reserve = [] if "--scratch-reserve" in options else ["--scratch-reserve", RESERVE]
-        return ["protect", "domain", guest if isinstance(guest, str) else guest.name, "-c", self.lab.uri,
-                *scratch, *reserve, *options]
+        names = [g if isinstance(g, str) else g.name for g in (guest if isinstance(guest, list) else [guest])]
+        return ["protect", "domain", *names, "-c", self.lab.uri, *scratch, *reserve, *options]
 
     def protect(self, guest, *options, code=0, **how):
         done = self.run(*self.domain_args(guest, *options), code=code, **how)

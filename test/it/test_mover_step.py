@@ -143,8 +143,8 @@ BAD_PROTECT = [
     ({"lock": {"mode": "forever", "seconds": 5}}, "lock.mode"),
     ({"lock": {"mode": "compliance"}}, "lock.seconds is missing"),
     ({"freeze_timeout_ms": 0}, "freeze_timeout_ms is 0"),
-    ({"resource": {"type": "pod", "id": new_id()}}, "resource.type 'pod'"),
-    ({"resource": {"type": "domain", "id": "web1"}}, "resource.id 'web1'"),
+    ({"resources": [{"type": "pod", "id": new_id()}]}, "resources[0].type 'pod'"),
+    ({"resources": [{"type": "domain", "id": "web1"}]}, "resources[0].id 'web1'"),
 ]
 
 

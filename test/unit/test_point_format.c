@@ -28,6 +28,7 @@ static struct point *full_point(void)
 	p->id = some_id;
 	p->instant_us = 11;
 	p->complete_us = 22;
+	p->window_us = 44;
 	p->writer = xstrdup("holdfast 1");
 	p->parent = (struct uuid){{9, 9}};
 	memset(p->parent_hash, 0x77, HASH_BYTES);
@@ -116,6 +117,7 @@ static void test_round_trip(void **state)
 	assert_true(uuid_equal(&q->id, &some_id));
 	assert_int_equal(q->instant_us, 11);
 	assert_int_equal(q->complete_us, 22);
+	assert_int_equal(q->window_us, 44);
 	assert_string_equal(q->writer, "holdfast 1");
 	assert_int_equal(q->parent.b[1], 9);
 	assert_int_equal(q->parent_hash[31], 0x77);

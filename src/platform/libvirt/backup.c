@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The course of a backup.
+ * The course of a backup, of one machine or of several that belong together.
  *
- *   1. plan             which disks, from which base
- *   2. session          writer at work in the repository
- *   3. take             the domain's lock; left-overs of dead runs go
- *   4. freeze, begin, thaw        one instant for all disks; a new libvirt checkpoint starts there
- *   5. read             only what changed, straight from QEMU
+ *   1. take             the domain's lock; left-overs of dead runs go
+ *   2. plan             which disks, from which base
+ *   3. session          writer at work in the repository
+ *   4. freeze, begin, thaw        one instant for all disks of all (instant.c); a new libvirt
+ *                       checkpoint starts there
+ *   5. read             only what changed, straight from QEMU, one machine after the other
  *   6. end              the job in QEMU; its scratch files go
  *   7. commit           the point: from here on the checkpoint exists
  *   8. drop             our older libvirt checkpoints
@@ -21,7 +22,6 @@
 #include "mover/backup.h"
 #include "platform/libvirt/priv.h"
 
-#define BEGIN_TRIES 16
 #define STOP_WAIT_US 5000000
 #define SHUTDOWN_WAIT_US 60000000
 
@@ -62,154 +62,81 @@ int lv_read_disk(const struct protect *job, struct session *s, const struct lv_r
 
 /* ---- a running domain ---- */
 
-struct live {
-	struct lv *lv;
-	const struct protect *job;
-	const struct lv_domain_info *info;
-	struct lv_plan *plan;
-	struct session *s;
-	struct point_resource *res;
-	struct lv_job *j;
-};
-
-/* Freeze if that is wanted. 1: frozen; 0: not, and that is fine; -1. */
-static int freeze(struct live *l, struct lv_freeze *f, struct err *e)
-{
-	struct err why = {0};
-
-	*f = (struct lv_freeze){.guard_in = -1};
-	if (l->job->consistency == CONSISTENCY_OFF)
-		return 0;
-	if (!l->info->agent)
-		err_set(&why, ERR_UNSUPPORTED,
-			"the domain has no guest-agent channel (org.qemu.guest_agent.0)");
-	else if (lv_freeze_begin(f, l->j->dom, l->lv, l->job, &why) == 0)
-		return 1;
-	if (l->job->consistency == CONSISTENCY_REQUIRED) {
-		if (e)
-			*e = why;
-		return err_wrap(e, "a consistent backup is required and not possible");
-	}
-	free(l->res->why_less);
-	l->res->why_less = xstrdup(why.msg);
-	return 0;
-}
-
-/* One try to start the job at one instant: freeze, begin, thaw. 1: try again. */
-static int try_begin(struct live *l, struct err *e)
-{
-	struct lv_freeze f;
-	struct err thaw = {0};
-	int frozen, rc;
-
-	frozen = freeze(l, &f, e);
-	if (frozen < 0)
-		return -1;
-	l->job->point->instant_us = clock_wall_us();
-	rc = lv_job_begin(l->j, l->plan, l->info, session_id(l->s), e);
-	l->res->achieved = frozen ? ACHIEVED_QUIESCED : ACHIEVED_CRASH;
-	if (lv_freeze_end(&f, &l->res->frozen_us, &thaw) == 0 || rc != 0)
-		return rc;
-	if (l->job->consistency == CONSISTENCY_REQUIRED) {
-		if (e)
-			*e = thaw;
-		return -1;
-	}
-	l->res->achieved = ACHIEVED_CRASH;
-	free(l->res->why_less);
-	l->res->why_less = xstrdup(thaw.msg);
-	return 0;
-}
-
-static int begin(struct live *l, struct err *e)
-{
-	int rc = 1;
-
-	if (lv_job_check_scratch(l->j, e) < 0)
-		return -1;
-	for (int i = 0; i < BEGIN_TRIES && rc > 0; i++)
-		rc = try_begin(l, e);
-	if (rc != 0)
-		return -1;
-	if (l->res->why_less)
-		platform_note(&l->job->watch, LOG_LEVEL_WARN,
-			      "the backup is not consistent beyond what a power cut leaves: %s",
-			      l->res->why_less);
-	return lv_job_watch(l->j, e);
-}
-
-static struct source *open_live(struct live *l, const struct lv_plan_disk *d, struct err *e)
+static struct source *open_live(struct lv_member *m, const struct lv_plan_disk *d, struct err *e)
 {
 	AUTO_FREE char *context =
 		d->base ? xasprintf("qemu:dirty-bitmap:backup-%s", d->disk->name) : NULL;
-	AUTO_FREE char *name = xasprintf("disk %s of domain %s", d->disk->name, l->info->name);
+	AUTO_FREE char *name = xasprintf("disk %s of domain %s", d->disk->name, m->info.name);
 
-	return source_nbd_open(l->j->socket, d->disk->name, context, name, e);
+	return source_nbd_open(m->j->socket, d->disk->name, context, name, e);
 }
 
-static int read_live(struct live *l, struct lv_plan_disk *d, bool incremental, struct err *e)
+static int read_live(struct lv_member *m, struct lv_plan_disk *d, bool incremental, struct err *e)
 {
-	AUTO(source) source = open_live(l, d, e);
-	struct lv_read r = {source, d, incremental, l->j->checkpoint};
+	AUTO(source) source = open_live(m, d, e);
+	struct lv_read r = {source, d, incremental, m->j->checkpoint};
 
 	if (!source)
 		return -1;
-	if (!l->j->has_checkpoint)
+	if (!m->j->has_checkpoint)
 		r.tracking = NULL;
-	return lv_read_disk(l->job, l->s, &r, lv_job_cancel(l->j), l->res, e);
+	return lv_read_disk(&m->job, m->s, &r, lv_job_cancel(m->j), m->res, e);
 }
 
 /* The job exports all of the disk, so a bitmap that lies costs a second reading, not a second job.
  */
-static int read_one(struct live *l, struct lv_plan_disk *d, struct err *e)
+static int read_one(struct lv_member *m, struct lv_plan_disk *d, struct err *e)
 {
 	struct err why = {0};
 
-	if (read_live(l, d, d->base != NULL, &why) == 0)
+	if (read_live(m, d, d->base != NULL, &why) == 0)
 		return 0;
 	if (why.kind != ERR_CONFLICT || !d->base) {
 		if (e)
 			*e = why;
 		return -1;
 	}
-	lv_plan_widen(d, &l->job->watch, "%s", why.msg);
-	return read_live(l, d, false, e);
+	lv_plan_widen(d, &m->job.watch, "%s", why.msg);
+	return read_live(m, d, false, e);
 }
 
-static void count_total(struct live *l)
+static void count_total(struct lv_member *m)
 {
-	uint64_t total = 0;
-
-	for (size_t i = 0; i < l->plan->n; i++) {
+	for (size_t i = 0; i < m->plan.n; i++) {
 		virDomainBlockInfo bi;
 
-		if (virDomainGetBlockInfo(l->j->dom, l->plan->v[i].disk->name, &bi, 0) == 0)
-			total += bi.capacity;
+		if (virDomainGetBlockInfo(m->j->dom, m->plan.v[i].disk->name, &bi, 0) == 0)
+			progress_add(&m->job.watch.progress->total, bi.capacity);
 	}
-	atomic_store(&l->job->watch.progress->total, total);
 }
 
-static int protect_live(struct live *l, struct err *e)
+/* The job of one whose turn is yet to come may have been stopped. */
+static int check_jobs(const struct lv_member *m, size_t n, struct err *e)
+{
+	for (size_t i = 0; i < n; i++)
+		if (lv_job_check(m[i].j, e) < 0)
+			return -1;
+	return 0;
+}
+
+static int read_running(struct lv_member *m, struct err *e)
 {
 	struct err why = {0};
 
-	if (begin(l, e) < 0)
-		return -1;
-	count_total(l);
-	for (size_t i = 0; i < l->plan->n; i++) {
-		if (read_one(l, &l->plan->v[i], &why) == 0)
+	for (size_t i = 0; i < m->plan.n; i++) {
+		if (read_one(m, &m->plan.v[i], &why) == 0)
 			continue;
 		/* The reason behind the reason: scratch space, or the user. */
-		if (lv_job_check(l->j, e) < 0 || cancel_check(l->job->watch.cancel, e) < 0)
+		if (lv_job_check(m->j, e) < 0 || cancel_check(m->job.watch.cancel, e) < 0)
 			return -1;
 		if (e)
 			*e = why;
 		return -1;
 	}
-	return lv_job_end(l->j, e);
+	return lv_job_end(m->j, e);
 }
 
-/* ---- either ---- */
+/* ---- one that does not run ---- */
 
 /* How the domain stopped, if its disks are as after a power cut; else NULL. */
 static const char *power_cut(virDomainPtr dom)
@@ -226,171 +153,271 @@ static const char *power_cut(virDomainPtr dom)
 }
 
 /* What the disks of a stopped domain are worth. -1 when that is not enough. */
-static int check_stop(struct live *l, virDomainPtr dom, struct err *e)
+static int check_stop(struct lv_member *m, struct err *e)
 {
-	const char *why = power_cut(dom);
+	const char *why = power_cut(m->j->dom);
 
-	l->res->achieved = ACHIEVED_SHUT_OFF;
-	free(l->res->why_less);
-	l->res->why_less = NULL;
+	m->res->achieved = ACHIEVED_SHUT_OFF;
+	m->res->frozen_us = 0;
+	free(m->res->why_less);
+	m->res->why_less = NULL;
 	if (!why)
 		return 0;
-	if (l->job->consistency == CONSISTENCY_REQUIRED)
+	if (m->ask->consistency == CONSISTENCY_REQUIRED)
 		return err_set(e, ERR_UNSUPPORTED,
 			       "a consistent backup of domain %s is required and not possible: %s: "
 			       "start it first",
-			       l->info->name, why);
-	l->res->achieved = ACHIEVED_CRASH;
-	l->res->why_less = xstrdup(why);
+			       m->info.name, why);
+	m->res->achieved = ACHIEVED_CRASH;
+	m->res->why_less = xstrdup(why);
 	return 0;
 }
 
-/* The domain is not running, or stopped under a backup: its disks can be read as they are. */
-static int protect_stopped(struct live *l, virDomainPtr dom, struct err *e)
+/* Its disks are opened, and it cannot be started from here on. */
+static int open_stopped(struct lv_member *m, struct err *e)
 {
-	const struct protect *job = l->job;
-
-	lv_plan_done(l->plan);
-	if (lv_plan_make(job, l->info, dom, false, l->plan, e) < 0)
+	if (check_stop(m, e) < 0)
 		return -1;
-	if (check_stop(l, dom, e) < 0)
-		return -1;
-	point_drop_disks(l->res);
-	job->point->instant_us = clock_wall_us();
-	l->res->frozen_us = 0;
-	return lv_read_offline(job, l->plan, l->s, l->res, e);
+	m->offline = lv_offline_open(&m->job, &m->plan, e);
+	return m->offline ? 0 : -1;
 }
+
+/* ---- a running one that stops ---- */
 
 /*
  * Has the domain stopped? Its connections break before libvirt knows; and when a guest shuts itself
  * down during a backup, libvirt first waits half a minute for a lock that the backup has.
  */
-static bool has_stopped(const struct live *l)
+static bool has_stopped(const struct lv_member *m)
 {
 	uint64_t start = clock_mono_us(), limit = STOP_WAIT_US;
 	int state, reason;
 
-	while (virDomainIsActive(l->j->dom) == 1 && clock_mono_us() - start < limit &&
-	       !cancel_asked(l->job->watch.cancel)) {
-		if (virDomainGetState(l->j->dom, &state, &reason, 0) == 0 &&
+	while (virDomainIsActive(m->j->dom) == 1 && clock_mono_us() - start < limit &&
+	       !cancel_asked(m->job.watch.cancel)) {
+		if (virDomainGetState(m->j->dom, &state, &reason, 0) == 0 &&
 		    state == VIR_DOMAIN_SHUTDOWN)
 			limit = SHUTDOWN_WAIT_US;
 		clock_sleep_ms(100);
 	}
-	return virDomainIsActive(l->j->dom) == 0;
+	return virDomainIsActive(m->j->dom) == 0;
 }
 
-static int read_domain(struct live *l, struct err *e)
+/* Could its disks be read as they are now, in place of a backup that failed because of `why`? */
+static bool stopped_under_us(struct lv_member *m, const struct err *why)
 {
-	struct err why = {0};
+	return why->kind != ERR_NOSPACE && why->kind != ERR_CANCELLED && why->kind != ERR_BUSY &&
+	       lv_revive(m->lv, &m->j->dom, NULL) == 0 && has_stopped(m) &&
+	       virDomainIsPersistent(m->j->dom) == 1;
+}
 
-	if (virDomainIsActive(l->j->dom) != 1)
-		return protect_stopped(l, l->j->dom, e);
-	if (protect_live(l, &why) == 0)
-		return 0;
-	if (e)
-		*e = why;
-	if (why.kind == ERR_NOSPACE || why.kind == ERR_CANCELLED || why.kind == ERR_BUSY ||
-	    lv_revive(l->lv, &l->j->dom, NULL) < 0 || !has_stopped(l) ||
-	    virDomainIsPersistent(l->j->dom) != 1)
-		return -1;
-	platform_note(
-		&l->job->watch, LOG_LEVEL_WARN,
-		"the domain stopped during the backup (%s): reading its disks as they are now",
-		why.msg);
-	if (lv_job_end(l->j, NULL) < 0)
+static int read_after_stop(struct lv_member *m, struct err *e)
+{
+	if (lv_job_end(m->j, NULL) < 0)
 		return -1;
 	/* The checkpoint that was begun is not where this point starts; the next backup drops it.
 	 */
-	lv_job_keep(l->j);
-	return protect_stopped(l, l->j->dom, e);
+	lv_job_keep(m->j);
+	lv_plan_done(&m->plan);
+	if (lv_plan_make(&m->job, m->ask, &m->info, m->j->dom, false, &m->plan, e) < 0)
+		return -1;
+	point_drop_disks(m->res);
+	m->job.point->instant_us = clock_wall_us();
+	atomic_store(&m->job.watch.progress->total, 0);
+	if (open_stopped(m, e) < 0)
+		return -1;
+	return lv_offline_read(m->offline, &m->job, m->s, m->res, e);
 }
 
-static void add_up(struct point *p, struct point_resource *res, uint64_t started_us)
+/* `why` is the reason that the machine was not read, or its backup not begun. */
+static int give_up(struct lv_member *m, const struct err *why, struct err *e)
+{
+	if (e)
+		*e = *why;
+	if (!stopped_under_us(m, why))
+		return -1;
+	if (m->of > 1)
+		return err_set(e, ERR_BUSY,
+			       "domain %s stopped during the backup (%s), and its disks as they "
+			       "are now are not of the instant of the others: try again",
+			       m->info.name, why->msg);
+	platform_note(
+		&m->job.watch, LOG_LEVEL_WARN,
+		"the domain stopped during the backup (%s): reading its disks as they are now",
+		why->msg);
+	return read_after_stop(m, e);
+}
+
+/* ---- all of them ---- */
+
+static int read_all(struct lv_member *m, size_t n, struct err *e)
+{
+	struct err why = {0};
+
+	if (lv_instant(m, n, m->job.point, n > 1 ? e : &why) < 0)
+		return n > 1 ? -1 : give_up(m, &why, e);
+	for (size_t i = 0; i < n; i++)
+		if (!m[i].offline)
+			count_total(&m[i]);
+	for (size_t i = 0; i < n; i++) {
+		if (check_jobs(m, n, e) < 0)
+			return -1;
+		if (m[i].offline) {
+			if (lv_offline_read(m[i].offline, &m->job, m->s, m[i].res, e) < 0)
+				return -1;
+			continue;
+		}
+		if (read_running(&m[i], &why) < 0)
+			return give_up(&m[i], &why, e);
+	}
+	return 0;
+}
+
+static void add_up(struct point *p, uint64_t started_us)
 {
 	struct point_stats sum = {0};
 
-	for (size_t i = 0; i < res->n_disks; i++) {
-		sum.content += res->disks[i].stats.content;
-		sum.read += res->disks[i].stats.read;
-		sum.fresh += res->disks[i].stats.fresh;
+	for (size_t i = 0; i < p->n_resources; i++) {
+		const struct point_resource *res = &p->resources[i];
+
+		for (size_t k = 0; k < res->n_disks; k++) {
+			sum.content += res->disks[k].stats.content;
+			sum.read += res->disks[k].stats.read;
+			sum.fresh += res->disks[k].stats.fresh;
+		}
 	}
 	sum.spent_us = clock_mono_us() - started_us;
 	p->stats = sum;
 }
 
-static void name_parent(struct point *p, const struct lv_plan *plan)
+/* Machines that were not protected together before were compared with several. */
+static void name_parent(struct point *p, const struct lv_member *m, size_t n)
 {
-	if (!plan->parent)
-		return;
-	p->parent = plan->parent->id;
-	memcpy(p->parent_hash, plan->parent->hash, HASH_BYTES);
+	for (size_t i = 0; i < n; i++)
+		if (!m[i].plan.parent || m[i].plan.parent != m->plan.parent)
+			return;
+	p->parent = m->plan.parent->id;
+	memcpy(p->parent_hash, m->plan.parent->hash, HASH_BYTES);
 }
 
 /* From the session on: what is done here is undone by the callers' clean-up until the commit. */
-static int run(struct live *l, uint64_t started_us, struct err *e)
+static int run(struct lv_member *m, size_t n, uint64_t started_us, struct err *e)
 {
-	struct point *p = l->job->point;
+	struct point *p = m->job.point;
 
-	if (lv_items_store(l->lv, l->j->dom, l->info, l->s, l->res, l->job, e) < 0 ||
-	    read_domain(l, e) < 0)
-		return -1;
+	for (size_t i = 0; i < n; i++) {
+		m[i].s = m->s;
+		m[i].res = &p->resources[i];
+		m[i].res->asked = m[i].ask->consistency;
+		if (lv_items_store(m->lv, m[i].j->dom, &m[i].info, m->s, m[i].res, &m[i].job, e) <
+			    0 ||
+		    (!m[i].runs && open_stopped(&m[i], e) < 0))
+			return -1;
+	}
 	/* The mover may have been done before it noticed. */
-	if (cancel_check(l->job->watch.cancel, e) < 0)
+	if (read_all(m, n, e) < 0 || cancel_check(m->job.watch.cancel, e) < 0)
 		return -1;
-	add_up(p, l->res, started_us);
-	name_parent(p, l->plan);
-	if (session_commit(l->s, p, e) < 0)
+	add_up(p, started_us);
+	name_parent(p, m, n);
+	if (session_commit(m->s, p, e) < 0)
 		return -1;
-	if (l->j->has_checkpoint) {
-		lv_job_keep(l->j);
-		if (lv_revive(l->lv, &l->j->dom, NULL) == 0)
-			lv_checkpoints_drop(l->j->dom, l->job->repo, l->j->checkpoint,
-					    &l->job->watch);
+	for (size_t i = 0; i < n; i++) {
+		struct lv_job *j = m[i].j;
+
+		if (!j->has_checkpoint)
+			continue;
+		lv_job_keep(j);
+		if (lv_revive(m->lv, &j->dom, NULL) == 0)
+			lv_checkpoints_drop(j->dom, m->job.repo, j->checkpoint, &m[i].job.watch);
 	}
 	return 0;
 }
 
-static int with_plan(struct live *l, virDomainPtr dom, struct err *e)
+static void named_note(void *arg, enum log_level level, const char *text)
+{
+	const struct lv_member *m = arg;
+	AUTO_FREE char *named = xasprintf("%s: %s", m->info.name, text);
+
+	m->ask_watch->note(m->ask_watch->arg, level, named);
+}
+
+static int find_member(struct lv_member *m, size_t i, struct err *e)
+{
+	const struct protect_machine *ask = m[i].ask;
+	AUTO_FREE char *xml = NULL;
+
+	m[i].dom = lv_domain(m->lv, ask->resource, e);
+	if (!m[i].dom || lv_check_local(m->lv, ask->resource, e) < 0)
+		return -1;
+	xml = virDomainGetXMLDesc(m[i].dom, 0);
+	if (!xml)
+		return lv_fail(e, "ask for the definition of domain %s", ask->resource);
+	if (lv_domain_info(xml, &m[i].info, e) < 0)
+		return -1;
+	for (size_t k = 0; k < i; k++)
+		if (strcmp(m[k].info.uuid, m[i].info.uuid) == 0)
+			return err_set(e, ERR_INVALID, "domain %s is named twice", m[i].info.name);
+	if (m[i].of > 1) {
+		m[i].job.watch.note = named_note;
+		m[i].job.watch.arg = &m[i];
+	}
+	return 0;
+}
+
+static int take_member(struct lv_member *m, struct err *e)
+{
+	m->j = lv_job_take(m->lv, m->dom, &m->info, &m->job, e);
+	if (!m->j)
+		return -1;
+	m->runs = virDomainIsActive(m->dom) == 1;
+	return lv_plan_make(&m->job, m->ask, &m->info, m->dom, m->runs, &m->plan, e);
+}
+
+static int protect_members(struct lv_member *m, size_t n, struct err *e)
 {
 	uint64_t started_us = clock_mono_us();
-	AUTO_FREE char *platform = xasprintf("%s %s", l->lv->host, l->lv->uri);
+	AUTO_FREE char *platform = xasprintf("%s %s", m->lv->host, m->lv->uri);
 
-	l->j = lv_job_take(l->lv, dom, l->info, l->job, e);
-	if (!l->j)
+	for (size_t i = 0; i < n; i++)
+		if (find_member(m, i, e) < 0)
+			return -1;
+	for (size_t i = 0; i < n; i++)
+		if (take_member(&m[i], e) < 0)
+			return -1;
+	m->s = session_begin(m->job.repo, &m->job.packing, e);
+	if (!m->s)
 		return -1;
-	if (lv_plan_make(l->job, l->info, dom, virDomainIsActive(dom) == 1, l->plan, e) < 0)
-		return -1;
-	l->s = session_begin(l->job->repo, &l->job->packing, e);
-	if (!l->s)
-		return -1;
-	l->res =
-		point_add_resource(l->job->point, "domain", l->info->uuid, l->info->name, platform);
-	l->res->asked = l->job->consistency;
-	return run(l, started_us, e);
+	for (size_t i = 0; i < n; i++)
+		point_add_resource(m->job.point, "domain", m[i].info.uuid, m[i].info.name,
+				   platform);
+	return run(m, n, started_us, e);
+}
+
+static void member_done(struct lv_member *m)
+{
+	lv_offline_free(m->offline);
+	lv_job_free(m->j);
+	lv_plan_done(&m->plan);
+	lv_domain_info_done(&m->info);
+	if (m->dom)
+		virDomainFree(m->dom);
 }
 
 int lv_protect(struct platform *p, const struct protect *job, struct err *e)
 {
-	struct lv *lv = (struct lv *)p;
-	AUTO_DOMAIN dom = lv_domain(lv, job->resource, e);
-	AUTO_FREE char *xml = NULL;
-	struct lv_domain_info info = {0};
-	struct lv_plan plan = {0};
-	struct live l = {.lv = lv, .job = job, .info = &info, .plan = &plan};
+	AUTO_FREE struct lv_member *m = xcalloc(job->n_machines, sizeof(*m));
 	int rc;
 
-	if (!dom || lv_check_local(lv, job->resource, e) < 0)
-		return -1;
-	xml = virDomainGetXMLDesc(dom, 0);
-	if (!xml)
-		return lv_fail(e, "ask for the definition of domain %s", job->resource);
-	if (lv_domain_info(xml, &info, e) < 0)
-		return -1;
-	rc = with_plan(&l, dom, e);
-	session_free(l.s);
-	lv_job_free(l.j);
-	lv_plan_done(&plan);
-	lv_domain_info_done(&info);
+	for (size_t i = 0; i < job->n_machines; i++) {
+		m[i].lv = (struct lv *)p;
+		m[i].job = *job;
+		m[i].ask_watch = &job->watch;
+		m[i].ask = &job->machines[i];
+		m[i].of = job->n_machines;
+	}
+	rc = protect_members(m, job->n_machines, e);
+	session_free(m->s);
+	for (size_t i = 0; i < job->n_machines; i++)
+		member_done(&m[i]);
 	return rc;
 }

@@ -274,11 +274,17 @@ int lv_revive(struct lv *lv, virDomainPtr *dom, struct err *e)
 	unsigned char id[VIR_UUID_BUFLEN];
 	virConnectPtr conn = NULL;
 	virDomainPtr again;
+	bool alive = answers(lv->conn);
 
-	if (answers(lv->conn))
+	if (alive && virDomainGetConnect(*dom) == lv->conn)
 		return 0;
 	if (virDomainGetUUID(*dom, id) < 0)
 		return lv_fail(e, "ask for a domain's UUID");
+	/* For another domain we are connected again. */
+	if (alive) {
+		conn = lv->conn;
+		virConnectRef(conn);
+	}
 	/* It may be starting just now. */
 	for (int i = 0; i < 100 && !conn; i++) {
 		conn = virConnectOpen(lv->uri);

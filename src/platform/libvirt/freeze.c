@@ -139,42 +139,33 @@ static void dismiss_guard(struct lv_freeze *f)
 	f->guard = NULL;
 }
 
-int lv_freeze_begin(struct lv_freeze *f, virDomainPtr dom, const struct lv *lv,
+int lv_freeze_ready(struct lv_freeze *f, virDomainPtr dom, const struct lv *lv,
 		    const struct protect *job, struct err *e)
 {
-	int seconds = (int)MAX(job->freeze_timeout_us / 1000000, (uint64_t)1);
-
 	*f = (struct lv_freeze){.dom = dom, .guard_in = -1, .timeout_us = job->freeze_timeout_us};
-	if (start_guard(f, lv, job, e) < 0) {
-		dismiss_guard(f);
-		return -1;
-	}
-	virDomainAgentSetResponseTimeout(dom, seconds, 0);
+	if (start_guard(f, lv, job, e) == 0)
+		return 0;
+	dismiss_guard(f);
+	return -1;
+}
+
+int lv_freeze_begin(struct lv_freeze *f, uint64_t wait_us, struct err *e)
+{
+	virDomainAgentSetResponseTimeout(f->dom, (int)MAX(wait_us / 1000000, (uint64_t)1), 0);
+	f->asked = true;
 	f->since_us = clock_mono_us();
 	tell_guard(f, 'f');
-	if (virDomainFSFreeze(dom, NULL, 0, 0) < 0) {
-		lv_fail(e, "freeze the guest's file systems");
-		/* The agent may have frozen them and only its answer be late. */
-		virDomainFSThaw(dom, NULL, 0, 0);
-		dismiss_guard(f);
-		return -1;
-	}
+	if (virDomainFSFreeze(f->dom, NULL, 0, 0) < 0)
+		return lv_fail(e, "freeze the guest's file systems");
 	f->frozen = true;
 	return 0;
 }
 
-int lv_freeze_end(struct lv_freeze *f, uint64_t *ret_frozen_us, struct err *e)
+static int thawed(struct lv_freeze *f, uint64_t *ret_frozen_us, struct err *e)
 {
-	uint64_t frozen_us;
-	int rc;
+	int rc = virDomainFSThaw(f->dom, NULL, 0, 0);
+	uint64_t frozen_us = clock_mono_us() - f->since_us;
 
-	if (!f->frozen) {
-		*ret_frozen_us = 0;
-		return 0;
-	}
-	f->frozen = false;
-	rc = virDomainFSThaw(f->dom, NULL, 0, 0);
-	frozen_us = clock_mono_us() - f->since_us;
 	*ret_frozen_us = frozen_us;
 	if (rc < 0) {
 		lv_fail(e, "thaw the guest's file systems");
@@ -191,5 +182,20 @@ int lv_freeze_end(struct lv_freeze *f, uint64_t *ret_frozen_us, struct err *e)
 			       "freezing and starting the backup took longer than the %llu ms that "
 			       "the guest may stand still",
 			       (unsigned long long)f->timeout_us / 1000);
+	return 0;
+}
+
+int lv_freeze_end(struct lv_freeze *f, uint64_t *ret_frozen_us, struct err *e)
+{
+	bool frozen = f->frozen;
+
+	f->frozen = false;
+	if (frozen)
+		return thawed(f, ret_frozen_us, e);
+	/* The agent may have frozen them and only its answer be late. */
+	if (f->asked)
+		virDomainFSThaw(f->dom, NULL, 0, 0);
+	dismiss_guard(f);
+	*ret_frozen_us = 0;
 	return 0;
 }

@@ -282,10 +282,9 @@ static bool checkpoint_xml(const struct lv_job *j, const struct lv_plan *plan,
 }
 
 /* The disk that libvirt's message is about: "… disk 'vda' …"; NULL when it does not say. */
-static struct lv_plan_disk *accused(struct lv_plan *plan)
+static struct lv_plan_disk *accused(const struct lv_job *j, struct lv_plan *plan)
 {
-	const virError *v = virGetLastError();
-	const char *at = v && v->message ? strstr(v->message, "disk '") : NULL;
+	const char *at = strstr(j->said, "disk '");
 
 	for (size_t i = 0; at && i < plan->n; i++) {
 		const char *name = plan->v[i].disk->name;
@@ -303,9 +302,7 @@ static struct lv_plan_disk *accused(struct lv_plan *plan)
  */
 static bool give_way(struct lv_job *j, struct lv_plan *plan)
 {
-	const virError *v = virGetLastError();
-	const char *why = v && v->message ? v->message : "";
-	struct lv_plan_disk *d = accused(plan);
+	struct lv_plan_disk *d = accused(j, plan);
 	bool changed = false;
 
 	for (size_t i = 0; i < plan->n; i++) {
@@ -317,19 +314,19 @@ static bool give_way(struct lv_job *j, struct lv_plan *plan)
 		/* First without its increment, then without a new bitmap. */
 		if (x->base)
 			lv_plan_widen(x, &j->job->watch, "its change tracking cannot be used (%s)",
-				      why);
+				      j->said);
 		else
 			x->bitmap_able = false;
 	}
 	return changed;
 }
 
-int lv_job_begin(struct lv_job *j, struct lv_plan *plan, const struct lv_domain_info *info,
-		 const struct uuid *point, struct err *e)
+void lv_job_begin(struct lv_job *j, const struct lv_plan *plan, const struct lv_domain_info *info,
+		  const struct uuid *point)
 {
 	AUTO_BUF backup = BUF_INIT;
 	AUTO_BUF checkpoint = BUF_INIT;
-	int code;
+	const virError *v;
 
 	lv_checkpoint_name(j->job->repo, point, j->checkpoint);
 	backup_xml(j, plan, info, &backup);
@@ -337,22 +334,34 @@ int lv_job_begin(struct lv_job *j, struct lv_plan *plan, const struct lv_domain_
 	if (virDomainBackupBegin(j->dom, buf_str(&backup),
 				 j->has_checkpoint ? buf_str(&checkpoint) : NULL, 0) == 0) {
 		j->active = true;
-		return 0;
+		return;
 	}
 	j->has_checkpoint = false;
-	code = lv_code();
-	if (code == VIR_ERR_OPERATION_TIMEOUT)
+	j->code = lv_code();
+	lv_fail(&j->failed, "start the backup of domain %s", info->name);
+	v = virGetLastError();
+	free(j->said);
+	j->said = xstrdup(v && v->message ? v->message : "");
+}
+
+int lv_job_begun(struct lv_job *j, struct lv_plan *plan, const struct lv_domain_info *info,
+		 struct err *e)
+{
+	if (j->active)
+		return 0;
+	if (j->code == VIR_ERR_OPERATION_TIMEOUT)
 		return err_set(e, ERR_BUSY,
 			       "something else is at work on domain %s (a migration, a snapshot, "
 			       "another backup): try again later",
 			       info->name);
-	lv_fail(e, "start the backup of domain %s", info->name);
-	if ((code == VIR_ERR_CHECKPOINT_INCONSISTENT || code == VIR_ERR_NO_DOMAIN_CHECKPOINT ||
-	     code == VIR_ERR_CONFIG_UNSUPPORTED || code == VIR_ERR_OPERATION_FAILED ||
-	     code == VIR_ERR_INTERNAL_ERROR || code == VIR_ERR_OPERATION_INVALID ||
-	     code == VIR_ERR_INVALID_ARG) &&
+	if ((j->code == VIR_ERR_CHECKPOINT_INCONSISTENT ||
+	     j->code == VIR_ERR_NO_DOMAIN_CHECKPOINT || j->code == VIR_ERR_CONFIG_UNSUPPORTED ||
+	     j->code == VIR_ERR_OPERATION_FAILED || j->code == VIR_ERR_INTERNAL_ERROR ||
+	     j->code == VIR_ERR_OPERATION_INVALID || j->code == VIR_ERR_INVALID_ARG) &&
 	    give_way(j, plan))
 		return 1;
+	if (e)
+		*e = j->failed;
 	return -1;
 }
 
@@ -408,13 +417,19 @@ static void drop_checkpoint(struct lv_job *j)
 	virDomainCheckpointFree(c);
 }
 
+void lv_job_withdraw(struct lv_job *j)
+{
+	lv_job_end(j, NULL);
+	if (j->has_checkpoint)
+		drop_checkpoint(j);
+	j->has_checkpoint = false;
+}
+
 void lv_job_free(struct lv_job *j)
 {
 	if (!j)
 		return;
-	lv_job_end(j, NULL);
-	if (j->has_checkpoint)
-		drop_checkpoint(j);
+	lv_job_withdraw(j);
 	if (j->socket && j->lock_fd >= 0) {
 		AUTO_FREE char *q = xasprintf("%s/q", j->dir);
 		AUTO_FREE char *lock = xasprintf("%s/lock", j->dir);
@@ -429,6 +444,7 @@ void lv_job_free(struct lv_job *j)
 		close(j->lock_fd);
 	virDomainFree(j->dom);
 	free(j->socket);
+	free(j->said);
 	free(j->dir);
 	free(j);
 }

@@ -2,7 +2,8 @@
 /*
  * Domains that do not run. Their disks are read through qemu-nbd, which locks the images: the
  * domain cannot be started while they are read. All images are opened before the first is read, so
- * that they are of one instant.
+ * that they are of one instant; those of a machine that is protected with others are open before
+ * those are frozen.
  *
  * A shut-off domain gets no new libvirt checkpoint; the bitmaps it has go on recording, so the next
  * increment still starts from the point that they belong to.
@@ -10,6 +11,11 @@
 #include <string.h>
 
 #include "platform/libvirt/priv.h"
+
+struct lv_offline {
+	struct source **sources;
+	struct lv_plan *plan;
+};
 
 /* Open one disk, with its bitmap if the plan says so; without it if that cannot be used after all.
  */
@@ -58,23 +64,39 @@ static int read_one(const struct protect *job, struct session *s, struct source 
 	return lv_read_disk(job, s, &r, job->watch.cancel, res, e);
 }
 
-int lv_read_offline(const struct protect *job, struct lv_plan *plan, struct session *s,
+struct lv_offline *lv_offline_open(const struct protect *job, struct lv_plan *plan, struct err *e)
+{
+	struct lv_offline *o = xcalloc(1, sizeof(*o));
+
+	o->sources = xcalloc(plan->n, sizeof(struct source *));
+	o->plan = plan;
+	for (size_t i = 0; i < plan->n; i++) {
+		o->sources[i] = open_disk(job, &plan->v[i], e);
+		if (!o->sources[i]) {
+			lv_offline_free(o);
+			return NULL;
+		}
+		progress_add(&job->watch.progress->total, o->sources[i]->size);
+	}
+	return o;
+}
+
+int lv_offline_read(struct lv_offline *o, const struct protect *job, struct session *s,
 		    struct point_resource *res, struct err *e)
 {
-	struct source **sources = xcalloc(plan->n, sizeof(struct source *));
-	uint64_t total = 0;
 	int rc = 0;
 
-	for (size_t i = 0; i < plan->n && rc == 0; i++) {
-		sources[i] = open_disk(job, &plan->v[i], e);
-		rc = sources[i] ? 0 : -1;
-		total += sources[i] ? sources[i]->size : 0;
-	}
-	atomic_store(&job->watch.progress->total, total);
-	for (size_t i = 0; i < plan->n && rc == 0; i++)
-		rc = read_one(job, s, &sources[i], &plan->v[i], res, e);
-	for (size_t i = 0; i < plan->n; i++)
-		source_free(sources[i]);
-	free(sources);
+	for (size_t i = 0; i < o->plan->n && rc == 0; i++)
+		rc = read_one(job, s, &o->sources[i], &o->plan->v[i], res, e);
 	return rc;
+}
+
+void lv_offline_free(struct lv_offline *o)
+{
+	if (!o)
+		return;
+	for (size_t i = 0; i < o->plan->n; i++)
+		source_free(o->sources[i]);
+	free(o->sources);
+	free(o);
 }

@@ -94,6 +94,7 @@ void lv_plan_widen(struct lv_plan_disk *d, const struct platform_watch *w, const
 
 struct planning {
 	const struct protect *job;
+	const struct protect_machine *ask;
 	const struct lv_domain_info *info;
 	bool running;
 	struct lv_checkpoint_list ours;
@@ -174,23 +175,23 @@ static void plan_disk(const struct planning *p, const struct lv_disk *disk,
 	if (d->bitmap_able && disk->path &&
 	    lv_image_info(disk->source, disk->format, &image, &why) == 0)
 		d->bitmap_able = image.qcow2_v3;
-	if (p->job->full)
+	if (p->ask->full)
 		set_reason(d, "a full read was asked for");
 	else if (newest && !d->parent)
 		set_reason(d, "it is new");
 	else
 		choose_base(p, d, &image);
-	if (d->reason && d->parent && !p->job->full && d->bitmap_able)
+	if (d->reason && d->parent && !p->ask->full && d->bitmap_able)
 		platform_note(&p->job->watch, LOG_LEVEL_WARN, "disk %s is read as a whole: %s",
 			      disk->name, d->reason);
 	lv_image_done(&image);
 }
 
-static bool wanted(const struct protect *job, const struct lv_disk *d)
+static bool wanted(const struct protect_machine *ask, const struct lv_disk *d)
 {
-	if (job->only && !platform_listed(job->only, d->name))
+	if (ask->only && !platform_listed(ask->only, d->name))
 		return false;
-	return !platform_listed(job->except, d->name);
+	return !platform_listed(ask->except, d->name);
 }
 
 /* Every name that was given must be a disk. */
@@ -229,21 +230,22 @@ static int look_again(struct planning *p, const struct point *newest, virDomainP
 	return lv_checkpoints(dom, p->job->repo, p->job->history, &p->ours, e);
 }
 
-int lv_plan_make(const struct protect *job, const struct lv_domain_info *info, virDomainPtr dom,
-		 bool running, struct lv_plan *ret_p, struct err *e)
+int lv_plan_make(const struct protect *job, const struct protect_machine *ask,
+		 const struct lv_domain_info *info, virDomainPtr dom, bool running,
+		 struct lv_plan *ret_p, struct err *e)
 {
-	struct planning p = {job, info, running, {0}};
+	struct planning p = {job, ask, info, running, {0}};
 	struct lv_plan plan = {.v = xcalloc(info->n_disks, sizeof(*plan.v))};
 
 	plan.parent = newest_of(job->history, info->uuid);
-	if (check_names(job->only, info, e) < 0 || check_names(job->except, info, e) < 0 ||
+	if (check_names(ask->only, info, e) < 0 || check_names(ask->except, info, e) < 0 ||
 	    lv_checkpoints(dom, job->repo, job->history, &p.ours, e) < 0 ||
 	    look_again(&p, plan.parent, dom, e) < 0) {
 		free(plan.v);
 		return -1;
 	}
 	for (size_t i = 0; i < info->n_disks; i++) {
-		if (wanted(job, &info->disks[i]))
+		if (wanted(ask, &info->disks[i]))
 			plan_disk(&p, &info->disks[i], plan.parent, &plan.v[plan.n++]);
 	}
 	lv_checkpoints_done(&p.ours);

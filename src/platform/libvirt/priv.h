@@ -144,8 +144,9 @@ struct lv_plan {
 };
 
 /* Which disks are read, and from what they start. `running` decides how bitmaps are looked at. */
-int lv_plan_make(const struct protect *job, const struct lv_domain_info *info, virDomainPtr dom,
-		 bool running, struct lv_plan *ret_p, struct err *e);
+int lv_plan_make(const struct protect *job, const struct protect_machine *ask,
+		 const struct lv_domain_info *info, virDomainPtr dom, bool running,
+		 struct lv_plan *ret_p, struct err *e);
 void lv_plan_done(struct lv_plan *p);
 /* Read this disk as a whole after all. */
 void lv_plan_widen(struct lv_plan_disk *d, const struct platform_watch *w, const char *fmt, ...)
@@ -157,16 +158,19 @@ struct lv_freeze {
 	virDomainPtr dom;
 	struct spawn *guard;
 	int guard_in;
-	bool frozen;
+	bool asked, frozen;
 	uint64_t since_us;
 	uint64_t timeout_us;
 };
 
-/* Freeze the guest's file systems. -1 when that did not work, with nothing frozen. */
-int lv_freeze_begin(struct lv_freeze *f, virDomainPtr dom, const struct lv *lv,
+/* Start the guard. -1: it does not watch, so nothing may be frozen. */
+int lv_freeze_ready(struct lv_freeze *f, virDomainPtr dom, const struct lv *lv,
 		    const struct protect *job, struct err *e);
+/* Freeze the guest's file systems. -1: it did not say that they are within `wait_us`; they may be,
+ * until lv_freeze_end(). In any thread. */
+int lv_freeze_begin(struct lv_freeze *f, uint64_t wait_us, struct err *e);
 /* Thaw, whatever happened. *ret_frozen_us is how long it was frozen. -1 when it had been thawed by
- * somebody else before, so that nobody knows what the guest wrote meanwhile. */
+ * somebody else before, so that nobody knows what the guest wrote meanwhile. In any thread. */
 int lv_freeze_end(struct lv_freeze *f, uint64_t *ret_frozen_us, struct err *e);
 
 /* ---- job.c: the backup job inside QEMU ---- */
@@ -181,6 +185,9 @@ struct lv_job {
 	bool active;
 	char checkpoint[80];
 	bool has_checkpoint;
+	struct err failed; /* why it could not be begun, and libvirt's code and words */
+	int code;
+	char *said;
 	struct scratch_watch *scratch;
 };
 
@@ -188,10 +195,14 @@ struct lv_job {
  * clean it up. ERR_BUSY: another backup, or another program's, is running. */
 struct lv_job *lv_job_take(struct lv *lv, virDomainPtr dom, const struct lv_domain_info *info,
 			   const struct protect *job, struct err *e);
-/* Start the job in QEMU, with a new checkpoint if a disk can have one. 1: it did not work as
- * planned, and the plan was widened: try again. */
-int lv_job_begin(struct lv_job *j, struct lv_plan *plan, const struct lv_domain_info *info,
-		 const struct uuid *point, struct err *e);
+/* Start the job in QEMU, with a new checkpoint if a disk can have one. In any thread. */
+void lv_job_begin(struct lv_job *j, const struct lv_plan *plan, const struct lv_domain_info *info,
+		  const struct uuid *point);
+/* What became of that. 1: it did not work as planned, and the plan was widened: try again. */
+int lv_job_begun(struct lv_job *j, struct lv_plan *plan, const struct lv_domain_info *info,
+		 struct err *e);
+/* As if it had not been begun: its new checkpoint goes, too. */
+void lv_job_withdraw(struct lv_job *j);
 /* ERR_NOSPACE when there is too little scratch space to begin with. */
 int lv_job_check_scratch(const struct lv_job *j, struct err *e);
 /* Watch the scratch space from now on, until lv_job_end. */
@@ -230,12 +241,43 @@ int lv_items_store(struct lv *lv, virDomainPtr dom, const struct lv_domain_info 
 int lv_tpm_put(const struct lv *lv, const char *uuid, const char *file, const void *data, size_t n,
 	       struct err *e);
 
-/* ---- backup.c, offline.c, image.c ---- */
+/* ---- backup.c, instant.c, offline.c, image.c ---- */
+
+/* A machine while its point is made. */
+struct lv_member {
+	struct lv *lv;
+	struct protect job; /* with notes that name the machine, where there are several */
+	const struct platform_watch *ask_watch; /* without the name */
+	const struct protect_machine *ask;
+	size_t of; /* how many there are */
+	virDomainPtr dom;
+	bool runs;
+	struct lv_domain_info info;
+	struct lv_plan plan;
+	struct session *s;
+	struct point_resource *res;
+	struct lv_job *j;
+	struct lv_offline *offline; /* NULL: it runs */
+	/* instant.c */
+	struct lv_freeze freeze;
+	struct err why_not, why_thawed; /* not frozen; not so for long enough */
+	uint64_t from_us, to_us;	/* monotonic: its backup began between */
+};
 
 int lv_protect(struct platform *p, const struct protect *job, struct err *e);
-/* Read the disks of a domain that does not run. */
-int lv_read_offline(const struct protect *job, struct lv_plan *plan, struct session *s,
+/*
+ * Begin the backup jobs of all that run, at one instant: freeze, begin, thaw, each of them in all
+ * machines at once. The point's instant and window, and what was achieved, are set. -1: some may
+ * have begun; lv_job_free() ends them.
+ */
+int lv_instant(struct lv_member *m, size_t n, struct point *point, struct err *e);
+
+/* The disks of a domain that does not run; it cannot be started while they are open. */
+struct lv_offline;
+struct lv_offline *lv_offline_open(const struct protect *job, struct lv_plan *plan, struct err *e);
+int lv_offline_read(struct lv_offline *o, const struct protect *job, struct session *s,
 		    struct point_resource *res, struct err *e);
+void lv_offline_free(struct lv_offline *o);
 /* Read one disk into the session and note it in the point. `source` may be NULL: *source failed*.
  */
 struct lv_read {
