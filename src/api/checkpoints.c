@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/api_priv.h"
+#include "base/clock.h"
 #include "core/checkpoint.h"
 #include "core/copy.h"
 #include "core/plan.h"
@@ -51,6 +52,12 @@ static const struct table all = {CHECKPOINT};
 /* What was deleted can still be asked for by its id. */
 static const struct table alive = {CHECKPOINT, .where = "status <> 'deleted'"};
 
+static json_t *number_or_null(const struct db_rows *r, int column)
+{
+	return db_text_or_null(r, column) ? json_integer((json_int_t)db_int(r, column))
+					  : json_null();
+}
+
 /* What became of the resources of a checkpoint, or of one (`only`); the caller's. */
 static json_t *resources_of(struct api_call *c, const char *id, const char *only, struct err *e)
 {
@@ -58,7 +65,8 @@ static json_t *resources_of(struct api_call *c, const char *id, const char *only
 	r = db_query(c->t, e,
 		     "SELECT k.type, k.id, k.name, k.status, k.reason, k.consistency, "
 		     "k.bytes_total, k.bytes_read, k.bytes_new, k.bytes_stored, k.extra_info, "
-		     "k.platform_id, k.point_id, r.url FROM checkpoint_resources k LEFT JOIN "
+		     "k.platform_id, k.point_id, r.url, k.consistency_reason, k.frozen_us FROM "
+		     "checkpoint_resources k LEFT JOIN "
 		     "repositories r ON r.id = k.repository_id WHERE k.checkpoint_id = $1 AND ($2 "
 		     "= '' OR k.id = $2) ORDER BY k.type, k.name, k.id",
 		     db_t(id), db_t(only ? only : ""));
@@ -69,7 +77,7 @@ static json_t *resources_of(struct api_call *c, const char *id, const char *only
 		json_array_append_new(
 			resources,
 			json_pack("{s:s, s:s, s:s, s:s, s:s?, s:s?, s:I, s:I, s:I, s:I, s:o, s:s, "
-				  "s:s?, s:s}",
+				  "s:s?, s:s, s:s?, s:o}",
 				  "type", db_text(r, 0), "id", db_text(r, 1), "name", db_text(r, 2),
 				  "status", db_text(r, 3), "reason", db_text_or_null(r, 4),
 				  "consistency", db_text_or_null(r, 5), "bytes_total",
@@ -77,12 +85,56 @@ static json_t *resources_of(struct api_call *c, const char *id, const char *only
 				  "bytes_new", (json_int_t)db_int(r, 8), "bytes_stored",
 				  (json_int_t)db_int(r, 9), "extra_info",
 				  json_of(db_text(r, 10), "{}"), "platform_id", db_text(r, 11),
-				  "point_id", db_text_or_null(r, 12), "repository",
-				  db_text(r, 13)));
+				  "point_id", db_text_or_null(r, 12), "repository", db_text(r, 13),
+				  "consistency_reason", db_text_or_null(r, 14), "frozen_us",
+				  number_or_null(r, 15)));
 	if (have == 0)
 		return resources;
 	json_decref(resources);
 	return NULL;
+}
+
+/* A moment that some of its resources are of: the row that `r` is at is the first of its point. The
+ * row after is the next. */
+static int add_instant(struct db_rows *r, json_t *instants, struct err *e)
+{
+	AUTO_FREE char *point = xstrdup(db_text(r, 0));
+	AUTO_FREE char *platform = xstrdup(db_text(r, 1));
+	char at[CLOCK_TEXT];
+	int64_t window_us = db_int(r, 3);
+	json_t *ids = json_array();
+	bool frozen = true;
+	int have = 1;
+
+	clock_rfc3339((uint64_t)db_int(r, 2), at);
+	while (have > 0 && strcmp(db_text(r, 0), point) == 0) {
+		frozen = frozen && (strcmp(db_text(r, 5), "quiesced") == 0 ||
+				    strcmp(db_text(r, 5), "shut-off") == 0);
+		json_array_append_new(ids, json_string(db_text(r, 4)));
+		have = db_next(r, e);
+	}
+	json_array_append_new(instants,
+			      json_pack("{s:s, s:s, s:s, s:I, s:b, s:o}", "point_id", point,
+					"platform_id", platform, "at", at, "window_us",
+					(json_int_t)window_us, "frozen", frozen, "resources", ids));
+	return have;
+}
+
+static int add_instants(struct api_call *c, const char *id, json_t *v, struct err *e)
+{
+	AUTO(db_rows)
+	r = db_query(c->t, e,
+		     "SELECT point_id, platform_id, instant_at, coalesce(window_us, 0), id, "
+		     "coalesce(consistency, '') FROM checkpoint_resources WHERE checkpoint_id = $1 "
+		     "AND point_id IS NOT NULL ORDER BY instant_at, point_id, name, id",
+		     db_t(id));
+	json_t *instants = json_array();
+	int have = r ? db_next(r, e) : -1;
+
+	while (have > 0)
+		have = add_instant(r, instants, e);
+	json_object_set_new(v, "instants", instants);
+	return have;
 }
 
 /* With the graph that Karbor's clients read. */
@@ -97,7 +149,7 @@ static int add_resources(struct api_call *c, const char *id, json_t *v, struct e
 	/* One that has none yet has an empty one: OpenStack's client reads it in any case. */
 	json_object_set_new(v, "resource_graph", json_string(graph ? graph : "[{}, []]"));
 	json_object_set_new(v, "resources", resources);
-	return 0;
+	return add_instants(c, id, v, e);
 }
 
 /*

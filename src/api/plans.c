@@ -28,6 +28,7 @@ static const struct column columns[] = {
 	{"created_at", "created_at", COLUMN_TIME, true},
 	{"updated_at", "updated_at", COLUMN_TIME, true},
 	{"paused", "paused", COLUMN_FLAG, false},
+	{"consistency_group", "consistency_group", COLUMN_FLAG, false},
 	{"running", "CASE WHEN " NEWEST("'protecting'") " IS NULL THEN 0 ELSE 1 END", COLUMN_FLAG,
 	 false},
 	{"newest_good_at", NEWEST("'available'"), COLUMN_TIME, false},
@@ -62,6 +63,7 @@ static void take_changes(struct input *in, struct plan *p)
 	char policy[UUID_TEXT];
 
 	p->paused = input_flag(in, "paused", p->paused);
+	p->consistency_group = input_flag(in, "consistency_group", p->consistency_group);
 	if (name) {
 		free(p->name);
 		p->name = xstrdup(name);

@@ -22,17 +22,29 @@ static bool concerns(const struct point *p, const char *resource)
 	return false;
 }
 
+/* The least of its resources' consistency. */
+static const char *worst(const struct point *p)
+{
+	const struct point_resource *least = &p->resources[0];
+
+	for (size_t i = 1; i < p->n_resources; i++)
+		if (p->resources[i].achieved < least->achieved)
+			least = &p->resources[i];
+	return achieved_name(least->achieved);
+}
+
 static void add_row(struct table *t, const struct point *p)
 {
 	const struct point_resource *r = p->n_resources ? &p->resources[0] : NULL;
+	AUTO_FREE char *names = point_resource_names(p);
 	char id[UUID_TEXT], when[CLOCK_TEXT], size[HUMAN_TEXT], read[HUMAN_TEXT];
 	char fresh[HUMAN_TEXT], stored[HUMAN_TEXT], took[HUMAN_TEXT], until[CLOCK_TEXT] = "";
 	const char *const cells[] = {
 		uuid_text(&p->id, id),
 		clock_local(p->instant_us, when),
 		r ? r->type : "",
-		r ? r->name : "",
-		r && strcmp(r->type, "domain") == 0 ? achieved_name(r->achieved) : "",
+		names,
+		r && strcmp(r->type, "domain") == 0 ? worst(p) : "",
 		human_bytes(p->stats.content, size),
 		human_bytes(p->stats.read, read),
 		human_bytes(p->stats.fresh, fresh),
@@ -178,32 +190,72 @@ static int diff_disk(struct cli *c, const char *name, const struct tree *a, cons
 	return 0;
 }
 
-static int diff_resources(struct cli *c, const struct point_resource *a,
-			  const struct point_resource *b, json_t *disks, struct table *t,
-			  struct err *e)
+struct diff_side {
+	const struct point *p;
+	const struct point_resource *r; /* NULL: it has not got this one */
+};
+
+/* The disks of `a`, compared with those of `b`; or, with `new`, only those that `a` has not. */
+static int diff_resources(struct cli *c, struct diff_side a, struct diff_side b, bool fresh,
+			  json_t *disks, struct table *t, struct err *e)
 {
 	const char *only = parsed_text(&c->p, "disk");
-	bool any = false;
+	int any = 0;
 
-	for (size_t i = 0; i < a->n_disks; i++) {
-		const struct point_disk *d = &a->disks[i], *o = point_find_disk(b, d->name);
+	for (size_t i = 0; a.r && i < a.r->n_disks; i++) {
+		const struct point_disk *d = &a.r->disks[i];
+		const struct point_disk *o = b.r ? point_find_disk(b.r, d->name) : NULL;
+		AUTO_FREE char *label = point_label(a.p, a.r, d->name);
 
-		if (only && strcmp(only, d->name) != 0)
+		if ((only && strcmp(only, label) != 0) || (fresh && o))
 			continue;
-		any = true;
-		if (diff_disk(c, d->name, &d->tree, o ? &o->tree : NULL, disks, t, e) < 0)
+		any = 1;
+		if (diff_disk(c, label, fresh ? NULL : &d->tree,
+			      fresh ? &d->tree
+			      : o   ? &o->tree
+				    : NULL,
+			      disks, t, e) < 0)
 			return -1;
 	}
-	for (size_t i = 0; i < b->n_disks; i++) {
-		const struct point_disk *d = &b->disks[i];
+	return any;
+}
 
-		if (point_find_disk(a, d->name) || (only && strcmp(only, d->name) != 0))
-			continue;
-		any = true;
-		if (diff_disk(c, d->name, NULL, &d->tree, disks, t, e) < 0)
-			return -1;
+/* The other's resource that this is to be compared with. */
+static struct diff_side counterpart(const struct point *p, const struct point *other,
+				    const struct point_resource *r)
+{
+	if (p->n_resources == 1 && other->n_resources == 1)
+		return (struct diff_side){other, &other->resources[0]};
+	for (size_t i = 0; i < other->n_resources; i++)
+		if (strcmp(other->resources[i].id, r->id) == 0)
+			return (struct diff_side){other, &other->resources[i]};
+	return (struct diff_side){other, NULL};
+}
+
+static int diff_side(struct cli *c, const struct point *p, const struct point *other, bool fresh,
+		     json_t *disks, struct table *t, struct err *e)
+{
+	int any = 0;
+
+	for (size_t i = 0; i < p->n_resources && any >= 0; i++) {
+		struct diff_side mine = {p, &p->resources[i]};
+		int rc = diff_resources(c, mine, counterpart(p, other, mine.r), fresh, disks, t, e);
+
+		any = rc < 0 ? -1 : any | rc;
 	}
-	if (!any)
+	return any;
+}
+
+static int diff_all(struct cli *c, const struct point *a, const struct point *b, json_t *disks,
+		    struct table *t, struct err *e)
+{
+	const char *only = parsed_text(&c->p, "disk");
+	int old = diff_side(c, a, b, false, disks, t, e);
+	int new = old < 0 ? -1 : diff_side(c, b, a, true, disks, t, e);
+
+	if (new < 0)
+		return -1;
+	if (!old && !new)
 		return err_set(e, ERR_NOENT, "neither checkpoint has a disk '%s'",
 			       only ? only : "");
 	return 0;
@@ -220,7 +272,7 @@ static int diff_points(struct cli *c, const struct point *a, const struct point 
 	if (a->n_resources == 0 || b->n_resources == 0)
 		rc = err_set(e, ERR_INVALID, "one of the checkpoints is empty");
 	else
-		rc = diff_resources(c, &a->resources[0], &b->resources[0], disks, t, e);
+		rc = diff_all(c, a, b, disks, t, e);
 	if (rc == 0 && c->json)
 		cli_json(json_pack("{s:s,s:s,s:O}", "old", uuid_text(&a->id, old), "new",
 				   uuid_text(&b->id, new), "disks", disks));
@@ -414,13 +466,14 @@ int cmd_checkpoint_delete(struct cli *c, struct err *e)
 static const struct tree *find_tree(const struct point *p, const char *name, struct err *e)
 {
 	for (size_t i = 0; i < p->n_resources; i++) {
-		const struct point_disk *d = point_find_disk(&p->resources[i], name);
-		const struct point_item *it = point_find_item(&p->resources[i], name);
+		const struct point_resource *r = &p->resources[i];
 
-		if (d)
-			return &d->tree;
-		if (it)
-			return &it->tree;
+		for (size_t k = 0; k < r->n_disks; k++)
+			if (point_is_called(p, r, r->disks[k].name, name))
+				return &r->disks[k].tree;
+		for (size_t k = 0; k < r->n_items; k++)
+			if (point_is_called(p, r, r->items[k].name, name))
+				return &r->items[k].tree;
 	}
 	err_set(e, ERR_NOENT,
 		"the checkpoint has no disk or item '%s': see 'holdfast checkpoint show'", name);

@@ -20,6 +20,7 @@ static void told(struct copy_run *r, const struct point *p, const struct point *
 {
 	char id[UUID_TEXT], from[UUID_TEXT], when[CLOCK_TEXT], read[HUMAN_TEXT], fresh[HUMAN_TEXT];
 	char stored[HUMAN_TEXT], took[HUMAN_TEXT];
+	AUTO_FREE char *names = point_resource_names(p);
 
 	json_array_append_new(r->copied, point_json(copy));
 	if (r->c->json)
@@ -27,10 +28,10 @@ static void told(struct copy_run *r, const struct point *p, const struct point *
 	uuid_text(&p->id, from);
 	uuid_text(&copy->id, id);
 	from[8] = id[8] = 0;
-	printf("copied %s of %s, %s, as %s: %s read, %s new, %s stored, %s\n", from,
-	       p->n_resources ? p->resources[0].name : "nothing", clock_local(p->instant_us, when),
-	       id, human_bytes(copy->stats.read, read), human_bytes(copy->stats.fresh, fresh),
-	       human_bytes(copy->stats.stored, stored), human_duration(copy->stats.spent_us, took));
+	printf("copied %s of %s, %s, as %s: %s read, %s new, %s stored, %s\n", from, names,
+	       clock_local(p->instant_us, when), id, human_bytes(copy->stats.read, read),
+	       human_bytes(copy->stats.fresh, fresh), human_bytes(copy->stats.stored, stored),
+	       human_duration(copy->stats.spent_us, took));
 	fflush(stdout);
 }
 

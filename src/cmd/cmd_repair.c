@@ -46,12 +46,12 @@ static void tell(void *arg, const struct point *p, bool mended, const char *why)
 {
 	struct repair *r = arg;
 	char id[UUID_TEXT], text[1024];
+	AUTO_FREE char *names = point_resource_names(p);
 
 	uuid_text(&p->id, id);
 	json_array_append_new(mended ? r->mended : r->left, json_string(id));
 	id[8] = 0;
-	snprintf(text, sizeof(text), "checkpoint %s of %s %s%s%s", id,
-		 p->n_resources ? p->resources[0].name : "nothing",
+	snprintf(text, sizeof(text), "checkpoint %s of %s %s%s%s", id, names,
 		 mended ? "was damaged and is whole again" : "stays damaged", mended ? "" : ": ",
 		 mended ? "" : why);
 	cli_note(r->c, mended ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, text);

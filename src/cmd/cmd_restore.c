@@ -51,10 +51,11 @@ static const struct point_disk *find_disk(const struct point *p, const char *nam
 	char all[POINT_NAMES];
 
 	for (size_t i = 0; i < p->n_resources; i++) {
-		const struct point_disk *d = point_find_disk(&p->resources[i], name);
+		const struct point_resource *r = &p->resources[i];
 
-		if (d)
-			return d;
+		for (size_t k = 0; k < r->n_disks; k++)
+			if (point_is_called(p, r, r->disks[k].name, name))
+				return &r->disks[k];
 	}
 	err_set(e, ERR_NOENT, "the checkpoint has no disk '%s': it has %s", name,
 		point_disk_names(p, all));
@@ -164,15 +165,46 @@ static int run_restore(struct cli *c, struct platform_restore *j, struct err *e)
 	return rc;
 }
 
-static const struct point_resource *find_domain(const struct point *p, struct err *e)
+static bool is_named(const struct point_resource *r, const char *name, size_t n)
 {
+	return (strlen(r->name) == n && memcmp(r->name, name, n) == 0) ||
+	       (strlen(r->id) == n && memcmp(r->id, name, n) == 0);
+}
+
+/* The domain that --resource names, or NAME@latest; else the only one. */
+static const struct point_resource *find_domain(struct cli *c, const struct point *p, struct err *e)
+{
+	const char *name = parsed_text(&c->p, "resource"), *ref = c->p.args[0];
+	const char *at = strrchr(ref, '@');
+	const struct point_resource *found = NULL;
+	size_t n = 0;
+
+	if (!name && at && p->n_resources > 1)
+		name = ref;
 	for (size_t i = 0; i < p->n_resources; i++) {
-		if (strcmp(p->resources[i].type, "domain") == 0)
-			return &p->resources[i];
+		const struct point_resource *r = &p->resources[i];
+
+		if (strcmp(r->type, "domain") != 0 ||
+		    (name && !is_named(r, name, name == ref ? (size_t)(at - ref) : strlen(name))))
+			continue;
+		found = r;
+		n++;
 	}
-	err_set(e, ERR_INVALID,
-		"the checkpoint holds no domain: bring it back with 'holdfast restore disk' or "
-		"'holdfast checkpoint cat'");
+	if (n == 1)
+		return found;
+	if (n)
+		err_set(e, ERR_INVALID,
+			"the checkpoint holds %zu domains: choose one with --resource; see "
+			"'holdfast checkpoint show'",
+			n);
+	else if (name)
+		err_set(e, ERR_NOENT,
+			"the checkpoint holds no domain '%s': see 'holdfast checkpoint show'",
+			name);
+	else
+		err_set(e, ERR_INVALID,
+			"the checkpoint holds no domain: bring it back with 'holdfast restore "
+			"disk' or 'holdfast checkpoint cat'");
 	return NULL;
 }
 
@@ -192,7 +224,7 @@ int cmd_restore_domain(struct cli *c, struct err *e)
 	if (rc == 0) {
 		j.networks = networks;
 		j.point = find(c, &l, c->p.args[0], e);
-		j.resource = j.point ? find_domain(j.point, e) : NULL;
+		j.resource = j.point ? find_domain(c, j.point, e) : NULL;
 		j.repo = c->repo;
 		rc = j.resource ? run_restore(c, &j, e) : -1;
 	}

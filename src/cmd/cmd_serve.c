@@ -33,15 +33,23 @@ struct serving {
 	struct point *point;
 	const char *disk;		 /* the only one to be served, or NULL */
 	const struct point_disk **disks; /* those that are served */
+	char **labels;			 /* of these */
 	size_t n_disks;
 	struct nbd_server *nbdkit, *qemu;
 };
 
 /* ---- what to serve ---- */
 
-static bool servable(const struct serving *s, const struct point_disk *d)
+static void choose_disk(struct serving *s, const struct point_resource *r,
+			const struct point_disk *d)
 {
-	return d->tree.type == TREE_MAP && (!s->disk || strcmp(d->name, s->disk) == 0);
+	if (d->tree.type != TREE_MAP ||
+	    (s->disk && !point_is_called(s->point, r, d->name, s->disk)))
+		return;
+	s->disks = xreallocarray(s->disks, s->n_disks + 1, sizeof(struct point_disk *));
+	s->labels = xreallocarray(s->labels, s->n_disks + 1, sizeof(char *));
+	s->labels[s->n_disks] = point_label(s->point, r, d->name);
+	s->disks[s->n_disks++] = d;
 }
 
 static void choose_disks(struct serving *s)
@@ -49,13 +57,8 @@ static void choose_disks(struct serving *s)
 	for (size_t i = 0; i < s->point->n_resources; i++) {
 		const struct point_resource *r = &s->point->resources[i];
 
-		for (size_t k = 0; k < r->n_disks; k++) {
-			if (!servable(s, &r->disks[k]))
-				continue;
-			s->disks = xreallocarray(s->disks, s->n_disks + 1,
-						 sizeof(struct point_disk *));
-			s->disks[s->n_disks++] = &r->disks[k];
-		}
+		for (size_t k = 0; k < r->n_disks; k++)
+			choose_disk(s, r, &r->disks[k]);
 	}
 }
 
@@ -76,7 +79,7 @@ static int check_disks(struct serving *s, struct err *e)
 			       "after the checkpoint",
 			       s->n_disks);
 	if (s->overlay)
-		s->disk = s->disks[0]->name;
+		s->disk = s->labels[0];
 	return 0;
 }
 
@@ -294,11 +297,11 @@ static int tell_json(const struct serving *s, struct err *e)
 	AUTO_FREE char *text = NULL;
 
 	for (size_t i = 0; i < s->n_disks; i++) {
-		AUTO_FREE char *uri = uri_of(s, s->disks[i]->name);
+		AUTO_FREE char *uri = uri_of(s, s->labels[i]);
 
-		json_array_append_new(
-			list, json_pack("{s:s,s:I,s:s}", "disk", s->disks[i]->name, "size_bytes",
-					(json_int_t)s->disks[i]->tree.size, "uri", uri));
+		json_array_append_new(list,
+				      json_pack("{s:s,s:I,s:s}", "disk", s->labels[i], "size_bytes",
+						(json_int_t)s->disks[i]->tree.size, "uri", uri));
 	}
 	j = json_pack("{s:s,s:o,s:s?,s:b}", "checkpoint", s->id, "exports", list, "overlay",
 		      s->overlay, "writable", s->overlay != NULL);
@@ -313,17 +316,17 @@ static int tell_json(const struct serving *s, struct err *e)
 static void tell_people(const struct serving *s)
 {
 	static const char *const titles[] = {"disk", "size", "uri", NULL};
-	AUTO_FREE char *first = uri_of(s, s->disks[0]->name);
+	AUTO_FREE char *first = uri_of(s, s->labels[0]);
 	struct table *t = table_new(titles, "lrl");
+	AUTO_FREE char *names = point_resource_names(s->point);
 	char when[CLOCK_TEXT], size[HUMAN_TEXT];
 
-	printf("checkpoint %s of %s, %s\n", s->id, s->point->resources[0].name,
-	       clock_local(s->point->instant_us, when));
+	printf("checkpoint %s of %s, %s\n", s->id, names, clock_local(s->point->instant_us, when));
 	if (s->overlay)
 		printf("what is written is kept in %s\n", s->overlay);
 	for (size_t i = 0; i < s->n_disks; i++) {
-		AUTO_FREE char *uri = uri_of(s, s->disks[i]->name);
-		const char *const cells[] = {s->disks[i]->name,
+		AUTO_FREE char *uri = uri_of(s, s->labels[i]);
+		const char *const cells[] = {s->labels[i],
 					     human_bytes(s->disks[i]->tree.size, size), uri};
 
 		table_row(t, cells);
@@ -385,6 +388,9 @@ static void serving_done(struct serving *s)
 	nbd_server_free(s->qemu);
 	nbd_server_free(s->nbdkit);
 	nbd_folder_remove(&s->folder);
+	for (size_t i = 0; i < s->n_disks; i++)
+		free(s->labels[i]);
+	free(s->labels);
 	free(s->disks);
 	point_free(s->point);
 	free(s->own_socket);

@@ -280,8 +280,7 @@ static const struct opt restore_domain_opts[] = {
 	 .many = true},
 	{"definition-only", 0, NULL, "define the domain, restore no disks", .side = SIDE_TARGET},
 	{"start", 0, NULL, "start it when it is complete"},
-	{"resource", 'r', "NAME", "of a checkpoint with several machines this one",
-	 .side = SIDE_SERVER},
+	{"resource", 'r', "NAME", "of a checkpoint with several machines this one"},
 	{"platform", 0, "NAME", "restore to this platform", .fallback = "where it was",
 	 .side = SIDE_SERVER},
 	{OPT_NO_WAIT},
@@ -421,9 +420,10 @@ static const struct command commands[] = {
 	 "holdfast target key rotate --keep-key /media/safe/recovery.key\n", key_rotate_opts,
 	 cmd_key_rotate},
 	{"protect domain", "DOMAIN …", 1, -1, "back up virtual machines",
-	 "Makes a checkpoint of a libvirt domain, running or shut off: all its disks at one "
+	 "Makes a checkpoint of libvirt domains, running or shut off: all their disks at one "
 	 "instant, "
-	 "its definition, firmware variables, TPM state, and the networks and pools it refers to. "
+	 "their definitions, firmware variables, TPM state, and the networks and pools they refer "
+	 "to. "
 	 "Only "
 	 "what changed since the last checkpoint is read, where the disk's format can track that "
 	 "(qcow2); whatever is in the repository already is not stored again.\n\n"
@@ -432,7 +432,8 @@ static const struct command commands[] = {
 	 "that the guest overwrites during the backup are kept in a scratch folder; the backup is "
 	 "stopped before that could fill up, because then the guest's own writes would fail.",
 	 "holdfast protect domain web1\n"
-	 "holdfast protect domain db1 --consistency required --scratch /fast/scratch\n",
+	 "holdfast protect domain db1 --consistency required --scratch /fast/scratch\n"
+	 "holdfast protect domain db1 app1 --consistency required\n",
 	 protect_domain_opts, cmd_protect_domain, .remote = remote_protect_domain},
 	{"protect disk", "PATH", 1, 1, "back up a disk image or block device",
 	 "Makes a checkpoint of a file or device. It must not change meanwhile, and one that QEMU "

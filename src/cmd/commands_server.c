@@ -98,6 +98,8 @@ static const struct opt plan_create_opts[] = {
 	 .many = true},
 	{"consistency", 0, "HOW", "freeze the guests' file systems", NULL, "best-effort",
 	 consistencies},
+	{"consistency-group", 0, "WHETHER", "protect the machines of each platform at one instant",
+	 NULL, "no", yes_no},
 	{OPT_DESCRIPTION},
 	{0},
 };
@@ -108,6 +110,8 @@ static const struct opt plan_update_opts[] = {
 	{"resource", 'r', "NAME", "protect these machines instead", .many = true},
 	{"select", 0, "WHAT", "protect what this fits instead", .many = true},
 	{"consistency", 0, "HOW", "freeze the guests' file systems", .choices = consistencies},
+	{"consistency-group", 0, "WHETHER", "protect the machines of each platform at one instant",
+	 .choices = yes_no},
 	{"status", 0, "STATUS", "started: its schedules go; suspended: they do not",
 	 .choices = statuses},
 	{OPT_DESCRIPTION},
@@ -343,9 +347,14 @@ const struct command server_commands[] = {
 	{SHOW("plan", "a plan")},
 	{"plan create", "NAME", 1, 1, "make a plan",
 	 "A plan says what is protected together, as one checkpoint, and where to; its policy says "
-	 "when, and what is kept.",
+	 "when, and what is kept.\n\n"
+	 "With --consistency-group, the machines belong together, as those of one application: "
+	 "those on one platform are frozen together, all their backups begin, and they are thawed "
+	 "together, so that nothing that one of them wrote is without what another had written "
+	 "before. Machines on several platforms are a group on each.",
 	 "holdfast plan create web --provider gold --policy nightly -r web1 -r web2\n"
-	 "holdfast plan create all --provider gold --policy nightly --select 'name=*'\n",
+	 "holdfast plan create all --provider gold --policy nightly --select 'name=*'\n"
+	 "holdfast plan create shop --provider gold -r db1 -r app1 --consistency-group yes\n",
 	 plan_create_opts, NULL, .remote = remote_make},
 	{UPDATE("plan", "a plan", plan_update_opts, "holdfast plan update web --policy none\n")},
 	{"plan run", "NAME", 1, 1, "protect a plan now",

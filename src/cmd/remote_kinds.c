@@ -18,6 +18,7 @@ static const struct remote_column plans[] = {
 	{"policy", "policy_id", CELL_REF, "policy"},
 	{"resources", "resources", CELL_COUNT, NULL},
 	{"selectors", "selectors", CELL_COUNT, NULL},
+	{"group", "consistency_group", CELL_FLAG, NULL},
 	{0},
 };
 static const struct remote_column policies[] = {

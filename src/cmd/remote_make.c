@@ -36,6 +36,7 @@ static const struct {
 	{"plan", "provider", "provider_id", TAKE_REF, "provider"},
 	{"plan", "policy", "policy_id", TAKE_REF, "policy"},
 	{"plan", "status", "status", TAKE_TEXT, NULL},
+	{"plan", "consistency-group", "consistency_group", TAKE_YES, NULL},
 	{"plan", "consistency", "parameters." SERVER ".consistency", TAKE_TEXT, NULL},
 	{"policy", "name", "name", TAKE_TEXT, NULL},
 	{"policy", "description", "description", TAKE_TEXT, NULL},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Making checkpoints. A server protects plans: for a machine that is named by itself this is the
- * plan that protects it alone, which is made where there is none.
+ * Making checkpoints. A server protects plans: for machines that are named this is the plan that
+ * protects just these, which is made where there is none.
  */
 #include <stdio.h>
 #include <string.h>
@@ -115,19 +115,41 @@ int remote_plan_run(struct cli *c, struct err *e)
 	return rc;
 }
 
-/* ---- the plan of one machine ---- */
+/* ---- the plan of just these machines ---- */
 
-static bool is_alone(const json_t *plan, const char *id)
+static bool has_resource(const json_t *plan, const json_t *machine)
 {
-	const json_t *resources = json_object_get(plan, "resources");
+	const json_t *r;
+	size_t i;
 
-	return json_array_size(resources) == 1 &&
-	       json_array_size(json_object_get(plan, "selectors")) == 0 &&
-	       strcmp(client_text(json_array_get(resources, 0), "id"), id) == 0;
+	json_array_foreach(json_object_get(plan, "resources"), i, r)
+	{
+		if (strcmp(client_text(r, "id"), client_text(machine, "id")) == 0)
+			return true;
+	}
+	return false;
 }
 
-/* The plan for this machine alone, with this provider (NULL: any); NULL: there is none. */
-static int find_plan(struct cli *c, const char *id, const char *provider, json_t **ret,
+/* Several are named because they belong together. */
+static bool is_for(const json_t *plan, const json_t *machines)
+{
+	size_t n = json_array_size(machines), i;
+	const json_t *m;
+
+	if (json_array_size(json_object_get(plan, "resources")) != n ||
+	    json_array_size(json_object_get(plan, "selectors")) != 0 ||
+	    (n > 1 && !json_is_true(json_object_get(plan, "consistency_group"))))
+		return false;
+	json_array_foreach(machines, i, m)
+	{
+		if (!has_resource(plan, m))
+			return false;
+	}
+	return true;
+}
+
+/* The plan for these machines alone, with this provider (NULL: any); NULL: there is none. */
+static int find_plan(struct cli *c, const json_t *machines, const char *provider, json_t **ret,
 		     struct err *e)
 {
 	json_t *all = NULL, *found = NULL, *p;
@@ -139,7 +161,7 @@ static int find_plan(struct cli *c, const char *id, const char *provider, json_t
 		return -1;
 	json_array_foreach(all, i, p)
 	{
-		if (!is_alone(p, id) ||
+		if (!is_for(p, machines) ||
 		    (provider && strcmp(client_text(p, "provider_id"), provider) != 0))
 			continue;
 		found = p;
@@ -147,7 +169,7 @@ static int find_plan(struct cli *c, const char *id, const char *provider, json_t
 	}
 	if (n > 1)
 		rc = err_set(e, ERR_INVALID,
-			     "%zu plans protect this machine: choose one with --plan, or with "
+			     "%zu plans protect just this: choose one with --plan, or with "
 			     "--provider",
 			     n);
 	else if (n == 1)
@@ -180,80 +202,107 @@ static int find_provider(struct cli *c, char **ret, struct err *e)
 	return rc;
 }
 
-static int make_plan(struct cli *c, const json_t *machine, json_t **ret, struct err *e)
+/* "web1", "web1 and 2 more" */
+static char *name_of(const json_t *machines)
+{
+	const char *first = client_text(json_array_get(machines, 0), "name");
+	size_t n = json_array_size(machines);
+
+	return n == 1 ? xstrdup(first) : xasprintf("%.200s and %zu more", first, n - 1);
+}
+
+static int make_plan(struct cli *c, const json_t *machines, json_t **ret, struct err *e)
 {
 	AUTO_FREE char *provider = NULL;
-	json_t *body, *answer = NULL;
+	AUTO_FREE char *name = name_of(machines);
+	json_t *body, *answer = NULL, *list, *m;
 	char note[400];
+	size_t i;
 	int rc;
 
 	if (find_provider(c, &provider, e) < 0)
 		return -1;
-	body = json_pack("{s:{s:s, s:s, s:{}, s:[{s:s, s:s, s:s}]}}", "plan", "name",
-			 client_text(machine, "name"), "provider_id", provider, "parameters",
-			 "resources", "id", client_text(machine, "id"), "type", SERVER, "name",
-			 client_text(machine, "name"));
+	list = json_array();
+	json_array_foreach((json_t *)machines, i, m)
+	{
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:s}", "id", client_text(m, "id"),
+						"type", SERVER, "name", client_text(m, "name")));
+	}
+	body = json_pack("{s:{s:s, s:s, s:{}, s:o, s:b}}", "plan", "name", name, "provider_id",
+			 provider, "parameters", "resources", list, "consistency_group",
+			 json_array_size(machines) > 1);
 	rc = client_do(c->client, "POST", "plans", body, &answer, e);
 	json_decref(body);
 	if (rc < 0)
 		return -1;
 	*ret = json_incref(json_object_get(answer, "plan"));
 	json_decref(answer);
-	snprintf(note, sizeof(note), "made a plan '%.200s' for it, without a schedule",
-		 client_text(machine, "name"));
+	snprintf(note, sizeof(note), "made a plan '%.220s' for it, without a schedule", name);
 	cli_note(c, LOG_LEVEL_INFO, note);
 	return 0;
 }
 
-/* The plan that --plan names, which has to be about the machine. */
-static int named_plan(struct cli *c, const char *name, const json_t *machine, json_t **ret,
+/* The plan that --plan names, which has to be about the machines. */
+static int named_plan(struct cli *c, const char *name, const json_t *machines, json_t **ret,
 		      struct err *e)
 {
-	const char *id = client_text(machine, "id");
-	json_t *r;
+	const json_t *m;
 	size_t i;
 
 	if (remote_find(c, remote_kind("plan"), name, ret, e) < 0)
 		return -1;
-	json_array_foreach(json_object_get(*ret, "resources"), i, r)
+	json_array_foreach(machines, i, m)
 	{
-		if (strcmp(client_text(r, "id"), id) == 0)
-			return 0;
+		/* Selectors may select it: the server finds that out. */
+		if (has_resource(*ret, m) || json_array_size(json_object_get(*ret, "selectors")))
+			continue;
+		json_decref(*ret);
+		*ret = NULL;
+		return err_set(e, ERR_INVALID, "plan '%.80s' does not protect '%.80s'", name,
+			       client_text(m, "name"));
 	}
-	if (json_array_size(json_object_get(*ret, "selectors")))
-		return 0; /* it may select it: the server finds that out */
-	json_decref(*ret);
-	*ret = NULL;
-	return err_set(e, ERR_INVALID, "plan '%.80s' does not protect '%.80s'", name,
-		       client_text(machine, "name"));
+	return 0;
 }
 
-static int settle_plan(struct cli *c, const json_t *machine, json_t **ret, struct err *e)
+static int settle_plan(struct cli *c, const json_t *machines, json_t **ret, struct err *e)
 {
 	const char *named = parsed_text(&c->p, "plan"), *with = parsed_text(&c->p, "provider");
 	AUTO_FREE char *provider = NULL;
 
 	if (named)
-		return named_plan(c, named, machine, ret, e);
+		return named_plan(c, named, machines, ret, e);
 	if (with && remote_find_id(c, remote_kind("provider"), with, &provider, e) < 0)
 		return -1;
-	if (find_plan(c, client_text(machine, "id"), provider, ret, e) < 0)
+	if (find_plan(c, machines, provider, ret, e) < 0)
 		return -1;
-	return *ret ? 0 : make_plan(c, machine, ret, e);
+	return *ret ? 0 : make_plan(c, machines, ret, e);
+}
+
+static int find_machines(struct cli *c, json_t *list, struct err *e)
+{
+	if (remote_open(c, e) < 0)
+		return -1;
+	for (int i = 0; i < c->p.n_args; i++) {
+		json_t *machine = NULL;
+
+		if (remote_find(c, remote_kind("resource"), c->p.args[i], &machine, e) < 0)
+			return -1;
+		json_array_append_new(list, machine);
+	}
+	return 0;
 }
 
 int remote_protect_domain(struct cli *c, struct err *e)
 {
-	json_t *machine = NULL, *plan = NULL;
-	int rc;
+	json_t *machines = json_array(), *plan = NULL;
+	int rc = find_machines(c, machines, e);
 
-	if (remote_open(c, e) < 0 ||
-	    remote_find(c, remote_kind("resource"), c->p.args[0], &machine, e) < 0)
-		return -1;
-	rc = settle_plan(c, machine, &plan, e);
+	if (rc == 0)
+		rc = settle_plan(c, machines, &plan, e);
 	if (rc == 0)
 		rc = run_plan(c, plan, e);
-	json_decref(machine);
+	json_decref(machines);
 	json_decref(plan);
 	return rc;
 }

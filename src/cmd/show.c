@@ -149,7 +149,8 @@ void point_summary(const struct point *p)
 	for (size_t i = 0; i < p->n_resources; i++) {
 		for (size_t k = 0; k < p->resources[i].n_disks; k++) {
 			const struct point_disk *d = &p->resources[i].disks[k];
-			const char *const cells[] = {d->name,
+			AUTO_FREE char *label = point_label(p, &p->resources[i], d->name);
+			const char *const cells[] = {label,
 						     human_bytes(d->tree.size, size),
 						     d->mode ? d->mode : "",
 						     human_bytes(d->stats.read, read),
@@ -196,6 +197,9 @@ void point_show(const struct point *p)
 
 	cli_field("checkpoint", "%s", uuid_text(&p->id, id));
 	cli_field("time", "%s", clock_local(p->instant_us, when));
+	if (p->n_resources > 1)
+		cli_field("window", "%s, of %zu machines", human_duration(p->window_us, took),
+			  p->n_resources);
 	for (size_t i = 0; i < p->n_resources; i++)
 		show_resource(&p->resources[i]);
 	for (size_t i = 0; i < p->n_tags; i++)

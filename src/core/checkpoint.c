@@ -83,14 +83,109 @@ int checkpoint_set_status(struct core *c, struct db_tx *t, const char *id, const
 	return checkpoint_changed(c, t, id, e);
 }
 
-int checkpoint_set_resource(struct db_tx *t, const struct flow_step *s, const char *status,
-			    const char *reason, struct err *e)
+int checkpoint_no_point(struct db_tx *t, const struct flow_step *s, const char *status,
+			const char *reason, struct err *e)
 {
-	return db_exec(t, NULL, e,
-		       "UPDATE checkpoint_resources SET status = $4, reason = $5, point_id = NULL "
-		       "WHERE checkpoint_id = $1 AND type = $2 AND id = $3",
-		       db_t(s->subject), db_t(json_text_in(s->input, "type")),
-		       db_t(json_text_in(s->input, "id")), db_t(status), db_t(reason));
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(json_object_get(s->input, "resources"), i, v)
+	{
+		if (db_exec(t, NULL, e,
+			    "UPDATE checkpoint_resources SET status = $4, reason = $5, point_id = "
+			    "NULL WHERE checkpoint_id = $1 AND type = $2 AND id = $3",
+			    db_t(s->subject), db_t(json_text_in(v, "type")),
+			    db_t(json_text_in(v, "id")), db_t(status), db_t(reason)) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- what points tell ---- */
+
+#define SIZES 4
+static const char *const sizes[SIZES] = {"content_bytes", "read_bytes", "new_bytes",
+					 "stored_bytes"};
+
+/* Sums over the disks of a resource. */
+static void add_sizes(const json_t *resource, int64_t sum[SIZES])
+{
+	const json_t *d;
+	size_t i;
+
+	json_array_foreach(json_object_get(resource, "disks"), i, d)
+	{
+		for (size_t k = 0; k < SIZES; k++)
+			sum[k] += json_integer_value(
+				json_object_get(json_object_get(d, "stats"), sizes[k]));
+	}
+}
+
+static const json_t *resource_in(const json_t *point, const char *id)
+{
+	const json_t *r;
+	size_t i;
+
+	json_array_foreach(json_object_get(point, "resources"), i, r)
+	{
+		if (strcmp(json_text_in(r, "id"), id) == 0)
+			return r;
+	}
+	return NULL;
+}
+
+static int set_point(struct db_tx *t, const struct flow_step *s, const json_t *v,
+		     const json_t *point, const int64_t sum[SIZES], struct err *e)
+{
+	const json_t *c = json_object_get(resource_in(point, json_text_in(v, "id")), "consistency");
+	double frozen = json_number_value(json_object_get(c, "frozen_seconds"));
+
+	return db_exec(
+		t, NULL, e,
+		"UPDATE checkpoint_resources SET status = 'available', reason = NULL, point_id = "
+		"$4, consistency = $5, consistency_reason = $6, frozen_us = $7, instant_at = $8, "
+		"window_us = $9, bytes_total = $10, bytes_read = $11, bytes_new = $12, "
+		"bytes_stored = $13 WHERE checkpoint_id = $1 AND type = $2 AND id = $3",
+		db_t(s->subject), db_t(json_text_in(v, "type")), db_t(json_text_in(v, "id")),
+		db_t(json_text_in(point, "id")),
+		db_t(json_string_value(json_object_get(c, "achieved"))),
+		db_t(json_string_value(json_object_get(c, "why_less"))),
+		db_i((int64_t)(frozen * 1e6)),
+		db_i(json_integer_value(json_object_get(point, "instant_us"))),
+		db_i(json_integer_value(json_object_get(point, "window_us"))), db_i(sum[0]),
+		db_i(sum[1]), db_i(sum[2]), db_i(sum[3]));
+}
+
+int checkpoint_has_point(struct db_tx *t, const struct flow_step *s, const json_t *point,
+			 struct err *e)
+{
+	const json_t *list = json_object_get(s->input, "resources"), *v;
+	const json_t *stats = json_object_get(point, "stats");
+	int64_t rest[SIZES];
+	size_t i;
+
+	/* What the disks do not account for, as what describes them, is counted with the first. */
+	for (size_t k = 0; k < SIZES; k++)
+		rest[k] = json_integer_value(json_object_get(stats, sizes[k]));
+	json_array_foreach(list, i, v)
+	{
+		int64_t sum[SIZES] = {0};
+
+		add_sizes(resource_in(point, json_text_in(v, "id")), sum);
+		for (size_t k = 0; k < SIZES; k++)
+			rest[k] -= sum[k];
+	}
+	json_array_foreach(list, i, v)
+	{
+		int64_t sum[SIZES] = {0};
+
+		add_sizes(resource_in(point, json_text_in(v, "id")), sum);
+		for (size_t k = 0; k < SIZES && i == 0; k++)
+			sum[k] += rest[k];
+		if (set_point(t, s, v, point, sum, e) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static int check_unused(struct db_tx *t, const struct checkpoint *k, struct err *e)

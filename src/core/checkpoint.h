@@ -53,9 +53,13 @@ char *checkpoint_graph(const json_t *resources);
 /* It has ended so, now. */
 int checkpoint_set_status(struct core *c, struct db_tx *t, const char *id, const char *status,
 			  const char *reason, struct err *e);
-/* The resource that a step is about has no point in the step's checkpoint. */
-int checkpoint_set_resource(struct db_tx *t, const struct flow_step *s, const char *status,
-			    const char *reason, struct err *e);
+/* The resources that a step is about (`resources` of its input) have no point in the step's
+ * checkpoint. */
+int checkpoint_no_point(struct db_tx *t, const struct flow_step *s, const char *status,
+			const char *reason, struct err *e);
+/* They have this one, as a mover tells it. */
+int checkpoint_has_point(struct db_tx *t, const struct flow_step *s, const json_t *point,
+			 struct err *e);
 /* All its points are there: it is available, with the sums of its resources. */
 int checkpoint_available(struct core *c, struct db_tx *t, const char *id, struct err *e);
 /* Its status is another one, or whether it is known to be damaged: for coverage and usage. Its

@@ -31,11 +31,32 @@ static int insert_rows(struct db_tx *t, const char *from, const char *to, const 
 		return -1;
 	return db_exec(t, NULL, e,
 		       "INSERT INTO checkpoint_resources (checkpoint_id, platform_id, type, id, "
-		       "name, extra_info, repository_id, status, consistency, instant_at, "
-		       "bytes_total, bytes_read, bytes_new, bytes_stored) SELECT $1, platform_id, "
-		       "type, id, name, extra_info, $2, 'protecting', consistency, instant_at, "
-		       "bytes_total, 0, 0, 0 FROM checkpoint_resources WHERE checkpoint_id = $3",
+		       "name, extra_info, repository_id, status, consistency, "
+		       "consistency_reason, frozen_us, instant_at, window_us, bytes_total, "
+		       "bytes_read, bytes_new, bytes_stored) SELECT $1, platform_id, type, id, "
+		       "name, extra_info, $2, 'protecting', consistency, consistency_reason, "
+		       "frozen_us, instant_at, window_us, bytes_total, 0, 0, 0 FROM "
+		       "checkpoint_resources WHERE checkpoint_id = $3",
 		       db_t(to), db_t(repository), db_t(from));
+}
+
+/* The rows of one point, of which `r` is at the first, become a step; it is left at the row after.
+ */
+static int take_point(struct db_rows *r, json_t **ret_input, char **ret_name, struct err *e)
+{
+	AUTO_FREE char *point = xstrdup(db_text(r, 0));
+	json_t *list = json_array();
+	int have = 1;
+
+	*ret_name = xasprintf("copy %s", db_text(r, 4));
+	*ret_input = json_pack("{s:s, s:s, s:o}", "repository_id", db_text(r, 1), "point", point,
+			       "resources", list);
+	while (have > 0 && strcmp(db_text(r, 0), point) == 0) {
+		json_array_append_new(
+			list, json_pack("{s:s, s:s}", "type", db_text(r, 2), "id", db_text(r, 3)));
+		have = db_next(r, e);
+	}
+	return have;
 }
 
 static int add_steps(struct core *c, struct db_tx *t, const struct copy_new *n,
@@ -44,8 +65,8 @@ static int add_steps(struct core *c, struct db_tx *t, const struct copy_new *n,
 	AUTO_LIMITS limits = {0};
 	AUTO(db_rows)
 	r = db_query(t, e,
-		     "SELECT type, id, name, point_id, repository_id FROM checkpoint_resources "
-		     "WHERE checkpoint_id = $1 ORDER BY type, name",
+		     "SELECT point_id, repository_id, type, id, name FROM checkpoint_resources "
+		     "WHERE checkpoint_id = $1 ORDER BY point_id, type, name",
 		     db_t(from));
 	char place[OPERATION_PLACE], init[UUID_TEXT], step[UUID_TEXT];
 	const char *needs[] = {init};
@@ -55,19 +76,19 @@ static int add_steps(struct core *c, struct db_tx *t, const struct copy_new *n,
 	    limits_of_plan(c, t, n->plan, repository, &limits, e) < 0)
 		return -1;
 	have = repository_add_init(c, t, operation, repository, init, e);
-	while (have >= 0 && (have = db_next(r, e)) > 0) {
-		AUTO_FREE char *name = xasprintf("copy %s", db_text(r, 2));
-		struct flow_step_new s = {.kind = "checkpoint.copy",
-					  .place = place,
-					  .name = name,
-					  .needs = needs,
-					  .n_needs = 1};
+	if (have == 0)
+		have = db_next(r, e);
+	while (have > 0) {
+		AUTO_FREE char *name = NULL;
+		struct flow_step_new s = {
+			.kind = "checkpoint.copy", .place = place, .needs = needs, .n_needs = 1};
 
+		have = take_point(r, &s.input, &name, e);
+		s.name = name;
 		limits_of_step(&limits, &s);
-		s.input = json_pack("{s:s, s:s, s:s, s:s, s:s}", "repository_id", db_text(r, 4),
-				    "to_repository_id", repository, "point", db_text(r, 3), "type",
-				    db_text(r, 0), "id", db_text(r, 1));
-		have = flow_add(c->flow, t, operation, &s, step, e);
+		json_object_set_new(s.input, "to_repository_id", json_string(repository));
+		if (have >= 0 && flow_add(c->flow, t, operation, &s, step, e) < 0)
+			have = -1;
 		json_decref(s.input);
 	}
 	return have;
@@ -150,31 +171,21 @@ static int settle(struct db_tx *t, const struct flow_step *s, struct err *e)
 {
 	const json_t *point =
 		json_object_get(json_array_get(json_object_get(s->result, "copies"), 0), "point");
-	const json_t *stats = json_object_get(point, "stats");
 
 	if (!point)
 		return err_set(e, ERR_NOENT, "The recovery point %s is not in its target any more.",
 			       json_text_in(s->input, "point"));
-	return db_exec(
-		t, NULL, e,
-		"UPDATE checkpoint_resources SET status = 'available', point_id = $4, bytes_read = "
-		"$5, bytes_new = $6, bytes_stored = $7 WHERE checkpoint_id = $1 AND type = $2 AND "
-		"id = $3",
-		db_t(s->subject), db_t(json_text_in(s->input, "type")),
-		db_t(json_text_in(s->input, "id")), db_t(json_text_in(point, "id")),
-		db_i(json_integer_value(json_object_get(stats, "read_bytes"))),
-		db_i(json_integer_value(json_object_get(stats, "new_bytes"))),
-		db_i(json_integer_value(json_object_get(stats, "stored_bytes"))));
+	return checkpoint_has_point(t, s, point, e);
 }
 
 static int failed(struct db_tx *t, const struct flow_step *s, const struct err *why, struct err *e)
 {
-	return checkpoint_set_resource(t, s, "error", why->msg, e);
+	return checkpoint_no_point(t, s, "error", why->msg, e);
 }
 
 static int undone(struct db_tx *t, const struct flow_step *s, struct err *e)
 {
-	return checkpoint_set_resource(t, s, "deleted", NULL, e);
+	return checkpoint_no_point(t, s, "deleted", NULL, e);
 }
 
 static int ended(struct db_tx *t, const char *operation, const char *subject, const char *state,

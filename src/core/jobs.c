@@ -7,6 +7,7 @@
 #include "core/copy.h"
 #include "core/limits.h"
 #include "core/platform.h"
+#include "core/policy.h"
 #include "core/restore.h"
 #include "core/storage.h"
 #include "core/table.h"
@@ -133,7 +134,8 @@ static int points_of_copy(struct db_tx *t, const char *id, json_t **ret, struct 
 {
 	AUTO(db_rows)
 	r = db_query(t, e,
-		     "SELECT r.point_id FROM checkpoint_resources r JOIN checkpoints k ON k.id = "
+		     "SELECT DISTINCT r.point_id FROM checkpoint_resources r JOIN checkpoints k ON "
+		     "k.id = "
 		     "r.checkpoint_id WHERE k.id = $1 AND k.copy_of IS NOT NULL AND r.point_id IS "
 		     "NOT NULL",
 		     db_t(id));
@@ -184,28 +186,50 @@ static int fill_delete(struct core *c, struct db_tx *t, const struct flow_step *
 	return add_target(c, t, s, o, e);
 }
 
-static json_t *resource_json(const json_t *input, bool with_name)
+static json_t *resource_json(const json_t *of)
 {
-	json_t *r = json_pack("{s:s, s:O}", "type", "domain", "id", json_object_get(input, "id"));
-
-	if (with_name)
-		json_object_set(r, "name", json_object_get(input, "name"));
-	return r;
+	return json_pack("{s:s, s:O}", "type", "domain", "id", json_object_get(of, "id"));
 }
 
 /* What the plan says of resources of this type, with what it says of this very one on top. */
-static void add_options(const json_t *parameters, const json_t *input, json_t *o)
+static void add_options(const json_t *parameters, const json_t *of, json_t *o)
 {
 	static const char *const names[] = {"consistency", "full"};
-	AUTO_FREE char *own =
-		xasprintf("%s#%s", json_text_in(input, "type"), json_text_in(input, "id"));
-	const json_t *sets[] = {json_object_get(parameters, json_text_in(input, "type")),
+	AUTO_FREE char *own = xasprintf("%s#%s", json_text_in(of, "type"), json_text_in(of, "id"));
+	const json_t *sets[] = {json_object_get(parameters, json_text_in(of, "type")),
 				json_object_get(parameters, own)};
 
 	for (size_t i = 0; i < 2; i++)
 		for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++)
 			if (json_object_get(sets[i], names[k]))
 				json_object_set(o, names[k], json_object_get(sets[i], names[k]));
+}
+
+/* Each with what the plan says of it, and no less than what the policies say of all, which is in
+ * `o`. */
+static json_t *resources_json(const json_t *list, const json_t *parameters, const json_t *o)
+{
+	const char *least = json_string_value(json_object_get(o, "consistency"));
+	json_t *all = json_array();
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(list, i, v)
+	{
+		json_t *r = resource_json(v);
+		const char *consistency;
+
+		json_object_set(r, "name", json_object_get(v, "name"));
+		add_options(parameters, v, r);
+		consistency = policy_stricter_consistency(
+			json_string_value(json_object_get(r, "consistency")), least);
+		if (consistency && least)
+			json_object_set_new(r, "consistency", json_string(consistency));
+		if (json_is_true(json_object_get(o, "full")))
+			json_object_set_new(r, "full", json_true());
+		json_array_append_new(all, r);
+	}
+	return all;
 }
 
 static int fill_protect(struct core *c, struct db_tx *t, const struct flow_step *s, json_t *o,
@@ -227,10 +251,12 @@ static int fill_protect(struct core *c, struct db_tx *t, const struct flow_step 
 	json_object_set_new(o, "project", json_string(db_text(r, 0)));
 	json_object_set(o, "plan", json_object_get(plan, "id"));
 	json_object_set(o, "plan_name", json_object_get(plan, "name"));
-	json_object_set_new(o, "resource", resource_json(s->input, true));
-	add_options(json_object_get(plan, "parameters"), s->input, o);
+	have = limits_add_ways(c, t, db_text(r, 2), db_text(r, 3), o, e);
+	json_object_set_new(o, "resources",
+			    resources_json(json_object_get(s->input, "resources"),
+					   json_object_get(plan, "parameters"), o));
 	json_decref(plan);
-	if (limits_add_ways(c, t, db_text(r, 2), db_text(r, 3), o, e) < 0)
+	if (have < 0)
 		return -1;
 	return add_platform(t, s, o, e) < 0 ? -1 : add_target(c, t, s, o, e);
 }
@@ -264,7 +290,7 @@ static int fill_restore(struct core *c, struct db_tx *t, const struct flow_step 
 	if (json_object_get(options, "restore_name"))
 		json_object_set(o, "name", json_object_get(options, "restore_name"));
 	json_object_set(o, "point", json_object_get(s->input, "point"));
-	json_object_set_new(o, "resource", resource_json(s->input, false));
+	json_object_set_new(o, "resource", resource_json(s->input));
 	if (add_pace(c, t, s, o, e) < 0)
 		return -1;
 	return add_platform(t, s, o, e) < 0 ? -1 : add_target(c, t, s, o, e);
@@ -290,6 +316,8 @@ static int fill_verify(struct core *c, struct db_tx *t, const struct flow_step *
 	const json_t *depth = json_object_get(json_object_get(s->input, "options"), "depth");
 
 	json_object_set_new(o, "points", json_pack("[O]", json_object_get(s->input, "point")));
+	/* Another step verifies the others of the point. */
+	json_object_set(o, "resource", json_object_get(s->input, "id"));
 	if (depth)
 		json_object_set(o, "depth", (json_t *)depth);
 	if (add_pace(c, t, s, o, e) < 0)

@@ -10,7 +10,7 @@
 
 #include "core/core.h"
 
-#define LIMITS_MOST 64
+#define LIMITS_MOST 128 /* each machine of a consistency group has one */
 
 /* Keys that a step is counted under. */
 struct limits {

@@ -29,7 +29,7 @@ void plan_free(struct plan *p)
 
 #define COLUMNS                                                                                    \
 	"id, project_id, provider_id, policy_id, name, description, status, resources, "           \
-	"selectors, parameters, paused"
+	"selectors, parameters, paused, consistency_group"
 
 struct plan *plan_load(struct db_tx *t, const char *project, const char *id, struct err *e)
 {
@@ -58,6 +58,7 @@ struct plan *plan_load(struct db_tx *t, const char *project, const char *id, str
 	p->selectors = json_of(db_text(r, 8), "[]");
 	p->parameters = json_of(db_text(r, 9), "{}");
 	p->paused = db_int(r, 10) != 0;
+	p->consistency_group = db_int(r, 11) != 0;
 	return p;
 }
 
@@ -208,12 +209,12 @@ int plan_insert(struct db_tx *t, struct plan *p, const char *created_by, struct 
 	return db_exec(t, NULL, e,
 		       "INSERT INTO plans (id, project_id, provider_id, policy_id, name, "
 		       "description, status, resources, selectors, parameters, created_by, "
-		       "created_at, updated_at, paused) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, "
-		       "$9, $10, $11, $12, $12, $13)",
+		       "created_at, updated_at, paused, consistency_group) VALUES ($1, $2, $3, "
+		       "$4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14)",
 		       db_t(p->id), db_t(p->project), db_t(p->provider), db_t0(p->policy),
 		       db_t(p->name), db_t(p->description), db_t(p->status), db_t(resources),
 		       db_t(selectors), db_t(parameters), db_t(created_by), db_i(clock_wall_us()),
-		       db_i(p->paused));
+		       db_i(p->paused), db_i(p->consistency_group));
 }
 
 int plan_store(struct db_tx *t, const struct plan *p, struct err *e)
@@ -227,10 +228,10 @@ int plan_store(struct db_tx *t, const struct plan *p, struct err *e)
 	return db_exec(t, NULL, e,
 		       "UPDATE plans SET name = $2, description = $3, status = $4, policy_id = $5, "
 		       "resources = $6, selectors = $7, parameters = $8, updated_at = $9, paused = "
-		       "$10 WHERE id = $1",
+		       "$10, consistency_group = $11 WHERE id = $1",
 		       db_t(p->id), db_t(p->name), db_t(p->description), db_t(p->status),
 		       db_t0(p->policy), db_t(resources), db_t(selectors), db_t(parameters),
-		       db_i(clock_wall_us()), db_i(p->paused));
+		       db_i(clock_wall_us()), db_i(p->paused), db_i(p->consistency_group));
 }
 
 int plan_remove(struct db_tx *t, const char *project, const char *id, struct err *e)

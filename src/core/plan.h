@@ -18,12 +18,14 @@
 
 #define PLAN_RESOURCES 1000
 #define PLAN_SELECTORS 50
+#define PLAN_TOGETHER 50 /* of a consistency group, on one platform; movers take as many */
 
 struct plan {
 	char id[UUID_TEXT], project[AUTH_ID], provider[UUID_TEXT], policy[UUID_TEXT]; /* "": none */
 	char *name, *description, *status;
 	json_t *resources, *selectors, *parameters;
-	bool paused; /* the schedules of its policies do not fire */
+	bool paused;		/* the schedules of its policies do not fire */
+	bool consistency_group; /* its machines are of one instant, those of each platform */
 };
 void plan_free(struct plan *p);
 DEFINE_AUTO(plan, plan_free);

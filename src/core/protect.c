@@ -6,7 +6,8 @@
  *	                                                                 v
  *	                                     protect.prepare: which resources?
  *	                                                                 │ adds, for what it finds
- *	                       target.init ──> checkpoint.protect for each resource
+ *	                       target.init ──> checkpoint.protect for each resource, or, where they
+ *	                                       belong together, for those of each platform
  *
  * The end of the operation makes the checkpoint available, or, when what was done is undone, an
  *error.
@@ -31,9 +32,10 @@
 
 static json_t *plan_json(const struct plan *p)
 {
-	return json_pack("{s:s, s:s, s:s, s:O, s:O, s:O, s:s}", "id", p->id, "name", p->name,
+	return json_pack("{s:s, s:s, s:s, s:O, s:O, s:O, s:s, s:b}", "id", p->id, "name", p->name,
 			 "provider_id", p->provider, "resources", p->resources, "selectors",
-			 p->selectors, "parameters", p->parameters, "policy_id", p->policy);
+			 p->selectors, "parameters", p->parameters, "policy_id", p->policy,
+			 "consistency_group", p->consistency_group);
 }
 
 static int insert(struct db_tx *t, const struct protect_new *n, const struct plan *p,
@@ -147,6 +149,7 @@ int checkpoint_protect(struct core *c, struct db_tx *t, const struct protect_new
 struct expanding {
 	const char *checkpoint;
 	json_t *resources;
+	bool together;
 };
 
 static int expand(struct db_tx *t, void *arg, struct err *e)
@@ -157,6 +160,7 @@ static int expand(struct db_tx *t, void *arg, struct err *e)
 
 	json_decref(x->resources);
 	x->resources = NULL;
+	x->together = p && p->consistency_group;
 	return p ? plan_expand(t, p, &x->resources, e) : -1;
 }
 
@@ -168,7 +172,8 @@ static int run_prepare(const struct flow_run *r, json_t **ret_result, struct err
 		json_decref(x.resources);
 		return -1;
 	}
-	*ret_result = json_pack("{s:o}", "resources", x.resources);
+	*ret_result =
+		json_pack("{s:o, s:b}", "resources", x.resources, "consistency_group", x.together);
 	return 0;
 }
 
@@ -188,13 +193,31 @@ static int insert_resource(struct db_tx *t, const char *checkpoint, const char *
 }
 
 /* One backup at a time of one machine; what more is asked for waits. */
+static int add_machine(const struct flow_step *s, struct db_tx *t, const char *repository,
+		       const json_t *v, struct limits *l, json_t *list, struct err *e)
+{
+	AUTO_FREE char *key =
+		xasprintf("resource:%s/%s", json_text_in(v, "platform_id"), json_text_in(v, "id"));
+
+	json_array_append_new(list,
+			      json_pack("{s:s, s:s, s:s}", "type", json_text_in(v, "type"), "id",
+					json_text_in(v, "id"), "name", json_text_in(v, "name")));
+	limits_add(l, "resource", key + strlen("resource:"));
+	return insert_resource(t, s->subject, repository, v, e) < 0 ? -1
+								    : flow_set_limit(t, key, 1, e);
+}
+
+/* One step for machines of one platform: one, or those that belong together. */
 static int add_protect(const struct flow_step *s, struct db_tx *t, const struct checkpoint *k,
-		       const char *repository, const char *init, const json_t *v, struct err *e)
+		       const char *repository, const char *init, const json_t *machines,
+		       struct err *e)
 {
 	struct core *c = core_current();
-	const char *platform = json_text_in(v, "platform_id");
-	AUTO_FREE char *resource = xasprintf("resource:%s/%s", platform, json_text_in(v, "id"));
-	AUTO_FREE char *name = xasprintf("protect %s", json_text_in(v, "name"));
+	const json_t *first = json_array_get(machines, 0), *v;
+	const char *platform = json_text_in(first, "platform_id");
+	size_t most = json_array_size(machines), i;
+	AUTO_FREE char *name = most > 1 ? xasprintf("protect %zu machines together", most)
+					: xasprintf("protect %s", json_text_in(first, "name"));
 	AUTO_LIMITS limits = {0};
 	const char *needs[] = {init};
 	char place[OPERATION_PLACE], step[UUID_TEXT];
@@ -203,79 +226,90 @@ static int add_protect(const struct flow_step *s, struct db_tx *t, const struct 
 				  .name = name,
 				  .needs = needs,
 				  .n_needs = 1};
-	int done;
+	json_t *list;
+	int done = 0;
 
+	if (most > PLAN_TOGETHER)
+		return err_set(e, ERR_INVALID,
+			       "The plan is a consistency group with %zu machines on one platform, "
+			       "and %d can be protected together: divide it into several plans.",
+			       most, PLAN_TOGETHER);
 	limits_add(&limits, "platform", platform);
-	limits.keys[limits.n++] = xstrdup(resource);
-	if (limits_of_plan(c, t, k->plan, repository, &limits, e) < 0)
-		return -1;
+	list = json_array();
+	json_array_foreach(machines, i, v)
+	{
+		if (done == 0)
+			done = add_machine(s, t, repository, v, &limits, list, e);
+	}
+	n.input = json_pack("{s:s, s:s, s:s, s:o}", "checkpoint_id", s->subject, "platform_id",
+			    platform, "repository_id", repository, "resources", list);
+	if (done == 0 && (limits_of_plan(c, t, k->plan, repository, &limits, e) < 0 ||
+			  platform_place(t, platform, place, e) < 0))
+		done = -1;
 	limits_of_step(&limits, &n);
-	if (insert_resource(t, s->subject, repository, v, e) < 0 ||
-	    flow_set_limit(t, resource, 1, e) < 0 || platform_place(t, platform, place, e) < 0)
-		return -1;
-	n.input = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "checkpoint_id", s->subject,
-			    "platform_id", platform, "repository_id", repository, "type",
-			    json_text_in(v, "type"), "id", json_text_in(v, "id"), "name",
-			    json_text_in(v, "name"));
-	done = flow_add(c->flow, t, s->operation, &n, step, e);
+	if (done == 0)
+		done = flow_add(c->flow, t, s->operation, &n, step, e);
 	json_decref(n.input);
 	return done;
+}
+
+/* Those that one step takes with the i-th; NULL: it was taken with one before. */
+static json_t *taken_with(const json_t *all, size_t i, bool together)
+{
+	const char *platform = json_text_in(json_array_get(all, i), "platform_id");
+	json_t *list = json_array(), *v;
+	size_t k;
+
+	json_array_foreach(all, k, v)
+	{
+		if (k != i && (!together || strcmp(json_text_in(v, "platform_id"), platform) != 0))
+			continue;
+		if (k < i) {
+			json_decref(list);
+			return NULL;
+		}
+		json_array_append(list, v);
+	}
+	return list;
 }
 
 static int settle_prepare(struct db_tx *t, const struct flow_step *s, struct err *e)
 {
 	AUTO(checkpoint) k = checkpoint_load(t, NULL, s->subject, e);
+	const json_t *all = json_object_get(s->result, "resources");
+	bool together = json_is_true(json_object_get(s->result, "consistency_group"));
 	char repository[UUID_TEXT], init[UUID_TEXT];
-	const json_t *v;
-	size_t i;
+	int done = 0;
 
 	if (!k || repository_of(core_current(), t, k->provider, k->project, repository, e) < 0 ||
 	    repository_add_init(core_current(), t, s->operation, repository, init, e) < 0)
 		return -1;
-	json_array_foreach(json_object_get(s->result, "resources"), i, v)
-	{
-		if (add_protect(s, t, k, repository, init, v, e) < 0)
-			return -1;
+	for (size_t i = 0; i < json_array_size(all) && done == 0; i++) {
+		json_t *machines = taken_with(all, i, together);
+
+		if (machines)
+			done = add_protect(s, t, k, repository, init, machines, e);
+		json_decref(machines);
 	}
-	return 0;
+	return done;
 }
 
-/* ---- one resource ---- */
-
-static int64_t stat_of(const json_t *point, const char *name)
-{
-	return json_integer_value(json_object_get(json_object_get(point, "stats"), name));
-}
+/* ---- resources ---- */
 
 static int settle_protect(struct db_tx *t, const struct flow_step *s, struct err *e)
 {
-	const json_t *p = s->result;
-	const json_t *r = json_array_get(json_object_get(p, "resources"), 0);
-	const char *consistency =
-		json_string_value(json_object_get(json_object_get(r, "consistency"), "achieved"));
-
-	return db_exec(t, NULL, e,
-		       "UPDATE checkpoint_resources SET status = 'available', reason = NULL, "
-		       "point_id = $4, consistency = $5, instant_at = $6, bytes_total = $7, "
-		       "bytes_read = $8, bytes_new = $9, bytes_stored = $10 WHERE checkpoint_id = "
-		       "$1 AND type = $2 AND id = $3",
-		       db_t(s->subject), db_t(json_text_in(s->input, "type")),
-		       db_t(json_text_in(s->input, "id")), db_t(json_text_in(p, "id")),
-		       db_t(consistency),
-		       db_i(json_integer_value(json_object_get(p, "instant_us"))),
-		       db_i(stat_of(p, "content_bytes")), db_i(stat_of(p, "read_bytes")),
-		       db_i(stat_of(p, "new_bytes")), db_i(stat_of(p, "stored_bytes")));
+	return checkpoint_has_point(t, s, s->result, e);
 }
 
 static int failed_protect(struct db_tx *t, const struct flow_step *s, const struct err *why,
 			  struct err *e)
 {
-	return checkpoint_set_resource(t, s, "error", why->msg, e);
+	return checkpoint_no_point(t, s, "error", why->msg, e);
 }
 
 static int undone_protect(struct db_tx *t, const struct flow_step *s, struct err *e)
 {
-	return checkpoint_set_resource(t, s, "deleted", NULL, e);
+	return checkpoint_no_point(t, s, "deleted", NULL, e);
 }
 
 /* ---- the end ---- */

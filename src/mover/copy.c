@@ -273,6 +273,7 @@ static struct point *frame_of(const struct point *p)
 	struct point *out = point_new();
 
 	out->instant_us = p->instant_us;
+	out->window_us = p->window_us;
 	out->origin = *copy_origin(p);
 	for (size_t i = 0; i < p->n_tags; i++)
 		point_add_tag(out, p->tags[i]);

@@ -61,10 +61,11 @@ static struct point *find_point(struct exports *x, const char *ref, struct err *
 	return p;
 }
 
-/* Does a point's disk have this name; with NULL: can it be served? */
-static bool is_it(const struct point_disk *d, const char *name)
+/* Is a point's disk called so; with NULL: can it be served? */
+static bool is_it(const struct point *p, const struct point_resource *r, const struct point_disk *d,
+		  const char *name)
 {
-	return name ? strcmp(d->name, name) == 0 : d->tree.type == TREE_MAP;
+	return name ? point_is_called(p, r, d->name, name) : d->tree.type == TREE_MAP;
 }
 
 /* The disk with this name, or the only one. */
@@ -79,7 +80,7 @@ static const struct point_disk *find_disk(const struct point *p, const char *nam
 		const struct point_resource *r = &p->resources[i];
 
 		for (size_t k = 0; k < r->n_disks; k++) {
-			if (!is_it(&r->disks[k], name) || (name && found))
+			if (!is_it(p, r, &r->disks[k], name) || (name && found))
 				continue;
 			found = &r->disks[k];
 			*ret_r = r;
@@ -127,20 +128,25 @@ static int check_allowed(struct exports *x, const struct point *p, const char *d
 
 /* The point, to be freed, and in it what the name means. */
 static struct point *find(struct exports *x, const char *name, const struct point_resource **ret_r,
-			  const struct point_disk **ret_d, struct err *e)
+			  const struct point_disk **ret_d, char **ret_label, struct err *e)
 {
 	/* The last one: a checkpoint may be named by a path. */
 	const char *slash = strrchr(name, '/'), *disk = slash ? slash + 1 : name;
 	AUTO_FREE char *ref = slash ? xstrndup(name, (size_t)(slash - name)) : NULL;
 	AUTO(point) p = ref ? find_point(x, ref, e) : default_point(x, e);
+	AUTO_FREE char *label = NULL;
 
 	if (!p)
 		return NULL;
 	if (!slash && !disk[0])
 		disk = x->o.disk;
 	*ret_d = find_disk(p, disk && disk[0] ? disk : NULL, ret_r, e);
-	if (!*ret_d || check_allowed(x, p, (*ret_d)->name, e) < 0)
+	if (!*ret_d)
 		return NULL;
+	label = point_label(p, *ret_r, (*ret_d)->name);
+	if (check_allowed(x, p, label, e) < 0)
+		return NULL;
+	*ret_label = steal(&label);
 	return steal(&p);
 }
 
@@ -155,12 +161,11 @@ static char *describe(const struct point *p, const struct point_resource *r,
 /* ---- open ---- */
 
 /* The one that is open already; locked. */
-static struct served *find_open(struct exports *x, const struct point *p,
-				const struct point_disk *d)
+static struct served *find_open(struct exports *x, const struct point *p, const char *label)
 {
 	struct served *sv = x->open;
 
-	while (sv && (!uuid_equal(&sv->point, &p->id) || strcmp(sv->disk, d->name) != 0))
+	while (sv && (!uuid_equal(&sv->point, &p->id) || strcmp(sv->disk, label) != 0))
 		sv = sv->next;
 	return sv;
 }
@@ -176,7 +181,7 @@ static void served_free(struct served *sv)
 /* Opening a view reads nothing, so that the others can wait for it. */
 static struct served *add_open(struct exports *x, const struct point *p,
 			       const struct point_resource *r, const struct point_disk *d,
-			       struct err *e)
+			       const char *label, struct err *e)
 {
 	struct view *v = view_open(x->repo, &d->tree, x->o.cache, e);
 	struct served *sv;
@@ -185,7 +190,7 @@ static struct served *add_open(struct exports *x, const struct point *p,
 		return NULL;
 	sv = xcalloc(1, sizeof(*sv));
 	sv->point = p->id;
-	sv->disk = xstrdup(d->name);
+	sv->disk = xstrdup(label);
 	sv->description = describe(p, r, d);
 	sv->view = v;
 	sv->next = x->open;
@@ -197,14 +202,15 @@ struct served *exports_open(struct exports *x, const char *name, struct err *e)
 {
 	const struct point_resource *r = NULL;
 	const struct point_disk *d = NULL;
-	AUTO(point) p = find(x, name, &r, &d, e);
+	AUTO_FREE char *label = NULL;
+	AUTO(point) p = find(x, name, &r, &d, &label, e);
 	struct served *sv = NULL;
 
 	if (p) {
 		pthread_mutex_lock(&x->lock);
-		sv = find_open(x, p, d);
+		sv = find_open(x, p, label);
 		if (!sv)
-			sv = add_open(x, p, r, d, e);
+			sv = add_open(x, p, r, d, label, e);
 		if (sv)
 			sv->users++;
 		pthread_mutex_unlock(&x->lock);
@@ -246,9 +252,10 @@ char *exports_default(struct exports *x)
 {
 	const struct point_resource *r;
 	const struct point_disk *d;
-	AUTO(point) p = x->o.checkpoint ? find(x, "", &r, &d, NULL) : NULL;
+	AUTO_FREE char *label = NULL;
+	AUTO(point) p = x->o.checkpoint ? find(x, "", &r, &d, &label, NULL) : NULL;
 
-	return p ? xstrdup(d->name) : NULL;
+	return steal(&label);
 }
 
 struct listing {
@@ -268,10 +275,10 @@ static int list_disks(struct listing *l, const struct point *p, const struct poi
 	for (size_t i = 0; i < r->n_disks && l->n < EXPORTS_LISTED; i++) {
 		const struct point_disk *d = &r->disks[i];
 		AUTO_FREE char *about = describe(p, r, d);
-		AUTO_FREE char *name =
-			l->of_all ? xasprintf("%s/%s", id, d->name) : xstrdup(d->name);
+		AUTO_FREE char *label = point_label(p, r, d->name);
+		AUTO_FREE char *name = l->of_all ? xasprintf("%s/%s", id, label) : xstrdup(label);
 
-		if (d->tree.type != TREE_MAP || check_allowed(l->x, p, d->name, NULL) < 0)
+		if (d->tree.type != TREE_MAP || check_allowed(l->x, p, label, NULL) < 0)
 			continue;
 		if (l->fn(l->arg, name, about, e) < 0)
 			return -1;

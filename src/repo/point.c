@@ -454,15 +454,42 @@ static bool prefix_matches(const struct uuid *id, const char *ref)
 #define REF_MIN 4
 #define LATEST "latest"
 
+char *point_resource_names(const struct point *p)
+{
+	AUTO_BUF b = BUF_INIT;
+
+	for (size_t i = 0; i < p->n_resources; i++)
+		buf_fmt(&b, "%s%s", i ? ", " : "", p->resources[i].name);
+	return xstrdup(b.len ? buf_str(&b) : "nothing");
+}
+
+char *point_label(const struct point *p, const struct point_resource *r, const char *what)
+{
+	return p->n_resources > 1 ? xasprintf("%s:%s", r->name, what) : xstrdup(what);
+}
+
+bool point_is_called(const struct point *p, const struct point_resource *r, const char *what,
+		     const char *name)
+{
+	AUTO_FREE char *label = point_label(p, r, what);
+
+	return strcmp(label, name) == 0;
+}
+
 const char *point_disk_names(const struct point *p, char out[POINT_NAMES])
 {
 	size_t len = 0;
 
 	snprintf(out, POINT_NAMES, "none");
 	for (size_t i = 0; i < p->n_resources; i++) {
-		for (size_t k = 0; k < p->resources[i].n_disks && len < POINT_NAMES; k++)
+		const struct point_resource *r = &p->resources[i];
+
+		for (size_t k = 0; k < r->n_disks && len < POINT_NAMES; k++) {
+			AUTO_FREE char *label = point_label(p, r, r->disks[k].name);
+
 			len += (size_t)snprintf(out + len, POINT_NAMES - len, "%s%s",
-						len ? ", " : "", p->resources[i].disks[k].name);
+						len ? ", " : "", label);
+		}
 	}
 	return out;
 }

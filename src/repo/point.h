@@ -105,7 +105,14 @@ void point_add_warning(struct point *p, const char *fmt, ...) __attribute__((for
 /* NULL when there is none. */
 struct point_disk *point_find_disk(const struct point_resource *r, const char *name);
 struct point_item *point_find_item(const struct point_resource *r, const char *name);
-/* The names of all disks for a message, "vda, vdb" or "none", cut to what fits. */
+/* What people call a disk or item of it: "vda"; "web1:vda" where it holds several resources. The
+ * caller frees it. */
+char *point_label(const struct point *p, const struct point_resource *r, const char *what);
+bool point_is_called(const struct point *p, const struct point_resource *r, const char *what,
+		     const char *name);
+/* "web1", "web1, db1", "nothing"; the caller frees it. */
+char *point_resource_names(const struct point *p);
+/* The labels of all disks for a message, "vda, vdb" or "none", cut to what fits. */
 #define POINT_NAMES 256
 const char *point_disk_names(const struct point *p, char out[POINT_NAMES]);
 

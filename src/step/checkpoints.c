@@ -110,12 +110,50 @@ static void on_damage(void *arg, const struct point *p, const struct point_resou
 						     "length", (json_int_t)len, "message", why));
 }
 
+/* The points as if they held nothing but this resource (NULL: as they are). They borrow from `p`;
+ * the caller frees the two arrays. */
+static const struct point **narrowed(const struct step_points *p, const char *resource,
+				     struct point **ret_copies)
+{
+	struct point *copies = xcalloc(p->n, sizeof(*copies));
+	const struct point **v = xcalloc(p->n, sizeof(*v));
+
+	for (size_t i = 0; i < p->n; i++) {
+		copies[i] = *p->v[i];
+		copies[i].n_resources = resource ? 0 : p->v[i]->n_resources;
+		for (size_t k = 0; resource && k < p->v[i]->n_resources; k++) {
+			struct point_resource *r = &p->v[i]->resources[k];
+
+			if (strcmp(r->id, resource) != 0)
+				continue;
+			copies[i].resources = r;
+			copies[i].n_resources = 1;
+		}
+		v[i] = &copies[i];
+	}
+	*ret_copies = copies;
+	return v;
+}
+
+static uint64_t content_of(const struct point *p)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < p->n_resources; i++)
+		for (size_t k = 0; k < p->resources[i].n_disks; k++)
+			sum += p->resources[i].disks[k].stats.content;
+	return sum;
+}
+
 static int verify(struct verifying *v, const struct step_target *t, const struct step_points *p,
-		  bool structure, struct pace *pace, json_t **ret, struct err *e)
+		  const char *resource, bool structure, struct pace *pace, json_t **ret,
+		  struct err *e)
 {
 	AUTO(presence) packs = structure ? presence_new(t->store) : NULL;
+	AUTO_FREE struct point *copies = NULL;
+	AUTO_FREE const struct point **points = narrowed(p, resource, &copies);
 	const struct verify job = {.repo = t->repo,
-				   .points = p->v,
+				   .points = points,
 				   .n = p->n,
 				   .packs = packs,
 				   .progress = v->s->watch.progress,
@@ -126,7 +164,7 @@ static int verify(struct verifying *v, const struct step_target *t, const struct
 	uint64_t total = 0;
 
 	for (size_t i = 0; i < p->n; i++)
-		total += p->v[i]->stats.content;
+		total += content_of(points[i]);
 	atomic_store(&v->s->watch.progress->total, total);
 	if (verify_run(&job, e) < 0)
 		return -1;
@@ -151,7 +189,7 @@ static void add_unreadable(struct verifying *v, const struct point_list *l)
 int step_checkpoint_verify(const struct step *s, json_t **ret, struct err *e)
 {
 	static const char *const depths[] = {"structure", "content", NULL};
-	const char *checkpoint = NULL, *depth = depths[1];
+	const char *checkpoint = NULL, *resource = NULL, *depth = depths[1];
 	const json_t *target = NULL, *ids = NULL;
 	struct verifying v = {.s = s};
 	struct step_target t = {0};
@@ -165,6 +203,7 @@ int step_checkpoint_verify(const struct step *s, json_t **ret, struct err *e)
 		{"points", FIELD_LIST, &ids},
 		{"checkpoint", FIELD_UUID, &checkpoint},
 		{"every", FIELD_FLAG, &every},
+		{"resource", FIELD_TEXT, &resource, .most = 255},
 		{"depth", FIELD_TEXT, &depth, .among = depths},
 		{"bytes_per_s", FIELD_NUMBER, &bytes_per_s, .most = INT64_MAX},
 	};
@@ -179,7 +218,7 @@ int step_checkpoint_verify(const struct step *s, json_t **ret, struct err *e)
 		if (every)
 			add_unreadable(&v, &p.all);
 		pace_init(&pace, (uint64_t)bytes_per_s);
-		rc = verify(&v, &t, &p, strcmp(depth, "structure") == 0, &pace, ret, e);
+		rc = verify(&v, &t, &p, resource, strcmp(depth, "structure") == 0, &pace, ret, e);
 		pace_done(&pace);
 		json_decref(v.findings);
 		json_decref(v.points);

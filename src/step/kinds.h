@@ -32,7 +32,7 @@ int step_target_collect(const struct step *s, json_t **ret, struct err *e);
  * with depth "structure" or "content", as checkpoint.verify of every point. */
 int step_target_verify(const struct step *s, json_t **ret, struct err *e);
 
-/* How many resources can be protected together. */
+/* How many resources can be protected together; the server asks for no more (core/plan.h). */
 #define STEP_TOGETHER_MOST 50
 
 /*
@@ -45,9 +45,9 @@ int step_protect(const struct step *s, json_t **ret, struct err *e);
 int step_protect_undo(const struct step *s, json_t **ret, struct err *e);
 /* {target, points: [id] or checkpoint} → {deleted: [id], absent: [id]} */
 int step_checkpoint_delete(const struct step *s, json_t **ret, struct err *e);
-/* {target, points, checkpoint or every, depth: "structure" or "content", bytes_per_s} →
- * {checkpoints, damaged_checkpoints, damaged_ranges, read_bytes, missing: [id], findings: […],
- * damaged_points: [id], damaged_objects: points that cannot be read} */
+/* {target, points, checkpoint or every, resource: only that id of theirs, depth: "structure" or
+ * "content", bytes_per_s} → {checkpoints, damaged_checkpoints, damaged_ranges, read_bytes, missing:
+ * [id], findings: […], damaged_points: [id], damaged_objects: points that cannot be read} */
 int step_checkpoint_verify(const struct step *s, json_t **ret, struct err *e);
 /* {target, to: target, points or checkpoint, bytes_per_s} → {copies: [{from, copied, point}]}. One
  * that is there already is not copied again. Undone: those that were copied are deleted. */

@@ -4,6 +4,9 @@ import datetime
 
 import pytest
 
+import images
+from definition import Disk
+from images import MIB
 from server import Refused
 from waiting import wait_until
 
@@ -216,3 +219,43 @@ def test_what_a_policy_asks_for(cloud):
     assert server.operation(waiting)["state"] == "queued"
     server.post(f"operations/{waiting}/cancel")
     server.wait_operation(waiting, state="cancelled")
+
+
+def test_machines_that_belong_together(server, lab, guests, folder):
+    """A consistency group: one point of both; one of them is restored, all is verified, copied and deleted."""
+    pair = [guests.bare([Disk("vda", images.raw_file(folder / f"{n}.raw", 24 * MIB, [(0, 8 * MIB, n)]), "raw")],
+                        agent=False).start() for n in "ab"]
+    cloud = Cloud(server, lab, pair[0], folder)
+    both = [{"id": g.uuid, "type": SERVER, "name": g.name} for g in pair]
+    plan = server.do("PUT", f"plans/{cloud.plan}", {"plan": {
+        "consistency_group": True, "resources": both, "parameters": {f"{SERVER}#{pair[1].uuid}": {"consistency": "off"}},
+    }})["plan"]
+    assert plan["consistency_group"] is True
+    made = cloud.protect()
+    assert made["protection_plan"]["consistency_group"] is True
+    instant, = made["instants"]
+    assert set(instant["resources"]) == {g.uuid for g in pair} and instant["frozen"] is False
+    assert 0 < instant["window_us"] < 10_000_000 and instant["at"] == made["instant_at"]
+    first, second = sorted(made["resources"], key=lambda r: r["id"] == pair[1].uuid)
+    assert first["point_id"] == second["point_id"] == instant["point_id"]
+    assert "agent" in first["consistency_reason"] and second["consistency_reason"] is None
+    assert [first["bytes_read"], second["bytes_read"]] == [8 * MIB] * 2 and made["bytes_read"] == 16 * MIB
+    v = server.post("verifications", {"verification": {"provider_id": cloud.provider, "checkpoint_id": made["id"]}})
+    server.wait_operation(v["verification"]["operation_id"])
+    shown = server.get(f"verifications/{v['verification']['id']}")["verification"]
+    assert set(shown["resources_status"].values()) == {"success"} and len(shown["resources_status"]) == 2
+    other = server.provider(folder / "other", "other")["id"]
+    server.post(f"{cloud.path}/action", {"copy": {"plan_id": cloud.plan, "parameters": {"provider_id": other}}})
+    wait_until(lambda: [k["status"] for k in server.get(f"providers/{other}/checkpoints")["checkpoints"]] ==
+               ["available"], 90, lambda: f"it is copied\n{server.log_text()}", every=0.3)
+    copy = server.get(f"providers/{other}/checkpoints")["checkpoints"][0]
+    copied, = server.get(f"providers/{other}/checkpoints/{copy['id']}")["checkpoint"]["instants"]
+    assert {**copied, "point_id": instant["point_id"]} == instant and copied["point_id"] != instant["point_id"]
+    held = images.to_raw(pair[1].path(), folder / "held.raw", "raw")
+    pair[1].remove()
+    one = server.post("restores", {"restore": {"provider_id": cloud.provider, "checkpoint_id": made["id"], "parameters": {
+        f"{SERVER}#{pair[1].uuid}": {"start": False}}}})["restore"]
+    server.wait_operation(one["operation_id"])
+    assert list(server.get(f"restores/{one['id']}")["restore"]["resources_status"].values()) == ["success"]
+    assert images.same(pair[1].path(), held)
+    server.wait_operation(server.do("DELETE", f"{cloud.path}/{made['id']}")["operation_id"])

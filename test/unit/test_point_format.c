@@ -197,8 +197,9 @@ static void test_every_cut(void **state)
 			assert_int_equal(why.kind, ERR_CORRUPT);
 		whole += q != NULL;
 	}
-	/* id, two times, writer, parent, two tags, warning, statistics, lock, two resources */
-	assert_int_equal(whole, 12);
+	/* id, two times, writer, parent, two tags, warning, statistics, lock, window, two resources
+	 */
+	assert_int_equal(whole, 13);
 }
 
 /* Flipped bytes give an error or another point, and never more than they may hold. */
