@@ -8,6 +8,9 @@ import time
 
 import pytest
 
+import images
+from definition import Disk
+from images import MIB
 from server import Refused, Server
 from waiting import wait_until
 
@@ -154,6 +157,21 @@ def test_whole_story(client, server, lab, guests, folder):
     assert {"protect", "restore", "verify", "delete"} <= kinds
     newest = client("operation", "list", "--kind", "restore").text.splitlines()[1].split()[0]  # as much of its id as is needed
     assert client("operation", "log", newest).text
+
+
+def test_machines_together(client, server, lab, guests, folder):
+    """Machines that are named together get a plan, a consistency group, which is found again."""
+    pair = [guests.bare([Disk("vda", images.create(folder / f"{n}.qcow2", 16 * MIB))], agent=False).name for n in "ab"]
+    client.login(server)
+    client("target", "add", "local", f"dir:{folder}/repo")
+    client("provider", "add", "gold", "--to", "local")
+    client("platform", "add", "kvm", lab.uri)
+    made, again = (client.json("protect", "domain", *names) for names in (pair, reversed(pair)))
+    plan, = client.json("plan", "list")
+    assert plan["consistency_group"] is True and made["plan_id"] == again["plan_id"] == plan["id"]
+    assert [len(i["resources"]) for i in made["instants"]] == [2]
+    client("plan", "update", plan["name"], "--consistency-group", "no")
+    assert client.json("plan", "list")[0]["consistency_group"] is False
 
 
 def test_login(client, server, folder):
