@@ -40,9 +40,9 @@ static struct sink *open_sink(struct cli *c, const char *to, uint64_t size, stru
 	if (strcmp(to, "-") == 0)
 		return sink_pipe_open(STDOUT_FILENO, "standard output");
 	if (strncmp(to, "nbd", 3) == 0 && strstr(to, "://"))
-		return sink_nbd_open(to, size, restore_threads(), e);
+		return sink_nbd_open(to, size, restore_threads(c->repo), e);
 	if (format && strcmp(format, "qcow2") == 0)
-		return sink_qcow2_open(to, size, overwrite, restore_threads(), e);
+		return sink_qcow2_open(to, size, overwrite, restore_threads(c->repo), e);
 	return sink_file_open(to, size, overwrite, e);
 }
 

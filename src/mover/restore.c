@@ -2,12 +2,15 @@
 /*
  * Restoring.
  *
- *   planner ──tasks──> workers (one per core): read a range of a pack, open, check, write
+ *   planner ──tasks──> workers: read the task's ranges of packs, open, check, write
  *                                    └──(ordered sinks only)──> in order ──> writer
  *
- * The planner walks the tree, looks up where blocks lie, and joins blocks that follow each other in
- * the content and in a pack into one task, which is one read of the store and few writes. Tasks
- * have fixed buffers and go round, as in the pipeline of a backup.
+ * The planner walks the tree, looks up where blocks lie, and gathers blocks into tasks. What of a
+ * task's blocks lies near each other in a pack is one read, in whatever order the disk has them: a
+ * disk that is written to here and there lies in a few packs by turns, and each of them has its
+ * part together. How much a task takes is a matter of how far away the store is: at hand, as much
+ * as stays in a core's cache; in a bucket, where every request waits, more of it and by more
+ * threads. Tasks go round, as in the pipeline of a backup; buffers belong to the workers.
  */
 #include "mover/restore.h"
 
@@ -17,15 +20,25 @@
 #include "base/crew.h"
 #include "base/queue.h"
 
-#define TASK_BYTES ((size_t)2 << 20) /* fewer and larger writes cost the kernel less */
-#define TASK_PIECES 64
-#define TASKS_MAX 40 /* two buffers of TASK_BYTES each */
+#define OUT_BYTES ((size_t)2 << 20) /* of one write: fewer and larger ones cost the kernel less */
+#define TASK_PIECES 256
+#define TASKS_MAX 40U	/* an ordered sink has a buffer of a task's content for each */
+#define THREADS_MAX 24U /* each has two buffers, of a task's records and of a write */
+#define DISTANT 8U	/* threads, where each of them waits most of the time */
 #define ITEM_MAX ((size_t)64 << 20)
+
+/* How much a task takes, and how many work at once. */
+struct scale {
+	unsigned threads;
+	size_t n_tasks;
+	size_t stored;	/* bytes of packs */
+	size_t content; /* bytes of the disk */
+};
 
 struct piece {
 	uint64_t offset; /* in the content */
 	size_t len;	 /* of content */
-	struct location at;
+	struct record_read record;
 };
 
 enum task_kind { TASK_DATA, TASK_ZERO };
@@ -33,19 +46,17 @@ enum task_kind { TASK_DATA, TASK_ZERO };
 struct task {
 	uint64_t number;
 	enum task_kind kind;
-	uint64_t offset, len; /* of content, from the first piece to the last */
-	size_t n;
-	struct piece pieces[TASK_PIECES];
-	uint32_t from, to; /* in the pack */
-	struct buf in, out;
+	uint64_t offset, len; /* of zeros */
+	size_t n, content, stored;
+	struct piece pieces[TASK_PIECES]; /* in the order of the content */
+	struct buf out;			  /* ordered sinks */
 };
 
 struct restoring {
 	const struct restore *job;
-	unsigned threads;
+	struct scale scale;
 	atomic_uint next_thread, working;
 	struct task *tasks;
-	size_t n_tasks;
 	uint64_t next_number;
 	struct queue *free_tasks, *planned;
 	struct seq *done; /* ordered sinks */
@@ -53,10 +64,20 @@ struct restoring {
 	pthread_mutex_t damage_lock;
 };
 
-/* Some wait for the store or the disk while the others have all cores. */
-unsigned restore_threads(void)
+static struct scale scale_of(const struct repo *r, bool ordered)
 {
-	return crew_cores() + 2;
+	/* Some wait for the store or the disk while the others have all cores. */
+	unsigned threads = MIN(crew_cores() + 2, THREADS_MAX);
+	size_t much = (size_t)(ordered ? 4 : 8) << 20;
+
+	if (repo_store(r)->distant)
+		return (struct scale){DISTANT, DISTANT + 4, much, ordered ? much : 2 * much};
+	return (struct scale){threads, MIN(3 * threads + 2, TASKS_MAX), OUT_BYTES, OUT_BYTES};
+}
+
+unsigned restore_threads(const struct repo *r)
+{
+	return scale_of(r, false).threads;
 }
 
 static int check(struct restoring *r, struct err *e)
@@ -99,7 +120,7 @@ struct planner {
 	uint64_t at;	   /* content up to here is planned */
 };
 
-static struct task *new_task(struct planner *p, enum task_kind kind, uint64_t offset, struct err *e)
+static struct task *new_task(struct planner *p, enum task_kind kind, struct err *e)
 {
 	struct task *t = queue_take(p->r->free_tasks);
 
@@ -109,9 +130,7 @@ static struct task *new_task(struct planner *p, enum task_kind kind, uint64_t of
 	}
 	t->number = p->r->next_number++;
 	t->kind = kind;
-	t->offset = offset;
-	t->len = 0;
-	t->n = 0;
+	t->n = t->content = t->stored = 0;
 	return t;
 }
 
@@ -141,42 +160,36 @@ static int plan_zeros(struct planner *p, uint64_t offset, struct err *e)
 		progress_add(&p->r->job->progress->passed, offset - from);
 		return 0;
 	}
-	if (flush_task(p, e) < 0)
+	if (p->r->job->sink->ordered && flush_task(p, e) < 0)
 		return -1;
-	t = new_task(p, TASK_ZERO, from, e);
+	t = new_task(p, TASK_ZERO, e);
 	if (!t)
 		return -1;
+	t->offset = from;
 	t->len = offset - from;
 	return give_task(p, t, e);
 }
 
-/* Does the block follow in the task's range of its pack? */
-static bool joins(const struct task *t, const struct piece *x)
+static bool fits(const struct restoring *r, const struct task *t, const struct piece *x)
 {
-	const struct location *last = &t->pieces[t->n - 1].at;
-
-	return t->n < TASK_PIECES && t->offset + t->len == x->offset &&
-	       t->len + x->len <= TASK_BYTES && memcmp(last->pack, x->at.pack, HASH_BYTES) == 0 &&
-	       x->at.at.offset >= t->to && x->at.at.offset - t->to <= FETCH_GAP_MAX &&
-	       x->at.at.offset + x->at.at.stored - t->from <= TASK_BYTES;
+	return t->n < TASK_PIECES && t->content + x->len <= r->scale.content &&
+	       t->stored + x->record.at.at.stored <= r->scale.stored;
 }
 
 static int plan_piece(struct planner *p, const struct piece *x, struct err *e)
 {
 	struct task *t;
 
-	if (p->task && !joins(p->task, x) && flush_task(p, e) < 0)
+	if (p->task && !fits(p->r, p->task, x) && flush_task(p, e) < 0)
 		return -1;
-	if (!p->task) {
-		p->task = new_task(p, TASK_DATA, x->offset, e);
-		if (!p->task)
-			return -1;
-		p->task->from = x->at.at.offset;
-	}
+	if (!p->task)
+		p->task = new_task(p, TASK_DATA, e);
 	t = p->task;
+	if (!t)
+		return -1;
 	t->pieces[t->n++] = *x;
-	t->to = x->at.at.offset + x->at.at.stored;
-	t->len += x->len;
+	t->content += x->len;
+	t->stored += x->record.at.at.stored;
 	p->at = x->offset + x->len;
 	return 0;
 }
@@ -195,7 +208,7 @@ static int plan_without(struct planner *p, const struct block_id *id, const stru
 	if (plan_zeros(p, tp->offset, e) < 0)
 		return -1;
 	p->at = MAX(p->at, tp->offset + len);
-	return flush_task(p, e);
+	return 0;
 }
 
 static int plan_block(struct planner *p, const struct tree_piece *tp, struct err *e)
@@ -207,7 +220,7 @@ static int plan_block(struct planner *p, const struct tree_piece *tp, struct err
 		return err_set(e, ERR_LIMIT, "a block of %llu bytes", (unsigned long long)tp->len);
 	if (plan_zeros(p, tp->offset, e) < 0)
 		return -1;
-	if (fetch_locate(p->fetch, &tp->id, &x.at, &why) < 0)
+	if (fetch_locate(p->fetch, &tp->id, &x.record.at, &why) < 0)
 		return plan_without(p, &tp->id, tp, &why, e);
 	return plan_piece(p, &x, e);
 }
@@ -263,18 +276,41 @@ struct worker {
 	struct restoring *r;
 	struct fetch *fetch;
 	unsigned thread;
+	struct buf in, out;
 };
 
-static int open_piece(struct worker *w, struct task *t, const struct piece *x, bool have,
-		      struct err *e)
+/* A task's records, and what is read in vain between them. */
+static size_t in_bytes(const struct scale *s)
 {
-	uint8_t *out = buf_reserve(&t->out, x->len);
+	return s->stored + s->stored / 4;
+}
+
+/* Read all that the task needs into w->in. */
+static int read_task(struct worker *w, struct task *t, struct err *e)
+{
+	const struct restore *job = w->r->job;
+	struct record_read *records[TASK_PIECES];
+
+	if (job->pace && pace_keep(job->pace, t->stored, job->cancel, e) < 0)
+		return -1;
+	for (size_t i = 0; i < t->n; i++)
+		records[i] = &t->pieces[i].record;
+	w->in.len = 0;
+	fetch_records(w->fetch, records, t->n, in_bytes(&w->r->scale), &w->in);
+	progress_add(&job->progress->read, w->in.len);
+	return 0;
+}
+
+static int open_piece(struct worker *w, const struct piece *x, struct err *e)
+{
+	uint8_t *out = buf_reserve(&w->out, x->len);
+	const struct location *at = &x->record.at;
 	size_t len;
 
 	/* From another place if this one is damaged. */
-	if (!have || fetch_decode(w->fetch, &x->at, t->in.data + (x->at.at.offset - t->from), out,
-				  x->len, &len, NULL) < 0) {
-		if (fetch_block(w->fetch, BLOCK_DATA, &x->at.at.id, out, x->len, &len, e) < 0) {
+	if (!x->record.have ||
+	    fetch_decode(w->fetch, at, w->in.data + x->record.in, out, x->len, &len, NULL) < 0) {
+		if (fetch_block(w->fetch, BLOCK_DATA, &at->at.id, out, x->len, &len, e) < 0) {
 			/* Whole, but not what the tree says: damage to the tree. */
 			if (e->kind == ERR_LIMIT)
 				e->kind = ERR_CORRUPT;
@@ -287,56 +323,63 @@ static int open_piece(struct worker *w, struct task *t, const struct piece *x, b
 	return 0;
 }
 
-/* Write what is in t->out, which starts at `offset` of the content. */
-static int write_out(struct worker *w, struct task *t, uint64_t offset, struct err *e)
+/* Write what is in `out`, which starts at `offset` of the content. */
+static int write_out(struct worker *w, struct buf *out, uint64_t offset, struct err *e)
 {
 	const struct restore *job = w->r->job;
 	uint64_t size = job->tree->size;
-	size_t n = t->out.len;
+	size_t n = out->len;
 
 	if (n == 0)
 		return 0;
 	n = (size_t)MIN((uint64_t)n, size - offset);
 	progress_add(&job->progress->passed, n);
 	progress_add(&job->progress->stored, n);
-	t->out.len = 0;
-	return job->sink->ops->write(job->sink, w->thread, t->out.data, n, offset, e);
+	out->len = 0;
+	return job->sink->ops->write(job->sink, w->thread, out->data, n, offset, e);
 }
 
-/* Read the range and open its blocks into t->out; what cannot be opened ends a stretch of output.
- */
+/* Open one more block behind what is in w->out, which starts at *start; what does not go on there
+ * ends it. */
+static int work_piece(struct worker *w, const struct piece *x, uint64_t *start, struct err *e)
+{
+	bool ordered = w->r->job->sink->ordered;
+	struct err why = {0};
+
+	if (!ordered && (x->offset != *start + w->out.len || w->out.len + x->len > OUT_BYTES) &&
+	    write_out(w, &w->out, *start, e) < 0)
+		return -1;
+	if (w->out.len == 0)
+		*start = x->offset;
+	if (open_piece(w, x, &why) == 0) {
+		w->out.len += x->len;
+		return 0;
+	}
+	if (damaged(w->r, &x->record.at.at.id, x->offset, x->len, &why) == 0)
+		return 0;
+	if (e)
+		*e = why;
+	return -1;
+}
+
 static int work_data(struct worker *w, struct task *t, struct err *e)
 {
-	size_t n = t->to - t->from;
-	uint64_t start = t->offset;
-	bool have;
+	uint64_t start = t->pieces[0].offset;
+	struct buf full;
 
-	t->out.len = t->in.len = 0;
-	if (w->r->job->pace && pace_keep(w->r->job->pace, n, w->r->job->cancel, e) < 0)
+	w->out.len = 0;
+	if (read_task(w, t, e) < 0)
 		return -1;
-	have = fetch_range(w->fetch, t->pieces[0].at.pack, t->from, buf_reserve(&t->in, n), n,
-			   NULL) == 0;
-	progress_add(&w->r->job->progress->read, n);
 	for (size_t i = 0; i < t->n; i++) {
-		const struct piece *x = &t->pieces[i];
-		struct err why = {0};
-
-		if (open_piece(w, t, x, have, &why) == 0) {
-			t->out.len += x->len;
-			continue;
-		}
-		if (damaged(w->r, &x->at.at.id, x->offset, x->len, &why) < 0) {
-			if (e)
-				*e = why;
+		if (work_piece(w, &t->pieces[i], &start, e) < 0)
 			return -1;
-		}
-		if (write_out(w, t, start, e) < 0)
-			return -1;
-		start = x->offset + x->len;
 	}
-	if (w->r->job->sink->ordered)
-		return 0;
-	return write_out(w, t, start, e);
+	if (!w->r->job->sink->ordered)
+		return write_out(w, &w->out, start, e);
+	full = w->out;
+	w->out = t->out;
+	t->out = full;
+	return 0;
 }
 
 static int work_zero(struct worker *w, const struct task *t, struct err *e)
@@ -366,13 +409,26 @@ static int work_loop(struct worker *w, struct err *e)
 	return 0;
 }
 
+static size_t out_bytes(const struct restoring *r)
+{
+	return r->job->sink->ordered ? r->scale.content : OUT_BYTES;
+}
+
+static struct buf new_buffer(size_t n)
+{
+	return (struct buf){xmalloc_pages(n), 0, n};
+}
+
 static int worker(void *arg, struct err *e)
 {
 	struct restoring *r = arg;
-	struct worker w = {r, fetch_new(r->job->repo), atomic_fetch_add(&r->next_thread, 1)};
+	struct worker w = {r, fetch_new(r->job->repo), atomic_fetch_add(&r->next_thread, 1),
+			   new_buffer(in_bytes(&r->scale)), new_buffer(out_bytes(r))};
 	int rc = work_loop(&w, e);
 
 	fetch_free(w.fetch);
+	buf_done(&w.in);
+	buf_done(&w.out);
 	if (atomic_fetch_sub(&r->working, 1) == 1)
 		seq_close(r->done);
 	return rc;
@@ -385,8 +441,8 @@ static int write_in_order(struct restoring *r, struct err *e)
 	struct task *t;
 
 	while ((t = seq_take(r->done)) != NULL) {
-		int rc =
-			t->kind == TASK_DATA ? write_out(&w, t, t->offset, e) : work_zero(&w, t, e);
+		int rc = t->kind == TASK_DATA ? write_out(&w, &t->out, t->pieces[0].offset, e)
+					      : work_zero(&w, t, e);
 
 		/* The workers may be done with everything already. */
 		if (rc < 0 || check(r, e) < 0)
@@ -401,17 +457,17 @@ static int write_in_order(struct restoring *r, struct err *e)
 
 static void set_up(struct restoring *r)
 {
-	r->threads = restore_threads();
-	r->n_tasks = MIN(3 * r->threads + 2, (unsigned)TASKS_MAX);
-	r->tasks = xcalloc(r->n_tasks, sizeof(*r->tasks));
-	r->free_tasks = queue_new(r->n_tasks);
-	r->planned = queue_new(r->n_tasks);
-	r->done = seq_new(r->n_tasks);
+	size_t n = r->scale.n_tasks;
+
+	r->tasks = xcalloc(n, sizeof(*r->tasks));
+	r->free_tasks = queue_new(n);
+	r->planned = queue_new(n);
+	r->done = seq_new(n);
 	r->crew = crew_new(stop, r);
 	pthread_mutex_init(&r->damage_lock, NULL);
-	for (size_t i = 0; i < r->n_tasks; i++) {
-		r->tasks[i].in = (struct buf){xmalloc_pages(TASK_BYTES), 0, TASK_BYTES};
-		r->tasks[i].out = (struct buf){xmalloc_pages(TASK_BYTES), 0, TASK_BYTES};
+	for (size_t i = 0; i < n; i++) {
+		if (r->job->sink->ordered)
+			r->tasks[i].out = new_buffer(out_bytes(r));
 		queue_give(r->free_tasks, &r->tasks[i]);
 	}
 }
@@ -419,10 +475,8 @@ static void set_up(struct restoring *r)
 static void tear_down(struct restoring *r)
 {
 	crew_free(r->crew);
-	for (size_t i = 0; i < r->n_tasks; i++) {
-		buf_done(&r->tasks[i].in);
+	for (size_t i = 0; i < r->scale.n_tasks; i++)
 		buf_done(&r->tasks[i].out);
-	}
 	pthread_mutex_destroy(&r->damage_lock);
 	queue_free(r->free_tasks);
 	queue_free(r->planned);
@@ -432,8 +486,8 @@ static void tear_down(struct restoring *r)
 
 static int start(struct restoring *r, struct err *e)
 {
-	atomic_store(&r->working, r->threads);
-	for (unsigned i = 0; i < r->threads; i++) {
+	atomic_store(&r->working, r->scale.threads);
+	for (unsigned i = 0; i < r->scale.threads; i++) {
 		if (crew_add(r->crew, worker, r, e) < 0)
 			return -1;
 	}
@@ -442,7 +496,7 @@ static int start(struct restoring *r, struct err *e)
 
 int restore_run(const struct restore *job, struct err *e)
 {
-	struct restoring r = {.job = job};
+	struct restoring r = {.job = job, .scale = scale_of(job->repo, job->sink->ordered)};
 	struct err why = {0};
 	int rc;
 

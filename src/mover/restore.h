@@ -34,8 +34,8 @@ struct restore {
 	struct pace *pace; /* how fast it may be read; NULL: as fast as it goes */
 };
 
-/* How many threads will write: what a sink is opened for. */
-unsigned restore_threads(void);
+/* How many threads will write what this repository has: what a sink is opened for. */
+unsigned restore_threads(const struct repo *r);
 
 /* Write all content to the sink and finish it. */
 int restore_run(const struct restore *r, struct err *e);

@@ -1,17 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Reading blocks. Every fetch keeps the keys of the packs that it read last; a pack's key takes one
- * small read and a derivation to make.
+ * small read, for all fetches of a repository, and a derivation to make.
+ *
+ * Nodes lie together at the end of a pack, in the order in which a tree is read. So where the store
+ * is distant, what lies around one is read with it, and kept for the next ones.
  */
+#include <stdlib.h>
+
 #include "base/hex.h"
 #include "repo/repo.h"
 
 #define KEYS 64
+#define VICINITIES 4 /* a tree that was changed lies in several packs */
+#define VICINITY ((size_t)192 << 10)
+#define BEFORE ((uint32_t)64 << 10) /* of that: the root comes last, and is read first */
+#define GAP ((uint32_t)64 << 10)
+#define GAP_DISTANT ((uint32_t)512 << 10) /* what comes in the time of another request */
 
 struct pack_key {
 	uint8_t name[HASH_BYTES];
 	uint8_t key[SEAL_KEY];
 	uint64_t used; /* 0: empty */
+};
+
+/* Bytes of a pack that were read because nodes lie there. */
+struct vicinity {
+	uint8_t name[HASH_BYTES];
+	uint32_t from;
+	struct buf bytes;
+	uint64_t used;
 };
 
 struct fetch {
@@ -23,6 +41,7 @@ struct fetch {
 	uint64_t tick;
 	uint8_t *sealed; /* one record, grown as needed */
 	size_t sealed_cap;
+	struct vicinity nodes[VICINITIES];
 	struct fetch *bases; /* reads the bases of deltas; made when it is needed */
 	uint8_t *base;	     /* BLOCK_MAX bytes, for the content of one */
 	bool reads_bases;    /* this is such a one: a base is never a delta */
@@ -45,6 +64,8 @@ void fetch_free(struct fetch *f)
 	aead_free(f->aead);
 	fetch_free(f->bases);
 	secret_wipe(f->keys, sizeof(f->keys));
+	for (int i = 0; i < VICINITIES; i++)
+		buf_done(&f->nodes[i].bytes);
 	free(f->sealed);
 	free(f->base);
 	free(f);
@@ -56,12 +77,14 @@ static int load_key(struct fetch *f, const uint8_t name[HASH_BYTES], struct pack
 	uint8_t head[PACK_HEAD];
 	char key[STORE_KEY_MAX];
 
-	pack_key_name(name, key);
-	if (store_get_all(repo_store(f->repo), key, 0, head, PACK_HEAD, e) < 0)
+	if (pack_heads_get(repo_heads(f->repo), name, head, e) < 0)
 		return -1;
 	k->used = 0;
-	if (pack_key(repo_keys(f->repo), head, k->key, e) < 0)
+	if (pack_key(repo_keys(f->repo), head, k->key, e) < 0) {
+		pack_heads_forget(repo_heads(f->repo), name);
+		pack_key_name(name, key);
 		return err_wrap(e, "%s/%s", repo_store(f->repo)->url, key);
+	}
 	memcpy(k->name, name, HASH_BYTES);
 	return 0;
 }
@@ -101,17 +124,71 @@ static void forget_key(struct fetch *f, const uint8_t name[HASH_BYTES])
 		if (memcmp(f->keys[i].name, name, HASH_BYTES) == 0)
 			f->keys[i].used = 0;
 	}
+	pack_heads_forget(repo_heads(f->repo), name);
 	aead_free(f->aead);
 	f->aead = NULL;
 }
 
-int fetch_range(struct fetch *f, const uint8_t pack[HASH_BYTES], uint32_t offset, void *out,
-		size_t len, struct err *e)
+static int fetch_range(struct fetch *f, const uint8_t pack[HASH_BYTES], uint32_t offset, void *out,
+		       size_t len, struct err *e)
 {
 	char key[STORE_KEY_MAX];
 
 	pack_key_name(pack, key);
 	return store_get_all(repo_store(f->repo), key, offset, out, len, e);
+}
+
+static int by_place(const void *a, const void *b)
+{
+	const struct location *x = &(*(struct record_read *const *)a)->at;
+	const struct location *y = &(*(struct record_read *const *)b)->at;
+	int rc = memcmp(x->pack, y->pack, HASH_BYTES);
+
+	return rc ? rc : (x->at.offset > y->at.offset) - (x->at.offset < y->at.offset);
+}
+
+/* How many of these, the first among them, are one read, and how long that is. */
+static size_t one_read(const struct fetch *f, struct record_read *const *r, size_t n, size_t *spare,
+		       size_t *ret_len)
+{
+	const struct location *first = &r[0]->at;
+	uint32_t gap_max = repo_store(f->repo)->distant ? GAP_DISTANT : GAP;
+	uint64_t end = (uint64_t)first->at.offset + first->at.stored;
+	size_t k = 1;
+
+	for (; k < n && memcmp(r[k]->at.pack, first->pack, HASH_BYTES) == 0; k++) {
+		const struct pack_entry *at = &r[k]->at.at;
+
+		if (at->offset < end || at->offset - end > MIN((size_t)gap_max, *spare))
+			break;
+		*spare -= (size_t)(at->offset - end);
+		end = (uint64_t)at->offset + at->stored;
+	}
+	*ret_len = (size_t)(end - first->at.offset);
+	return k;
+}
+
+void fetch_records(struct fetch *f, struct record_read **r, size_t n, size_t max, struct buf *in)
+{
+	size_t wanted = 0, spare, len;
+
+	for (size_t i = 0; i < n; i++)
+		wanted += r[i]->at.at.stored;
+	spare = max - MIN(max, wanted);
+	qsort(r, n, sizeof(*r), by_place);
+	for (size_t i = 0, k; i < n; i += k) {
+		const struct location *first = &r[i]->at;
+		bool have;
+
+		k = one_read(f, r + i, n - i, &spare, &len);
+		have = fetch_range(f, first->pack, first->at.offset, buf_reserve(in, len), len,
+				   NULL) == 0;
+		for (size_t j = i; j < i + k; j++) {
+			r[j]->in = in->len + (r[j]->at.at.offset - first->at.offset);
+			r[j]->have = have;
+		}
+		in->len += len;
+	}
 }
 
 /* "block 0a1b2c3d at 64 of dir:/x/packs/ab/…" */
@@ -196,6 +273,61 @@ int fetch_payload(struct fetch *f, const struct location *l, void *out, size_t *
 	return 0;
 }
 
+static bool lies_in(const struct vicinity *v, const struct location *l)
+{
+	return v->used && memcmp(v->name, l->pack, HASH_BYTES) == 0 && l->at.offset >= v->from &&
+	       (size_t)(l->at.offset - v->from) + l->at.stored <= v->bytes.len;
+}
+
+/* What was read around a node, in the place of what was used least recently; NULL: it cannot be. */
+static struct vicinity *read_vicinity(struct fetch *f, const struct location *l)
+{
+	struct vicinity *v = &f->nodes[0];
+	char key[STORE_KEY_MAX];
+	ssize_t n;
+
+	for (int i = 1; i < VICINITIES; i++) {
+		if (f->nodes[i].used < v->used)
+			v = &f->nodes[i];
+	}
+	pack_key_name(l->pack, key);
+	memcpy(v->name, l->pack, HASH_BYTES);
+	v->from = l->at.offset - MIN(l->at.offset, BEFORE);
+	v->bytes.len = 0;
+	n = store_get(repo_store(f->repo), key, v->from, buf_reserve(&v->bytes, VICINITY), VICINITY,
+		      NULL);
+	v->bytes.len = (size_t)MAX(n, 0);
+	v->used = ++f->tick;
+	return lies_in(v, l) ? v : NULL;
+}
+
+/* Copy a node out of what was read with others. False: it has to be read alone. */
+static bool read_near(struct fetch *f, const struct location *l, uint8_t *out)
+{
+	struct vicinity *v = NULL;
+
+	if (!repo_store(f->repo)->distant || l->at.kind != BLOCK_NODE || l->at.stored > BEFORE)
+		return false;
+	for (int i = 0; i < VICINITIES && !v; i++) {
+		if (lies_in(&f->nodes[i], l))
+			v = &f->nodes[i];
+	}
+	if (!v)
+		v = read_vicinity(f, l);
+	if (!v)
+		return false;
+	v->used = ++f->tick;
+	memcpy(out, v->bytes.data + (l->at.offset - v->from), l->at.stored);
+	return true;
+}
+
+/* What was read near others came damaged, perhaps, when it is not. */
+static void forget_near(struct fetch *f)
+{
+	for (int i = 0; i < VICINITIES; i++)
+		f->nodes[i].used = 0;
+}
+
 static int fetch_from(struct fetch *f, const struct location *l, void *out, size_t cap,
 		      size_t *ret_len, struct err *e)
 {
@@ -203,6 +335,11 @@ static int fetch_from(struct fetch *f, const struct location *l, void *out, size
 		free(f->sealed);
 		f->sealed = xmalloc(l->at.stored);
 		f->sealed_cap = l->at.stored;
+	}
+	if (read_near(f, l, f->sealed)) {
+		if (fetch_decode(f, l, f->sealed, out, cap, ret_len, NULL) == 0)
+			return 0;
+		forget_near(f);
 	}
 	if (fetch_range(f, l->pack, l->at.offset, f->sealed, l->at.stored, e) < 0)
 		return -1;

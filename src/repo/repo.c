@@ -7,6 +7,7 @@ struct repo {
 	struct store *store;
 	struct keyring *keys;
 	struct index *index;
+	struct pack_heads *heads;
 	unsigned parity;
 	bool read_only;
 	char *warning;
@@ -89,6 +90,7 @@ struct repo *repo_open(struct store *s, const struct credential *c, struct err *
 	if (!r->keys || judge_header(r, &h, &why, e) < 0)
 		return NULL;
 	r->index = index_new(s, r->keys);
+	r->heads = pack_heads_new(s);
 	if (index_refresh(r->index, e) < 0)
 		return NULL;
 	return steal(&r);
@@ -99,6 +101,7 @@ void repo_free(struct repo *r)
 	if (!r)
 		return;
 	index_free(r->index);
+	pack_heads_free(r->heads);
 	keyring_free(r->keys);
 	free(r->warning);
 	free(r);
@@ -117,6 +120,11 @@ struct keyring *repo_keys(const struct repo *r)
 struct index *repo_index(const struct repo *r)
 {
 	return r->index;
+}
+
+struct pack_heads *repo_heads(const struct repo *r)
+{
+	return r->heads;
 }
 
 const char *repo_warning(const struct repo *r)

@@ -12,6 +12,7 @@
 #include "repo/header.h"
 #include "repo/index.h"
 #include "repo/keyring.h"
+#include "repo/pack_heads.h"
 #include "repo/store.h"
 
 struct repo;
@@ -38,6 +39,7 @@ void repo_free(struct repo *r);
 struct store *repo_store(const struct repo *r);
 struct keyring *repo_keys(const struct repo *r);
 struct index *repo_index(const struct repo *r);
+struct pack_heads *repo_heads(const struct repo *r);
 /* What the user should hear about: a damaged header, say; NULL for nothing. Owned by the repo. */
 const char *repo_warning(const struct repo *r);
 /* Per cent of parity that packs are to have; 0: none. */
@@ -65,12 +67,21 @@ int fetch_any(struct fetch *f, const struct block_id *id, enum block_kind *ret_k
 	      size_t cap, size_t *ret_len, struct err *e);
 /* Where a block lies; ERR_CORRUPT when nobody knows. */
 int fetch_locate(struct fetch *f, const struct block_id *id, struct location *ret_l, struct err *e);
-/* Bytes of a pack that are rather read in vain than sought over. */
-#define FETCH_GAP_MAX ((uint32_t)64 << 10)
-/* Bytes of a pack as they are stored, for records that lie near each other. */
-int fetch_range(struct fetch *f, const uint8_t pack[HASH_BYTES], uint32_t offset, void *out,
-		size_t len, struct err *e);
-/* The content of a record read by fetch_range, verified; `sealed` is overwritten. */
+/* A record to be read among others. */
+struct record_read {
+	struct location at;
+	size_t in; /* where it lies in what was read */
+	bool have; /* it could be read; why not is told by who reads it alone */
+};
+
+/*
+ * Read records as they are stored, behind what `in` holds: those that lie near each other in a pack
+ * with one read, and what lies between them. That is at most `max` bytes, or as much as the records
+ * have if that is more. `records` is put in the order of the places.
+ */
+void fetch_records(struct fetch *f, struct record_read **records, size_t n, size_t max,
+		   struct buf *in);
+/* The content of a record that was read so, verified; `sealed` is overwritten. */
 int fetch_decode(struct fetch *f, const struct location *l, void *sealed, void *out, size_t cap,
 		 size_t *ret_len, struct err *e);
 /* A record's payload as it was packed, opened but not decoded; `out` takes l->at.stored bytes. */

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define SLURP ((size_t)256 << 10) /* most are smaller: one read, and no question for the size */
+
 struct store *store_open(const char *url, bool create, struct err *e)
 {
 	const char *colon = strchr(url, ':');
@@ -89,16 +91,20 @@ int store_get_all(struct store *s, const char *key, uint64_t off, void *data, si
 int store_slurp(struct store *s, const char *key, size_t max, struct buf *ret_b, struct err *e)
 {
 	AUTO_BUF b = BUF_INIT;
-	uint64_t size;
 
-	if (store_size(s, key, &size, e) < 0)
-		return -1;
-	if (size > max)
-		return err_set(e, ERR_LIMIT, "%s/%s has %llu bytes, more than the %zu allowed",
-			       s->url, key, (unsigned long long)size, max);
-	if (store_get_all(s, key, 0, buf_reserve(&b, size + 1), size, e) < 0)
-		return -1;
-	b.len = size;
+	for (size_t want = SLURP;; want *= 2) {
+		size_t more = MIN(want, max + 1) - b.len;
+		ssize_t n = store_get(s, key, b.len, buf_reserve(&b, more), more, e);
+
+		if (n < 0)
+			return -1;
+		b.len += (size_t)n;
+		if (b.len > max)
+			return err_set(e, ERR_LIMIT, "%s/%s has more than the %zu bytes allowed",
+				       s->url, key, max);
+		if ((size_t)n < more)
+			break;
+	}
 	*ret_b = b;
 	b = BUF_INIT;
 	return 0;

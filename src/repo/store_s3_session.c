@@ -131,7 +131,8 @@ static int probe_somewhere(struct s3_store *d, struct err *e)
 
 	s3_name("tmp/probe-", uuid_text(&id, text), key);
 	rc = probe_with(d, key, e);
-	s3_remove_object(d, key, false, NULL);
+	if (rc <= 0)
+		s3_remove_object(d, key, false, NULL);
 	return rc;
 }
 

@@ -13,10 +13,11 @@
 
 #include "base/buf.h"
 
-#define LEAVES 256  /* with our fan-out: of 4 GiB, in 2 MiB of memory */
-#define WINDOW 32   /* blocks handled at once */
-#define STREAMS 8   /* of reads, each going on where it was */
-#define AHEAD_MIN 4 /* blocks; doubles from read to read, up to WINDOW */
+#define LEAVES 256		   /* with our fan-out: of 4 GiB, in 2 MiB of memory */
+#define WINDOW 32		   /* blocks handled at once */
+#define STREAMS 8		   /* of reads, each going on where it was */
+#define READ_MAX ((size_t)6 << 20) /* of packs, for one window */
+#define AHEAD_MIN 4		   /* blocks; doubles from read to read, up to WINDOW */
 
 enum page_state { PAGE_FREE, PAGE_LOADING, PAGE_READY };
 
@@ -286,8 +287,7 @@ static struct page *page_claim(struct view *v, uint64_t block)
 
 struct claim {
 	struct page *page;
-	struct location at;
-	bool located, loaded;
+	struct record_read record;
 };
 
 struct window {
@@ -317,62 +317,38 @@ static void claim_missing(struct view *v, struct window *w)
 	pthread_mutex_unlock(&v->lock);
 }
 
-/* Claims from `i` on whose records can be read at once. */
-static size_t near(const struct window *w, size_t i, uint32_t *ret_end)
+static bool load_page(struct view *v, struct reader *r, const struct claim *c)
 {
-	const struct location *l = &w->claims[i].at;
-	uint32_t end = l->at.offset + l->at.stored;
-	size_t n = 1;
+	const struct record_read *x = &c->record;
+	size_t len;
 
-	for (; i + n < w->n_claims && w->claims[i + n].located; n++) {
-		const struct location *x = &w->claims[i + n].at;
-
-		if (memcmp(x->pack, l->pack, HASH_BYTES) != 0 || x->at.offset < end ||
-		    x->at.offset - end > FETCH_GAP_MAX)
-			break;
-		end = x->at.offset + x->at.stored;
-	}
-	*ret_end = end;
-	return n;
+	return x->have &&
+	       fetch_decode(r->data, &x->at, r->sealed.data + x->in, c->page->data, v->block, &len,
+			    NULL) == 0 &&
+	       len == v->block;
 }
 
 /* What cannot be read here is read again, and told, by who wants it. */
-static void load_near(struct view *v, struct reader *r, struct claim *c, size_t n, uint32_t end)
-{
-	uint32_t from = c->at.at.offset;
-	uint8_t *sealed;
-	size_t len;
-
-	r->sealed.len = 0;
-	sealed = buf_reserve(&r->sealed, end - from);
-	if (fetch_range(r->data, c->at.pack, from, sealed, end - from, NULL) < 0)
-		return;
-	for (size_t i = 0; i < n; i++)
-		c[i].loaded = fetch_decode(r->data, &c[i].at, sealed + (c[i].at.at.offset - from),
-					   c[i].page->data, v->block, &len, NULL) == 0 &&
-			      len == v->block;
-}
-
 static void load_claims(struct view *v, struct reader *r, struct window *w)
 {
-	uint32_t end;
+	struct record_read *records[2 * WINDOW];
+	bool loaded[2 * WINDOW];
+	size_t n = 0;
 
 	for (size_t i = 0; i < w->n_claims; i++) {
 		struct claim *c = &w->claims[i];
 
-		c->located = fetch_locate(r->data, &w->ids[c->page->block - w->first], &c->at,
-					  NULL) == 0;
+		if (fetch_locate(r->data, &w->ids[c->page->block - w->first], &c->record.at,
+				 NULL) == 0)
+			records[n++] = &c->record;
 	}
-	for (size_t i = 0, n; i < w->n_claims; i += n) {
-		n = 1;
-		if (!w->claims[i].located)
-			continue;
-		n = near(w, i, &end);
-		load_near(v, r, &w->claims[i], n, end);
-	}
+	r->sealed.len = 0;
+	fetch_records(r->data, records, n, READ_MAX, &r->sealed);
+	for (size_t i = 0; i < w->n_claims; i++)
+		loaded[i] = load_page(v, r, &w->claims[i]);
 	pthread_mutex_lock(&v->lock);
 	for (size_t i = 0; i < w->n_claims; i++) {
-		if (w->claims[i].loaded)
+		if (loaded[i])
 			w->claims[i].page->state = PAGE_READY;
 		else
 			page_drop(v, w->claims[i].page);

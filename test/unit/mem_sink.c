@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mover/restore.h"
-
 static struct mem_sink *of(struct sink *s)
 {
 	return (struct mem_sink *)s;
@@ -13,7 +11,11 @@ static struct mem_sink *of(struct sink *s)
 
 static bool accept(struct mem_sink *m, unsigned thread, uint64_t len, uint64_t off)
 {
-	bool fine = thread < restore_threads() && len > 0 && off <= m->size && len <= m->size - off;
+	bool fine = len > 0 && off <= m->size && len <= m->size - off;
+	unsigned highest = atomic_load(&m->highest);
+
+	while (thread > highest && !atomic_compare_exchange_weak(&m->highest, &highest, thread))
+		continue;
 
 	if (m->s.ordered) {
 		fine = fine && off == m->next;

@@ -25,7 +25,8 @@ struct mem_sink {
 	void *arg;
 
 	atomic_uint writes, zeros, finished;
-	atomic_uint wrong; /* out of bounds, out of order, by a thread that it was not opened for */
+	atomic_uint wrong;   /* out of bounds, or out of order */
+	atomic_uint highest; /* number of a thread */
 };
 
 /* With or without a `zero`. Not freed with sink_free but with mem_sink_done. */

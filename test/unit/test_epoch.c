@@ -150,7 +150,7 @@ static void test_other_names_are_ignored(void **state)
 /* Its collector was done between the listing and the reading. */
 static int remove_it(void *arg, enum hook_call call, const char *key, bool after, struct err *e)
 {
-	if (call == HOOK_SIZE && !after && strcmp(key, "epochs/1") == 0)
+	if (call == HOOK_GET && !after && strcmp(key, "epochs/1") == 0)
 		return store_remove(arg, key, e);
 	return 0;
 }

@@ -124,38 +124,66 @@ static void test_many_packs(void **state)
 	assert_int_equal(f->gets, 20);
 }
 
-static void test_ranges(void **state)
+/* What lies near each other is one read, in whatever order it is asked for. */
+static void test_records(void **state)
+{
+	static const char *const text[3] = {"first", "second", "third"};
+	struct fetch_fixture *f = *state;
+	struct record_read x[3] = {0}, *order[3];
+	AUTO_BUF in = BUF_INIT;
+	struct put puts[3];
+	size_t len;
+
+	for (int i = 0; i < 3; i++) {
+		puts[i] = (struct put){BLOCK_DATA, BLOCK_RAW, {{0}}, text[i], strlen(text[i])};
+		codec_id(f->c, BLOCK_DATA, text[i], puts[i].n, &puts[i].id);
+	}
+	store_payloads(f->r, puts, 3);
+	buf_text(&in, "what is there stays");
+	len = in.len;
+	for (int i = 0; i < 3; i++) {
+		OK(fetch_locate(f->f, &puts[i].id, &x[i].at, e));
+		order[2 - i] = &x[i];
+	}
+	f->gets = 0;
+	fetch_records(f->f, order, 3, 1000, &in);
+	assert_int_equal(f->gets, 1);
+	assert_int_equal(in.len, len + x[0].at.at.stored + x[1].at.at.stored + x[2].at.at.stored);
+	for (int i = 0; i < 3; i++) {
+		assert_true(x[i].have);
+		OK(fetch_decode(f->f, &x[i].at, in.data + x[i].in, f->out, BLOCK, &len, e));
+		assert_int_equal(len, puts[i].n);
+		assert_memory_equal(f->out, text[i], len);
+	}
+	/* Opened already: these bytes are no record any more. */
+	FAILS(ERR_CORRUPT, fetch_decode(f->f, &x[0].at, in.data + x[0].in, f->out, BLOCK, &len, e));
+}
+
+/* What lies between them is read, too, but not more of it than may be. */
+static void test_records_apart(void **state)
 {
 	struct fetch_fixture *f = *state;
-	AUTO_FREE uint8_t *range = xmalloc(3 * BLOCK);
-	struct block_id ids[2];
-	struct location l[2];
-	size_t len;
-	struct put puts[2] = {{BLOCK_DATA, BLOCK_RAW, {{0}}, "first", 5},
-			      {BLOCK_DATA, BLOCK_RAW, {{0}}, "second", 6}};
+	struct record_read x[3] = {0}, *order[3] = {&x[0], &x[1], &x[2]};
+	struct put puts[3] = {{BLOCK_DATA, BLOCK_RAW, {{1}}, "first", 5},
+			      {BLOCK_DATA, BLOCK_RAW, {{2}}, f->data, BLOCK / 2},
+			      {BLOCK_DATA, BLOCK_RAW, {{3}}, "third", 5}};
+	AUTO_BUF in = BUF_INIT;
 
-	for (int i = 0; i < 2; i++) {
-		codec_id(f->c, BLOCK_DATA, puts[i].payload, puts[i].n, &ids[i]);
-		puts[i].id = ids[i];
+	store_payloads(f->r, puts, 3);
+	for (int i = 0; i < 3; i++)
+		OK(fetch_locate(f->f, &puts[i].id, &x[i].at, e));
+	x[1].at = x[2].at;
+	for (int way = 0; way < 2; way++) {
+		f->gets = 0;
+		in.len = 0;
+		fetch_records(f->f, order, 2, way ? BLOCK / 2 : BLOCK, &in);
+		assert_int_equal(f->gets, way ? 2 : 1);
+		assert_true(x[0].have && x[1].have);
 	}
-	store_payloads(f->r, puts, 2);
-	for (int i = 0; i < 2; i++)
-		OK(fetch_locate(f->f, &ids[i], &l[i], e));
-	assert_int_equal(l[1].at.offset, l[0].at.offset + l[0].at.stored);
-	/* Both in one read. */
-	OK(fetch_range(f->f, l[0].pack, l[0].at.offset, range, l[0].at.stored + l[1].at.stored, e));
-	OK(fetch_decode(f->f, &l[1], range + l[0].at.stored, f->out, BLOCK, &len, e));
-	assert_int_equal(len, 6);
-	assert_memory_equal(f->out, "second", 6);
-	OK(fetch_decode(f->f, &l[0], range, f->out, BLOCK, &len, e));
-	assert_memory_equal(f->out, "first", 5);
-	/* Opened already: these bytes are no record any more. */
-	FAILS(ERR_CORRUPT, fetch_decode(f->f, &l[0], range, f->out, BLOCK, &len, e));
-	l[0].at.stored = SEAL_TAG - 1;
-	FAILS(ERR_CORRUPT, fetch_decode(f->f, &l[0], range, f->out, BLOCK, &len, e));
-	FAILS(ERR_CORRUPT, fetch_range(f->f, l[0].pack, 64, range, 2 * BLOCK, e));
-	l[0].pack[0] ^= 1;
-	FAILS(ERR_NOENT, fetch_range(f->f, l[0].pack, 64, range, 1, e));
+	/* One that cannot be read does not take the others with it. */
+	x[2].at.pack[0] ^= 1;
+	fetch_records(f->f, order, 3, BLOCK, &in);
+	assert_true(x[0].have && x[1].have && !x[2].have);
 }
 
 /* ---- damage ---- */
@@ -373,7 +401,8 @@ int main(void)
 		T(test_blocks_and_nodes),
 		T(test_unknown_block),
 		T(test_many_packs),
-		T(test_ranges),
+		T(test_records),
+		T(test_records_apart),
 		T(test_content_of_another_id),
 		T(test_damaged_record),
 		T(test_damaged_head),

@@ -190,7 +190,7 @@ static void test_list_ignores_other_names(void **state)
 /* Deleted between the listing and the reading. */
 static int remove_b(void *arg, enum hook_call call, const char *key, bool after, struct err *e)
 {
-	if (call == HOOK_SIZE && !after && strcmp(key, "points/" B) == 0)
+	if (call == HOOK_GET && !after && strcmp(key, "points/" B) == 0)
 		return store_remove(arg, key, e);
 	return 0;
 }

@@ -117,6 +117,7 @@ static int restore(struct bench *b, struct sink *s, bool tell, struct err *e)
 static void assert_sink(struct bench *b, struct mem_sink *m)
 {
 	assert_int_equal(m->wrong, 0);
+	assert_true(m->highest < restore_threads(b->r));
 	assert_int_equal(m->finished, 1);
 	assert_int_equal(progress_get(&b->progress.passed), b->disk.size);
 	for (uint64_t off = 0; off < b->disk.size; off += BLOCK) {
@@ -143,9 +144,10 @@ static void test_disks_of_any_size(void **state)
 		if (blocks)
 			b.disk.size -= cut[blocks % ARRAY_LEN(cut)];
 		store_disk(&b, blocks % 3 ? 5 : 0);
-		for (int way = 0; way < 3; way++) {
-			/* With zeros, without, and in order. */
-			mem_sink_init(&m, b.disk.size, way == 2, way != 1);
+		for (int way = 0; way < 6; way++) {
+			/* With zeros, without, and in order; from here, and from far away. */
+			b.store->distant = way >= 3;
+			mem_sink_init(&m, b.disk.size, way % 3 == 2, way % 3 != 1);
 			OK(restore(&b, &m.s, false, e));
 			assert_sink(&b, &m);
 			mem_sink_done(&m);
@@ -506,7 +508,7 @@ static void test_no_threads_to_be_had(void **state)
 	(void)state;
 	up_noise(&b, 20, 0);
 	for (unsigned way = 0; way < 2; way++) {
-		for (unsigned n = 1; n <= restore_threads() + 1; n++) {
+		for (unsigned n = 1; n <= restore_threads(b.r) + 1; n++) {
 			mem_sink_init(&m, b.disk.size, way, true);
 			threads = 0;
 			fail_thread = n;

@@ -104,10 +104,10 @@ static void restore_everywhere(struct bench *b)
 	/* Over what is there: the same again, through NBD, from something else. */
 	image_io(b->back, "raw", "write -P 0x77 0 512");
 	SERVER(&server, b->folder, "-f", "raw", "--shared=8", b->back);
-	restore(b, OK_PTR(sink_nbd_open(server.uri, b->size, restore_threads(), e)));
+	restore(b, OK_PTR(sink_nbd_open(server.uri, b->size, restore_threads(b->r), e)));
 	server_done(&server);
 	assert_image(b, b->back, "raw");
-	restore(b, OK_PTR(sink_qcow2_open(b->back, b->size, true, restore_threads(), e)));
+	restore(b, OK_PTR(sink_qcow2_open(b->back, b->size, true, restore_threads(b->r), e)));
 	assert_image(b, b->back, "qcow2");
 }
 

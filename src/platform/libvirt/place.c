@@ -211,12 +211,12 @@ int lv_places_in_place(const struct platform_restore *job, const struct lv_domai
 
 /* ---- filling ---- */
 
-static struct sink *open_sink(const struct lv_place *x, struct err *e)
+static struct sink *open_sink(const struct repo *r, const struct lv_place *x, struct err *e)
 {
 	uint64_t size = x->disk->tree.size;
 
 	if (!x->device && strcmp(x->format, "qcow2") == 0)
-		return sink_qcow2_open(x->target, size, true, restore_threads(), e);
+		return sink_qcow2_open(x->target, size, true, restore_threads(r), e);
 	return sink_file_open(x->target, size, true, e);
 }
 
@@ -234,7 +234,7 @@ static void copy_owner(const struct lv_place *x)
 
 static int fill(const struct platform_restore *job, const struct lv_place *x, struct err *e)
 {
-	AUTO(sink) sink = open_sink(x, e);
+	AUTO(sink) sink = open_sink(job->repo, x, e);
 	struct restore r = {
 		.repo = job->repo,
 		.tree = &x->disk->tree,
