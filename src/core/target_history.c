@@ -64,19 +64,21 @@ int target_history_list(struct db_tx *t, const char *target, uint64_t since_us, 
 		     "SELECT at, stored_bytes, logical_bytes, free_bytes, total_bytes FROM "
 		     "target_samples WHERE target_id = $1 AND at >= $2 ORDER BY at",
 		     db_t(target), db_i(since_us));
+	json_t *list = json_array();
 	int have = r ? 1 : -1;
 
-	*ret = json_array();
 	while (have > 0 && (have = db_next(r, e)) > 0)
-		json_array_append_new(*ret, json_pack("{s:o, s:o, s:o, s:o, s:o}", "at",
+		json_array_append_new(list, json_pack("{s:o, s:o, s:o, s:o, s:o}", "at",
 						      json_time((uint64_t)db_int(r, 0)),
 						      "stored_bytes", or_null(r, 1),
 						      "logical_bytes", or_null(r, 2), "free_bytes",
 						      or_null(r, 3), "total_bytes", or_null(r, 4)));
-	if (have == 0)
-		return 0;
-	json_decref(*ret);
-	return -1;
+	if (have < 0) {
+		json_decref(list);
+		return -1;
+	}
+	*ret = list;
+	return 0;
 }
 
 /* ---- the future ---- */
