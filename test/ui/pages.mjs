@@ -8,7 +8,7 @@ const file_of = (where) =>
 	where
 		.replace(/\/OS::\w+::\w+/, '')
 		.replace(/(\/[0-9a-f-]{20,})+/g, '-one')
-		.replace(/\//g, '-')
+		.replace(/[/?]/g, '-')
 		.replace(/^-/, '') || 'overview';
 
 const KINDS = [

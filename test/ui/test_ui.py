@@ -8,6 +8,7 @@ import pytest
 import large
 import script
 from provider import Provider
+from nginx import Nginx
 from server import Server
 
 # What is in web/src/app/pages.ts without a parameter.
@@ -85,8 +86,11 @@ def test_every_page(used):
     checkpoint = get("checkpoints")["checkpoints"][0]
     guest = get("protectables/OS::Nova::Server/instances")["instances"][0]
     kept = f"/checkpoints/{checkpoint['provider_id']}/{checkpoint['id']}"
-    ones = [f"/operations/{get('operations?kind=protect')['operations'][0]['id']}",
-            f"/targets/{get('targets')['targets'][0]['id']}",
+    target = get("targets")["targets"][0]["id"]
+    collected = used.server.post(f"targets/{target}/collect", {"collect": {"dry_run": True}})["operation_id"]
+    used.server.wait_operation(collected)
+    ones = [f"/operations/{collected}?found", f"/operations/{get('operations?kind=protect')['operations'][0]['id']}",
+            f"/targets/{target}",
             f"/plans/{get('plans')['plans'][0]['id']}", f"/policies/{get('policies')['policies'][0]['id']}",
             f"/resources/{guest['type']}/{guest['id']}", kept, f"{kept}/restore",
             f"/restores/{get('restores')['restores'][0]['id']}"]
@@ -113,6 +117,22 @@ def test_open_id(holdfast, web, folder, screenshots):
                        shown="alice of here")
             at["hosts"].append(urllib.parse.urlsplit(provider.url).netloc)
             script.run("oidc", at)
+
+
+@pytest.mark.skipif(not pathlib.Path("/usr/sbin/nginx").exists(), reason="there is no proxy: install nginx-light")
+def test_behind_a_proxy(holdfast, web, folder, screenshots):
+    """Under a path of another server, with the lines of the README."""
+    server = Server(holdfast, folder, server={"dashboard": web}, mover={"local": "no"})
+    with Nginx(folder, server.port) as proxy:
+        server.options["server"]["public_url"] = proxy.url
+        server.write_config()
+
+        def change(_):
+            return server.post("policies", {"policy": {"name": "made elsewhere", "spec": {}}})["policy"]
+
+        with server:
+            script.run("proxied", {**given(server, screenshots), "url": proxy.url,
+                                   "hosts": [urllib.parse.urlsplit(proxy.url).netloc]}, {"change": change})
 
 
 def test_many(holdfast, web, folder, screenshots):
