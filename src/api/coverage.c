@@ -38,10 +38,7 @@ static const struct filter filters[] = {
 static const struct table coverage = {.sql = "resources",
 				      .item = "coverage",
 				      .items = "coverage",
-				      .columns = columns,
-				      .n_columns = ARRAY_LEN(columns),
-				      .filters = filters,
-				      .n_filters = ARRAY_LEN(filters),
+				      TABLE_OF(columns, filters),
 				      .where = "gone_at IS NULL"};
 
 /* ---- why ---- */

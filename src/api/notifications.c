@@ -35,10 +35,7 @@ static const struct filter filters[] = {
 static const struct table notifications = {.sql = "notifications",
 					   .item = "notification",
 					   .items = "notifications",
-					   .columns = columns,
-					   .n_columns = ARRAY_LEN(columns),
-					   .filters = filters,
-					   .n_filters = ARRAY_LEN(filters)};
+					   TABLE_OF(columns, filters)};
 
 static const struct column delivery_columns[] = {
 	{"id", "id", COLUMN_TEXT, true},
@@ -66,10 +63,7 @@ static const struct table deliveries = {
 	.sql = "deliveries",
 	.item = "delivery",
 	.items = "deliveries",
-	.columns = delivery_columns,
-	.n_columns = ARRAY_LEN(delivery_columns),
-	.filters = delivery_filters,
-	.n_filters = ARRAY_LEN(delivery_filters),
+	TABLE_OF(delivery_columns, delivery_filters),
 	.project = "(SELECT n.project_id FROM notifications n WHERE n.id = notification_id)",
 	.shared = true, /* that the notification is the caller's is looked at first */
 };

@@ -45,10 +45,7 @@ static const struct filter filters[] = {
 static const struct table operations = {.sql = "operations",
 					.item = "operation",
 					.items = "operations",
-					.columns = columns,
-					.n_columns = ARRAY_LEN(columns),
-					.filters = filters,
-					.n_filters = ARRAY_LEN(filters)};
+					TABLE_OF(columns, filters)};
 
 int api_operations_live(struct api_call *c, size_t most, json_t **ret_array, struct err *e)
 {
@@ -229,10 +226,7 @@ static const struct table logs = {
 	.items = "operation_logs",
 	/* PostgreSQL calls columns that are queries after what they select: "id" is several. */
 	.id = "operations.id",
-	.columns = log_columns,
-	.n_columns = ARRAY_LEN(log_columns),
-	.filters = log_filters,
-	.n_filters = ARRAY_LEN(log_filters),
+	TABLE_OF(log_columns, log_filters),
 	.where = "kind IN ('protect', 'restore', 'verify', 'copy', 'delete')"};
 
 #define ONE "/v1/{project_id}/operations/{operation_id}"

@@ -42,13 +42,8 @@ static const struct filter filters[] = {
 	{"status", "status", FILTER_IS},       {"provider_id", "provider_id", FILTER_IS},
 	{"policy_id", "policy_id", FILTER_IS},
 };
-static const struct table plans = {.sql = "plans",
-				   .item = "plan",
-				   .items = "plans",
-				   .columns = columns,
-				   .n_columns = ARRAY_LEN(columns),
-				   .filters = filters,
-				   .n_filters = ARRAY_LEN(filters)};
+static const struct table plans = {
+	.sql = "plans", .item = "plan", .items = "plans", TABLE_OF(columns, filters)};
 
 /* The fields that can be changed at any time; what is not sent stays. */
 static void take_changes(struct input *in, struct plan *p)

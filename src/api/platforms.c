@@ -27,13 +27,8 @@ static const struct filter filters[] = {
 	{"kind", "kind", FILTER_IS},
 	{"status", "status", FILTER_IS},
 };
-static const struct table platforms = {.sql = "platforms",
-				       .item = "platform",
-				       .items = "platforms",
-				       .columns = columns,
-				       .n_columns = ARRAY_LEN(columns),
-				       .filters = filters,
-				       .n_filters = ARRAY_LEN(filters)};
+static const struct table platforms = {
+	.sql = "platforms", .item = "platform", .items = "platforms", TABLE_OF(columns, filters)};
 
 /* libvirt runs commands that stand in a URI, on the mover's host. */
 static void check_rights(struct api_call *c, struct input *in, const char *uri)

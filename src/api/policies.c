@@ -36,10 +36,7 @@ static const struct filter filters[] = {
 static const struct table policies = {.sql = "policies",
 				      .item = "policy",
 				      .items = "policies",
-				      .columns = columns,
-				      .n_columns = ARRAY_LEN(columns),
-				      .filters = filters,
-				      .n_filters = ARRAY_LEN(filters),
+				      TABLE_OF(columns, filters),
 				      .shared = true};
 
 /* Errors of a document name the field as it stands in the request. */

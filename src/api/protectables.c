@@ -34,10 +34,7 @@ static const struct filter by_id[] = {FILTERS_OF_INSTANCES, {"id", "id", FILTER_
 static const struct table instances = {.sql = "resources",
 				       .item = "instance",
 				       .items = "instances",
-				       .columns = columns,
-				       .n_columns = ARRAY_LEN(columns),
-				       .filters = filters,
-				       .n_filters = ARRAY_LEN(filters),
+				       TABLE_OF(columns, filters),
 				       .where = "gone_at IS NULL",
 				       .own = "parameters"};
 

@@ -27,10 +27,7 @@ static const struct filter filters[] = {
 static const struct table providers = {.sql = "providers",
 				       .item = "provider",
 				       .items = "providers",
-				       .columns = columns,
-				       .n_columns = ARRAY_LEN(columns),
-				       .filters = filters,
-				       .n_filters = ARRAY_LEN(filters),
+				       TABLE_OF(columns, filters),
 				       .shared = true};
 
 static int list(struct api_call *c, struct err *e)

@@ -30,17 +30,11 @@ static const struct filter filters[] = {
 static const struct table restores = {.sql = "restores",
 				      .item = "restore",
 				      .items = "restores",
-				      .columns = restore_columns,
-				      .n_columns = ARRAY_LEN(restore_columns),
-				      .filters = filters,
-				      .n_filters = ARRAY_LEN(filters)};
+				      TABLE_OF(restore_columns, filters)};
 static const struct table verifications = {.sql = "verifications",
 					   .item = "verification",
 					   .items = "verifications",
-					   .columns = verification_columns,
-					   .n_columns = ARRAY_LEN(verification_columns),
-					   .filters = filters,
-					   .n_filters = ARRAY_LEN(filters)};
+					   TABLE_OF(verification_columns, filters)};
 
 /* What both take; ids are put into the two texts. */
 static void take(struct input *in, struct restore_new *n, char provider[UUID_TEXT],

@@ -34,10 +34,7 @@ static const struct filter filters[] = {
 static const struct table targets = {.sql = "targets",
 				     .item = "target",
 				     .items = "targets",
-				     .columns = columns,
-				     .n_columns = ARRAY_LEN(columns),
-				     .filters = filters,
-				     .n_filters = ARRAY_LEN(filters),
+				     TABLE_OF(columns, filters),
 				     .shared = true};
 
 /* Checks; the object itself is sealed as it is. */

@@ -6,10 +6,10 @@
 #include "cmd/remote.h"
 
 static const struct remote_column grants[] = {
-	{"user", "user_name", CELL_TEXT, NULL},
-	{"role", "role", CELL_TEXT, NULL},
-	{"project", "project_name", CELL_TEXT, NULL},
-	{"project id", "project_id", CELL_TEXT, NULL},
+	{"user", "user_name", CELL_TEXT},
+	{"role", "role", CELL_TEXT},
+	{"project", "project_name", CELL_TEXT},
+	{"project id", "project_id", CELL_TEXT},
 	{0},
 };
 

@@ -27,65 +27,45 @@ enum take {
 };
 
 static const struct {
-	const char *noun, *opt, *member;
+	const char *noun; /* "": any that has such an option */
+	const char *opt, *member;
 	enum take how;
 	const char *ref;
 } rows[] = {
-	{"plan", "name", "name", TAKE_TEXT, NULL},
-	{"plan", "description", "description", TAKE_TEXT, NULL},
+	{"", "name", "name", TAKE_TEXT},
+	{"", "description", "description", TAKE_TEXT},
+	{"", "shared", "shared", TAKE_FLAG},
+	{"", "enabled", "enabled", TAKE_YES},
+	{"", "mover", "mover_id", TAKE_REF, "mover"},
 	{"plan", "provider", "provider_id", TAKE_REF, "provider"},
 	{"plan", "policy", "policy_id", TAKE_REF, "policy"},
-	{"plan", "status", "status", TAKE_TEXT, NULL},
-	{"plan", "consistency-group", "consistency_group", TAKE_YES, NULL},
-	{"plan", "consistency", "parameters." SERVER ".consistency", TAKE_TEXT, NULL},
-	{"policy", "name", "name", TAKE_TEXT, NULL},
-	{"policy", "description", "description", TAKE_TEXT, NULL},
-	{"policy", "spec", "spec", TAKE_JSON, NULL},
-	{"policy", "shared", "shared", TAKE_FLAG, NULL},
-	{"policy", "mandatory", "mandatory", TAKE_FLAG, NULL},
-	{"provider", "name", "name", TAKE_TEXT, NULL},
-	{"provider", "description", "description", TAKE_TEXT, NULL},
+	{"plan", "status", "status", TAKE_TEXT},
+	{"plan", "consistency-group", "consistency_group", TAKE_YES},
+	{"plan", "consistency", "parameters." SERVER ".consistency", TAKE_TEXT},
+	{"policy", "spec", "spec", TAKE_JSON},
+	{"policy", "mandatory", "mandatory", TAKE_FLAG},
 	{"provider", "to", "target_id", TAKE_REF, "target"},
-	{"provider", "shared", "shared", TAKE_FLAG, NULL},
-	{"target", "name", "name", TAKE_TEXT, NULL},
-	{"target", "description", "description", TAKE_TEXT, NULL},
-	{"target", "mover", "mover_id", TAKE_REF, "mover"},
-	{"target", "shared", "shared", TAKE_FLAG, NULL},
-	{"target", "access-key", "credentials.access_key", TAKE_TEXT, NULL},
-	{"target", "secret-key-file", "credentials.secret_key", TAKE_FILE, NULL},
-	{"target", "from-host", "credentials.from_host", TAKE_FLAG, NULL},
-	{"platform", "name", "name", TAKE_TEXT, NULL},
-	{"platform", "description", "description", TAKE_TEXT, NULL},
-	{"platform", "kind", "kind", TAKE_TEXT, NULL},
-	{"platform", "mover", "mover_id", TAKE_REF, "mover"},
-	{"platform", "uri", "uri", TAKE_TEXT, NULL},
-	{"platform", "shared", "shared", TAKE_FLAG, NULL},
-	{"mover", "hours", "hours", TAKE_NUMBER, NULL},
-	{"trigger", "name", "name", TAKE_TEXT, NULL},
-	{"trigger", "enabled", "enabled", TAKE_YES, NULL},
-	{"schedule", "enabled", "enabled", TAKE_YES, NULL},
-	{"mover", "drain", "drain", TAKE_YES, NULL},
-	{"schedule", "description", "description", TAKE_TEXT, NULL},
+	{"target", "access-key", "credentials.access_key", TAKE_TEXT},
+	{"target", "secret-key-file", "credentials.secret_key", TAKE_FILE},
+	{"target", "from-host", "credentials.from_host", TAKE_FLAG},
+	{"platform", "kind", "kind", TAKE_TEXT},
+	{"platform", "uri", "uri", TAKE_TEXT},
+	{"mover", "hours", "hours", TAKE_NUMBER},
+	{"mover", "drain", "drain", TAKE_YES},
 	{"schedule", "trigger", "trigger_id", TAKE_REF, "trigger"},
-	{"user", "name", "name", TAKE_TEXT, NULL},
-	{"user", "email", "email", TAKE_TEXT, NULL},
-	{"user", "password-file", "password", TAKE_FILE, NULL},
-	{"user", "enabled", "enabled", TAKE_YES, NULL},
-	{"token", "days", "days", TAKE_NUMBER, NULL},
-	{"token", "role", "roles", TAKE_WORDS, NULL},
-	{"notification", "name", "name", TAKE_TEXT, NULL},
-	{"notification", "description", "description", TAKE_TEXT, NULL},
-	{"notification", "kind", "kind", TAKE_TEXT, NULL},
-	{"notification", "url", "url", TAKE_TEXT, NULL},
-	{"notification", "secret-file", "secret", TAKE_FILE, NULL},
-	{"notification", "recipient", "recipients", TAKE_WORDS, NULL},
-	{"notification", "event", "events", TAKE_WORDS, NULL},
-	{"notification", "severity", "severity", TAKE_TEXT, NULL},
-	{"notification", "remind-hours", "remind_hours", TAKE_NUMBER, NULL},
-	{"notification", "enabled", "enabled", TAKE_YES, NULL},
-	{"notification", "shared", "shared", TAKE_FLAG, NULL},
-	{"rotate", "secret-file", "secret", TAKE_FILE, NULL},
-	{"rotate", "old-hours", "old_hours", TAKE_NUMBER, NULL},
+	{"user", "email", "email", TAKE_TEXT},
+	{"user", "password-file", "password", TAKE_FILE},
+	{"token", "days", "days", TAKE_NUMBER},
+	{"token", "role", "roles", TAKE_WORDS},
+	{"notification", "kind", "kind", TAKE_TEXT},
+	{"notification", "url", "url", TAKE_TEXT},
+	{"notification", "secret-file", "secret", TAKE_FILE},
+	{"notification", "recipient", "recipients", TAKE_WORDS},
+	{"notification", "event", "events", TAKE_WORDS},
+	{"notification", "severity", "severity", TAKE_TEXT},
+	{"notification", "remind-hours", "remind_hours", TAKE_NUMBER},
+	{"rotate", "secret-file", "secret", TAKE_FILE},
+	{"rotate", "old-hours", "old_hours", TAKE_NUMBER},
 };
 
 /* ---- members ---- */
@@ -196,7 +176,7 @@ int remote_take_options(struct cli *c, const char *noun, json_t *o, struct err *
 		const char *text;
 		json_t *v;
 
-		if (strcmp(rows[i].noun, noun) != 0)
+		if (*rows[i].noun && strcmp(rows[i].noun, noun) != 0)
 			continue;
 		text = parsed_text(&c->p, rows[i].opt);
 		if (!text)

@@ -10,14 +10,14 @@
 #define PATIENCE_US UINT64_C(40000000) /* longer than a delivery may take */
 
 static const struct remote_column deliveries[] = {
-	{"id", "id", CELL_ID, NULL},
-	{"time", "created_at", CELL_TIME, NULL},
-	{"event", "event", CELL_TEXT, NULL},
-	{"state", "state", CELL_TEXT, NULL},
-	{"tries", "attempts", CELL_NUMBER, NULL},
-	{"code", "code", CELL_NUMBER, NULL},
-	{"title", "title", CELL_TEXT, NULL},
-	{"reason", "reason", CELL_TEXT, NULL},
+	{"id", "id", CELL_ID},
+	{"time", "created_at", CELL_TIME},
+	{"event", "event", CELL_TEXT},
+	{"state", "state", CELL_TEXT},
+	{"tries", "attempts", CELL_NUMBER},
+	{"code", "code", CELL_NUMBER},
+	{"title", "title", CELL_TEXT},
+	{"reason", "reason", CELL_TEXT},
 	{0},
 };
 

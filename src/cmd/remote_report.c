@@ -8,17 +8,17 @@
 /* ---- usage ---- */
 
 static const struct remote_column usage[] = {
-	{"project", "project_name", CELL_TEXT, NULL},
-	{"target", "target_name", CELL_TEXT, NULL},
-	{"plan", "plan_name", CELL_TEXT, NULL},
-	{"resource", "resource_name", CELL_TEXT, NULL},
-	{"made", "points", CELL_NUMBER, NULL},
-	{"size", "logical_bytes", CELL_BYTES, NULL},
-	{"stored", "stored_bytes", CELL_BYTES, NULL},
-	{"restores", "restores", CELL_NUMBER, NULL},
-	{"kept", "kept_points", CELL_NUMBER, NULL},
-	{"size kept", "kept_logical_bytes", CELL_BYTES, NULL},
-	{"stored for it", "kept_stored_bytes", CELL_BYTES, NULL},
+	{"project", "project_name", CELL_TEXT},
+	{"target", "target_name", CELL_TEXT},
+	{"plan", "plan_name", CELL_TEXT},
+	{"resource", "resource_name", CELL_TEXT},
+	{"made", "points", CELL_NUMBER},
+	{"size", "logical_bytes", CELL_BYTES},
+	{"stored", "stored_bytes", CELL_BYTES},
+	{"restores", "restores", CELL_NUMBER},
+	{"kept", "kept_points", CELL_NUMBER},
+	{"size kept", "kept_logical_bytes", CELL_BYTES},
+	{"stored for it", "kept_stored_bytes", CELL_BYTES},
 	{0},
 };
 
@@ -59,10 +59,10 @@ int remote_usage(struct cli *c, struct err *e)
 /* ---- search ---- */
 
 static const struct remote_column found[] = {
-	{"type", "type", CELL_TEXT, NULL},
-	{"name", "name", CELL_TEXT, NULL},
-	{"what", "text", CELL_TEXT, NULL},
-	{"id", "id", CELL_TEXT, NULL},
+	{"type", "type", CELL_TEXT},
+	{"name", "name", CELL_TEXT},
+	{"what", "text", CELL_TEXT},
+	{"id", "id", CELL_TEXT},
 	{0},
 };
 
@@ -84,11 +84,11 @@ int remote_search(struct cli *c, struct err *e)
 /* ---- a target as it was ---- */
 
 static const struct remote_column history[] = {
-	{"time", "at", CELL_TIME, NULL},
-	{"stored", "stored_bytes", CELL_BYTES, NULL},
-	{"size", "logical_bytes", CELL_BYTES, NULL},
-	{"free", "free_bytes", CELL_BYTES, NULL},
-	{"total", "total_bytes", CELL_BYTES, NULL},
+	{"time", "at", CELL_TIME},
+	{"stored", "stored_bytes", CELL_BYTES},
+	{"size", "logical_bytes", CELL_BYTES},
+	{"free", "free_bytes", CELL_BYTES},
+	{"total", "total_bytes", CELL_BYTES},
 	{0},
 };
 

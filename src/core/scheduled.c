@@ -33,10 +33,7 @@ static const struct filter filters[] = {
 const struct table scheduled_table = {.sql = "scheduled_operations",
 				      .item = "scheduled_operation",
 				      .items = "operations",
-				      .columns = columns,
-				      .n_columns = ARRAY_LEN(columns),
-				      .filters = filters,
-				      .n_filters = ARRAY_LEN(filters)};
+				      TABLE_OF(columns, filters)};
 
 void scheduled_free(struct scheduled_operation *s)
 {

@@ -67,6 +67,9 @@ struct table {
 	const char *project; /* expression of the project; NULL: "project_id" */
 	const char *own;     /* a parameter of queries that is read elsewhere; NULL: none */
 };
+/* In the initializer of one: what it shows, and what a list of it can be narrowed by. */
+#define TABLE_COLUMNS(c) .columns = c, .n_columns = ARRAY_LEN(c)
+#define TABLE_OF(c, f) TABLE_COLUMNS(c), .filters = f, .n_filters = ARRAY_LEN(f)
 
 #define TABLE_LIMIT 1000 /* rows of a page at most */
 #define TABLE_SORTS 4

@@ -34,13 +34,8 @@ static const struct filter filters[] = {
 	{"type", "type", FILTER_IS},
 	{"enabled", "enabled", FILTER_FLAG},
 };
-const struct table trigger_table = {.sql = "triggers",
-				    .item = "trigger_info",
-				    .items = "triggers",
-				    .columns = columns,
-				    .n_columns = ARRAY_LEN(columns),
-				    .filters = filters,
-				    .n_filters = ARRAY_LEN(filters)};
+const struct table trigger_table = {
+	.sql = "triggers", .item = "trigger_info", .items = "triggers", TABLE_OF(columns, filters)};
 
 static const struct column firing_columns[] = {
 	{"id", "trigger_id || '@' || at", COLUMN_TEXT, true},
@@ -62,10 +57,7 @@ const struct table firing_table = {
 	.sql = "firings",
 	.item = "firing",
 	.items = "firings",
-	.columns = firing_columns,
-	.n_columns = ARRAY_LEN(firing_columns),
-	.filters = firing_filters,
-	.n_filters = ARRAY_LEN(firing_filters),
+	TABLE_OF(firing_columns, firing_filters),
 	.id = "(trigger_id || '@' || at)",
 	.project = "(SELECT t.project_id FROM triggers t WHERE t.id = firings.trigger_id)"};
 
