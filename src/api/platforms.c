@@ -18,6 +18,7 @@ static const struct column columns[] = {
 	 "(SELECT count(*) FROM resources r WHERE r.platform_id = platforms.id AND r.gone_at IS "
 	 "NULL)",
 	 COLUMN_INT, false},
+	{"offers", "offers", COLUMN_JSON, false},
 	{"checked_at", "checked_at", COLUMN_TIME, false},
 	{"created_at", "created_at", COLUMN_TIME, true},
 	{"updated_at", "updated_at", COLUMN_TIME, true},

@@ -258,8 +258,9 @@ static int store_resource(struct db_tx *t, const char *platform, const struct ro
 
 	if (!type)
 		return 0;
-	extra = json_pack("{s:s, s:s, s:s, s:O?}", "platform_id", platform, "platform", p->name,
-			  "state", state, "disks", json_object_get(v, "disks"));
+	extra = json_pack("{s:s, s:s, s:s, s:O?, s:O*}", "platform_id", platform, "platform",
+			  p->name, "state", state, "disks", json_object_get(v, "disks"), "networks",
+			  json_object_get(v, "networks"));
 	text = json_text(extra);
 	json_decref(extra);
 	if (load_before(t, platform, type, id, &was, e) < 0 ||
@@ -355,7 +356,9 @@ static int store_list(struct db_tx *t, const char *platform, const struct row *p
 static int settle_list(struct db_tx *t, const struct flow_step *s, struct err *e)
 {
 	const char *id = json_text_in(s->input, "platform_id");
+	const json_t *offers = json_object_get(s->result, "offers");
 	CLEANUP(row_done) struct row p = {NULL};
+	AUTO_FREE char *offered = offers ? json_text(offers) : NULL;
 	uint64_t now = clock_wall_us();
 
 	if (load(t, id, &p, e) < 0 ||
@@ -363,8 +366,8 @@ static int settle_list(struct db_tx *t, const struct flow_step *s, struct err *e
 		return -1;
 	if (db_exec(t, NULL, e,
 		    "UPDATE platforms SET status = 'available', reason = NULL, checked_at = $2, "
-		    "discover_at = $3 WHERE id = $1",
-		    db_t(id), db_i(now), db_i(now + DISCOVER_EVERY_US)) < 0)
+		    "discover_at = $3, offers = $4 WHERE id = $1",
+		    db_t(id), db_i(now), db_i(now + DISCOVER_EVERY_US), db_t0(offered)) < 0)
 		return -1;
 	return notify_platform(t, id, NULL, now, e);
 }

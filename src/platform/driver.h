@@ -30,6 +30,8 @@ struct platform_resource {
 	char *type, *id, *name, *state;
 	struct platform_disk *disks;
 	size_t n_disks;
+	char **networks; /* that it is connected to, by the names that a restore maps */
+	size_t n_networks;
 };
 
 struct platform_resource_list {
@@ -37,6 +39,20 @@ struct platform_resource_list {
 	size_t n;
 };
 void platform_resource_list_done(struct platform_resource_list *l);
+
+struct platform_pool {
+	char *name, *path; /* path: "" where it has none */
+	uint64_t bytes, free_bytes;
+};
+
+/* What a restore to this platform can name: those that are active now. */
+struct platform_offers {
+	char **networks;
+	size_t n_networks;
+	struct platform_pool *pools;
+	size_t n_pools;
+};
+void platform_offers_done(struct platform_offers *o);
 
 /* What the person watching should know now: a fallback and why, a step that takes long. */
 typedef void platform_note_fn(void *arg, enum log_level level, const char *text);
@@ -136,6 +152,8 @@ static inline void platform_restored_done(struct platform_restored *r)
 struct platform_ops {
 	void (*free)(struct platform *p);
 	int (*list)(struct platform *p, struct platform_resource_list *ret_l, struct err *e);
+	/* Kinds of which the platform knows nothing are empty. */
+	int (*offers)(struct platform *p, struct platform_offers *ret, struct err *e);
 	int (*protect)(struct platform *p, const struct protect *job, struct err *e);
 	/* The restored resource's name and id are the caller's. */
 	int (*restore)(struct platform *p, const struct platform_restore *job,

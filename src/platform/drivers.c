@@ -27,6 +27,13 @@ struct platform *platform_open(const char *uri, struct err *e)
 	return NULL;
 }
 
+static void names_done(char **names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(names[i]);
+	free(names);
+}
+
 void platform_resource_list_done(struct platform_resource_list *l)
 {
 	for (size_t i = 0; i < l->n; i++) {
@@ -38,6 +45,7 @@ void platform_resource_list_done(struct platform_resource_list *l)
 			free(r->disks[j].format);
 		}
 		free(r->disks);
+		names_done(r->networks, r->n_networks);
 		free(r->type);
 		free(r->id);
 		free(r->name);
@@ -45,6 +53,17 @@ void platform_resource_list_done(struct platform_resource_list *l)
 	}
 	free(l->v);
 	*l = (struct platform_resource_list){0};
+}
+
+void platform_offers_done(struct platform_offers *o)
+{
+	names_done(o->networks, o->n_networks);
+	for (size_t i = 0; i < o->n_pools; i++) {
+		free(o->pools[i].name);
+		free(o->pools[i].path);
+	}
+	free(o->pools);
+	*o = (struct platform_offers){0};
 }
 
 void platform_about_done(struct platform_about *a)

@@ -42,6 +42,29 @@ int step_platform_check(const struct step *s, json_t **ret, struct err *e)
 	return 0;
 }
 
+static json_t *texts(char *const *v, size_t n)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, text(v[i]));
+	return list;
+}
+
+static json_t *offers_json(const struct platform_offers *o)
+{
+	json_t *pools = json_array();
+
+	for (size_t i = 0; i < o->n_pools; i++)
+		json_array_append_new(pools,
+				      json_pack("{s:o,s:o,s:I,s:I}", "name", text(o->pools[i].name),
+						"path", text(o->pools[i].path), "bytes",
+						(json_int_t)o->pools[i].bytes, "free_bytes",
+						(json_int_t)o->pools[i].free_bytes));
+	return json_pack("{s:o,s:o}", "networks", texts(o->networks, o->n_networks), "pools",
+			 pools);
+}
+
 static json_t *resource_json(const struct platform_resource *r)
 {
 	json_t *disks = json_array();
@@ -52,22 +75,29 @@ static json_t *resource_json(const struct platform_resource *r)
 						"source", text(r->disks[i].source), "format",
 						text(r->disks[i].format), "bytes",
 						(json_int_t)r->disks[i].bytes));
-	return json_pack("{s:o,s:o,s:o,s:o,s:o}", "type", text(r->type), "id", text(r->id), "name",
-			 text(r->name), "state", text(r->state), "disks", disks);
+	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o}", "type", text(r->type), "id", text(r->id),
+			 "name", text(r->name), "state", text(r->state), "disks", disks, "networks",
+			 texts(r->networks, r->n_networks));
 }
 
 int step_platform_list(const struct step *s, json_t **ret, struct err *e)
 {
 	AUTO(platform) p = open_it(s, e);
 	struct platform_resource_list l = {0};
+	struct platform_offers o = {0};
 	json_t *list;
 
 	if (!p || p->ops->list(p, &l, e) < 0)
 		return -1;
+	if (p->ops->offers(p, &o, e) < 0) {
+		platform_resource_list_done(&l);
+		return -1;
+	}
 	list = json_array();
 	for (size_t i = 0; i < l.n; i++)
 		json_array_append_new(list, resource_json(&l.v[i]));
 	platform_resource_list_done(&l);
-	*ret = json_pack("{s:o}", "resources", list);
+	*ret = json_pack("{s:o, s:o}", "resources", list, "offers", offers_json(&o));
+	platform_offers_done(&o);
 	return 0;
 }

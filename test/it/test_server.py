@@ -137,9 +137,15 @@ def test_deleted_while_it_is_made(cloud):
 
 
 def test_a_guest_that_is_gone(cloud):
-    """A plan whose machine is not there fails, says which one, and leaves nothing."""
+    """A plan whose machine is not there fails, says which one, and leaves nothing. A look tells what else is there."""
     cloud.guest.remove()
+    cloud.lab.virsh("pool-create-as", "fast", "dir", "--target", cloud.folder)
     cloud.server.wait_operation(cloud.server.post(f"platforms/{cloud.platform}/discover")["operation_id"])
+    cloud.lab.virsh("pool-destroy", "fast")
+    offers = cloud.server.get(f"platforms/{cloud.platform}")["platform"]["offers"]
+    pool, = offers["pools"]
+    assert (pool["name"], pool["path"]) == ("fast", str(cloud.folder)) and 0 < pool["free_bytes"] < pool["bytes"]
+    assert offers["networks"] == []
     failed = cloud.protect(state="failed")
     assert failed["status"] == "error" and cloud.guest.name in failed["reason"], failed
 

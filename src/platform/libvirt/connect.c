@@ -150,6 +150,10 @@ static int describe(virDomainPtr dom, struct platform_resource *r, struct err *e
 					.name = xstrdup(info.name),
 					.state = xstrdup(state_name(dom))};
 	describe_disks(dom, &info, r);
+	r->networks = info.networks;
+	r->n_networks = info.n_networks;
+	info.networks = NULL;
+	info.n_networks = 0;
 	lv_domain_info_done(&info);
 	return 0;
 }
@@ -210,6 +214,7 @@ static int lv_about(struct platform *p, struct platform_about *ret, struct err *
 static const struct platform_ops lv_ops = {
 	.free = lv_free,
 	.list = lv_list,
+	.offers = lv_offers,
 	.protect = lv_protect,
 	.restore = lv_restore,
 	.unmake = lv_unmake,

@@ -86,12 +86,18 @@ struct lv_domain_info {
 	char *kernel, *initrd; /* paths or NULL */
 	bool agent;	       /* a guest-agent channel is configured */
 	bool tpm;	       /* an emulated TPM */
-	uid_t qemu_uid;	       /* who QEMU runs as, if libvirt changes it; else our own */
+	char **networks;       /* names of networks and bridges, each once */
+	size_t n_networks;
+	uid_t qemu_uid; /* who QEMU runs as, if libvirt changes it; else our own */
 	gid_t qemu_gid;
 };
 
 int lv_domain_info(const char *xml, struct lv_domain_info *ret_i, struct err *e);
 void lv_domain_info_done(struct lv_domain_info *i);
+
+/* ---- offers.c ---- */
+
+int lv_offers(struct platform *p, struct platform_offers *ret, struct err *e);
 
 /* ---- checkpoint.c ---- */
 

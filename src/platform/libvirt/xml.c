@@ -184,6 +184,33 @@ static void read_disks(xmlDocPtr doc, struct lv_domain_info *info)
 	}
 }
 
+static bool knows_network(const struct lv_domain_info *info, const char *name)
+{
+	for (size_t i = 0; i < info->n_networks; i++) {
+		if (strcmp(info->networks[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* What lv_edit_networks() can give another name. */
+static void read_networks(xmlDocPtr doc, struct lv_domain_info *info)
+{
+	size_t n;
+	AUTO_FREE xmlNodePtr *nodes =
+		lv_xml_nodes(doc, NULL, "devices/interface/source[@network or @bridge]", &n);
+
+	info->networks = xcalloc(n, sizeof(char *));
+	for (size_t i = 0; i < n; i++) {
+		AUTO_FREE char *network = lv_xml_text(doc, nodes[i], "@network");
+		AUTO_FREE char *bridge = lv_xml_text(doc, nodes[i], "@bridge");
+		const char *name = network ? network : bridge;
+
+		if (!knows_network(info, name))
+			info->networks[info->n_networks++] = xstrdup(name);
+	}
+}
+
 /* QEMU's user as libvirt's DAC driver set it ("+64055:+64055"), or our own. */
 static void read_user(xmlDocPtr doc, struct lv_domain_info *info)
 {
@@ -212,6 +239,7 @@ int lv_domain_info(const char *xml, struct lv_domain_info *ret_i, struct err *e)
 		return err_set(e, ERR_CORRUPT, "the domain's definition has no name or no UUID");
 	}
 	read_disks(doc, &info);
+	read_networks(doc, &info);
 	read_user(doc, &info);
 	info.nvram = lv_xml_text(doc, NULL, "os/nvram");
 	info.kernel = lv_xml_text(doc, NULL, "os/kernel");
@@ -227,6 +255,9 @@ void lv_domain_info_done(struct lv_domain_info *i)
 	for (size_t d = 0; d < i->n_disks; d++)
 		disk_done(&i->disks[d]);
 	free(i->disks);
+	for (size_t n = 0; n < i->n_networks; n++)
+		free(i->networks[n]);
+	free(i->networks);
 	free(i->uuid);
 	free(i->name);
 	free(i->nvram);

@@ -35,7 +35,7 @@ export function Panel({
 					{count ? <span className="hf-badge">{count}</span> : null}
 				</Title>
 				{link && <Link to={link.to}>{link.text}</Link>}
-				{actions}
+				{actions && <div className="hf-row hf-tight">{actions}</div>}
 			</header>
 			{children}
 		</section>

@@ -47,6 +47,12 @@ export function disksOf(extra: unknown): Disk[] {
 	return Array.isArray(disks) ? disks : [];
 }
 
+/** Names of the networks that a machine is connected to; undefined: nobody looked when it was listed. */
+export function networksOf(extra: unknown): string[] | undefined {
+	const networks = (extra as { networks?: string[] } | null | undefined)?.networks;
+	return Array.isArray(networks) ? networks : undefined;
+}
+
 export function sizeOf(disks: readonly Disk[]): number {
 	return disks.reduce((sum, d) => sum + (d.bytes ?? 0), 0);
 }

@@ -60,7 +60,7 @@ export function Serve({ of }: { of: Checkpoint }) {
 	const uri = `nbd+unix:///${one.disk}?socket=${socket}`;
 	return (
 		<Panel title={t('checkpoints.serve')} span={7}>
-			<p>{t('checkpoints.serveText')}</p>
+			<p className="hf-gap-after">{t('checkpoints.serveText')}</p>
 			<FormGroup label={t('checkpoints.serveDisk')} fieldId="serve-disk">
 				<FormSelect id="serve-disk" value={chosen} onChange={(_, v) => choose(Number(v))}>
 					{all.map((c, i) => (

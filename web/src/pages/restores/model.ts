@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a restore is to do, the parameters that say so to the server, and what can be told about it before it starts.
 import type { Schema } from '../../api/client';
+import { bytes } from '../../parts/format';
 import { t, tn } from '../../texts';
 import {
 	disksOf,
+	networksOf,
 	sizeOf,
 	type Checkpoint,
 	type CheckpointResource,
@@ -14,6 +16,8 @@ import {
 
 export type Restore = Schema<'Restore'>;
 export type Mode = 'new' | 'in_place';
+export type Storage = 'as_was' | 'pool' | 'directory';
+export type Pool = NonNullable<Platform['offers']>['pools'][number];
 export type Start = 'as_was' | 'yes' | 'no';
 
 export interface Machine {
@@ -28,7 +32,7 @@ export interface Draft {
 	start: Start;
 	stop: boolean;
 	keepIdentity: boolean;
-	storage: 'as_was' | 'pool' | 'directory';
+	storage: Storage;
 	place: string;
 	networks: { from: string; to: string }[];
 	machines: Record<string, Machine>; // by TYPE#ID
@@ -54,17 +58,31 @@ function folderOf(k: Checkpoint): string {
 	return source.slice(0, source.lastIndexOf('/'));
 }
 
+/** Pools of the platform that it goes to; undefined: nobody knows. */
+export function poolsOf(k: Checkpoint, d: Draft, a: Around): readonly Pool[] | undefined {
+	return platformsOf(k, d, a)[0]?.offers?.pools;
+}
+
+/** What is proposed when disks go there: the pool with the most room, the directory of the first disk. */
+export function placeOf(storage: Storage, k: Checkpoint, pools: readonly Pool[] | undefined): string {
+	if (storage === 'directory') return folderOf(k);
+	if (storage === 'as_was' || !pools?.length) return '';
+	return pools.reduce((a, b) => (b.free_bytes > a.free_bytes ? b : a)).name;
+}
+
+/** Networks that the machines were connected to, each once; undefined: that was not stored. */
+export function networksThen(k: Checkpoint): string[] | undefined {
+	const all = (k.resources ?? []).map((r) => networksOf(r.extra_info));
+	return all.some((n) => n === undefined) ? undefined : [...new Set(all.flatMap((n) => n ?? []))];
+}
+
 /**
  * As it begins: everything; beside what is there if it is there, else as it was. Only administrators choose a
  * directory.
  */
-export function firstDraft(
-	k: Checkpoint,
-	instances: readonly Instance[],
-	only: string | null,
-	isAdmin: boolean,
-): Draft {
-	const here = (r: CheckpointResource) => instances.some((i) => i.id === r.id && i.platform_id === r.platform_id);
+export function firstDraft(k: Checkpoint, around: Around, only: string | null, isAdmin: boolean): Draft {
+	const here = (r: CheckpointResource) =>
+		around.instances.some((i) => i.id === r.id && i.platform_id === r.platform_id);
 	const machines: Record<string, Machine> = {};
 	for (const r of k.resources ?? [])
 		machines[keyOf(r)] = {
@@ -73,22 +91,29 @@ export function firstDraft(
 			disks: null,
 		};
 	const beside = (k.resources ?? []).some(here);
-	const place = beside && isAdmin ? folderOf(k) : '';
-	return {
+	const draft: Draft = {
 		mode: 'new',
 		platform: '',
 		start: 'as_was',
 		stop: false,
 		keepIdentity: !beside,
-		storage: place ? 'directory' : beside ? 'pool' : 'as_was',
-		place,
-		networks: [],
+		storage: beside ? (isAdmin && folderOf(k) ? 'directory' : 'pool') : 'as_was',
+		place: '',
+		networks: (networksThen(k) ?? []).map((from) => ({ from, to: '' })),
 		machines,
 	};
+	return { ...draft, place: placeOf(draft.storage, k, poolsOf(k, draft, around)) };
+}
+
+/** Networks that get another name. */
+export function mapped(d: Draft): { from: string; to: string }[] {
+	return d.networks
+		.map((n) => ({ from: n.from.trim(), to: n.to.trim() }))
+		.filter((n) => n.from && n.to && n.from !== n.to);
 }
 
 function newOptions(d: Draft, m: Machine, r: CheckpointResource): Record<string, unknown> {
-	const networks = d.networks.filter((n) => n.from.trim() && n.to.trim()).map((n) => [n.from.trim(), n.to.trim()]);
+	const networks = mapped(d).map((n) => [n.from, n.to]);
 	return {
 		...(m.name.trim() && m.name.trim() !== r.name && { restore_name: m.name.trim() }),
 		...(d.storage !== 'as_was' && d.place.trim() && { [d.storage]: d.place.trim() }),
@@ -137,9 +162,14 @@ export interface Around {
 	instances: readonly Instance[];
 }
 
-function platformsOf(k: Checkpoint, d: Draft, a: Around): (Platform | undefined)[] {
-	const ids = new Set(chosenOf(k, d).map((r) => (d.mode === 'new' && d.platform) || r.platform_id));
-	return [...ids].map((id) => a.platforms.find((p) => p.id === id));
+/** The platform that it goes to. */
+export function platformFor(r: CheckpointResource, d: Draft, a: Around): Platform | undefined {
+	const id = (d.mode === 'new' && d.platform) || r.platform_id;
+	return a.platforms.find((p) => p.id === id);
+}
+
+export function platformsOf(k: Checkpoint, d: Draft, a: Around): (Platform | undefined)[] {
+	return [...new Set(chosenOf(k, d).map((r) => platformFor(r, d, a)))];
 }
 
 function checkPlatforms(k: Checkpoint, d: Draft, a: Around): Check[] {
@@ -169,6 +199,34 @@ function checkNames(k: Checkpoint, d: Draft, a: Around): Check[] {
 	return checks.length ? checks : [{ tone: 'good', text: t('restores.check.namesFree') }];
 }
 
+// Bridges are not listed: what no network is called may be one.
+function checkNetworks(k: Checkpoint, d: Draft, a: Around): Check[] {
+	const [platform] = platformsOf(k, d, a);
+	if (!platform?.offers) return [];
+	const names = new Map(mapped(d).map((n) => [n.from, n.to]));
+	const needed = new Set(chosenOf(k, d).flatMap((r) => networksOf(r.extra_info) ?? []));
+	return [...new Set([...needed].map((n) => names.get(n) ?? n))]
+		.filter((n) => !platform.offers!.networks.includes(n))
+		.map((network) => ({ tone: 'warn', text: t('restores.check.noNetwork', { network, name: platform.name }) }));
+}
+
+function checkStorage(k: Checkpoint, d: Draft, a: Around): Check[] {
+	const place = d.place.trim();
+	if (d.storage === 'as_was') return [];
+	if (!place) return [{ tone: 'bad', text: t('restores.check.noPlace') }];
+	if (d.storage === 'directory')
+		return place.startsWith('/') ? [] : [{ tone: 'bad', text: t('restores.check.wholePath') }];
+	const pools = poolsOf(k, d, a);
+	const pool = pools?.find((p) => p.name === place);
+	if (!pools) return [];
+	if (!pool) return [{ tone: 'bad', text: t('restores.check.noPool', { name: place }) }];
+	const size = sumOf(k, d).bytes;
+	const words = { name: place, free: bytes(pool.free_bytes), size: bytes(size) };
+	return pool.free_bytes < size
+		? [{ tone: 'warn', text: t('restores.check.poolSmall', words) }]
+		: [{ tone: 'good', text: t('restores.check.poolRoom', words) }];
+}
+
 function checkInPlace(k: Checkpoint, d: Draft, a: Around): Check[] {
 	return chosenOf(k, d).map((r) => {
 		const there = a.instances.find((i) => i.id === r.id && i.platform_id === r.platform_id);
@@ -193,12 +251,10 @@ export function checksOf(k: Checkpoint, d: Draft, a: Around): Check[] {
 	const checks: Check[] = [
 		...checkPlatforms(k, d, a),
 		...checkDisks(k, d),
-		...(d.mode === 'new' ? checkNames(k, d, a) : checkInPlace(k, d, a)),
+		...(d.mode === 'new'
+			? [...checkNames(k, d, a), ...checkStorage(k, d, a), ...checkNetworks(k, d, a)]
+			: checkInPlace(k, d, a)),
 	];
-	if (d.mode === 'new' && d.storage !== 'as_was' && !d.place.trim())
-		checks.push({ tone: 'bad', text: t('restores.check.noPlace') });
-	if (d.mode === 'new' && d.storage === 'directory' && d.place.trim() && !d.place.trim().startsWith('/'))
-		checks.push({ tone: 'bad', text: t('restores.check.wholePath') });
 	if (k.verified_ok === false) checks.push({ tone: 'bad', text: t('restores.check.broken') });
 	else
 		checks.push(

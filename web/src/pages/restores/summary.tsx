@@ -4,12 +4,12 @@ import { Content } from '@patternfly/react-core';
 import CheckCircleIcon from '@patternfly/react-icons/dist/esm/icons/check-circle-icon';
 import ExclamationCircleIcon from '@patternfly/react-icons/dist/esm/icons/exclamation-circle-icon';
 import ExclamationTriangleIcon from '@patternfly/react-icons/dist/esm/icons/exclamation-triangle-icon';
+import type { ReactNode } from 'react';
 import { moment } from '../../parts/dates';
-import { Facts } from '../../parts/facts';
 import { bytes } from '../../parts/format';
 import { t } from '../../texts';
 import type { Checkpoint } from '../checkpoints/model';
-import { chosenOf, keyOf, sumOf, type Around, type Check, type Draft } from './model';
+import { chosenOf, keyOf, mapped, platformFor, sumOf, type Around, type Check, type Draft } from './model';
 
 const ICONS = { good: CheckCircleIcon, warn: ExclamationTriangleIcon, bad: ExclamationCircleIcon };
 
@@ -28,50 +28,62 @@ export function Checks({ checks }: { checks: readonly Check[] }) {
 	);
 }
 
+// What will happen, sentence by sentence, in the order in which it does.
+function wordsOf(of: Checkpoint, draft: Draft, around: Around): string[] {
+	const sum = sumOf(of, draft);
+	const when = moment(of.instant_at ?? of.started_at);
+	const chosen = chosenOf(of, draft);
+	const start = t(`restores.will.start.${draft.start}`);
+	if (draft.mode === 'in_place')
+		return [
+			...(draft.stop ? [t('restores.will.stop')] : []),
+			...chosen.map((r) => t('restores.will.replace', { name: r.name, when })),
+			t('restores.will.lost', { when }),
+			start,
+		];
+	return [
+		...chosen.map((r) =>
+			t('restores.will.make', {
+				name: r.name,
+				as: draft.machines[keyOf(r)]?.name.trim() || r.name,
+				platform: platformFor(r, draft, around)?.name ?? '–',
+				when,
+			}),
+		),
+		t(`restores.will.disks.${draft.storage}`, { disks: sum.disks, size: bytes(sum.bytes), place: draft.place }),
+		...mapped(draft).map((n) => t('restores.will.network', n)),
+		t(draft.keepIdentity ? 'restores.will.keep' : 'restores.will.fresh'),
+		start,
+		t('restores.will.undo'),
+	];
+}
+
 export function Summary({
 	of,
 	draft,
 	checks,
 	around,
+	same,
 }: {
 	of: Checkpoint;
 	draft: Draft;
 	checks: readonly Check[];
 	around: Around;
+	same: ReactNode;
 }) {
-	const sum = sumOf(of, draft);
-	const inPlace = draft.mode === 'in_place';
-	const platform = around.platforms.find((p) => p.id === draft.platform)?.name ?? t('restores.platformSame');
-	const rows: [string, string][] = [
-		[t('restores.from'), moment(of.instant_at ?? of.started_at)],
-		[t('restores.what'), t('restores.sum', { machines: sum.machines, disks: sum.disks, size: bytes(sum.bytes) })],
-		[t('restores.mode'), t(inPlace ? 'restores.modeInPlace' : 'restores.modeNew')],
-		...(inPlace
-			? []
-			: ([
-					[t('restores.platform'), platform],
-					[t('restores.storage'), draft.storage === 'as_was' ? t('restores.storage.as_was') : draft.place],
-				] as [string, string][])),
-		[t('restores.start'), t(`restores.start.${draft.start}`)],
-	];
 	return (
 		<>
+			<div className="hf-title">
+				<Content component="h2">{t('restores.summary')}</Content>
+				{same}
+			</div>
+			<ol className="hf-list">
+				{wordsOf(of, draft, around).map((w) => (
+					<li key={w}>{w}</li>
+				))}
+			</ol>
 			<Content component="h2">{t('restores.checks')}</Content>
 			<Checks checks={checks} />
-			<Content component="h2">{t('restores.summary')}</Content>
-			<Facts rows={rows} />
-			<ul className="hf-list">
-				{chosenOf(of, draft).map((r) => (
-					<li key={r.id}>
-						{inPlace
-							? t('restores.willReplace', { name: r.name })
-							: t('restores.willMake', {
-									name: r.name,
-									as: draft.machines[keyOf(r)]?.name.trim() || r.name,
-								})}
-					</li>
-				))}
-			</ul>
 		</>
 	);
 }

@@ -18,12 +18,13 @@ import {
 	Wizard,
 	WizardStep,
 } from '@patternfly/react-core';
-import { useEffect, useState } from 'react';
-import { api, type Answer } from '../../api/client';
+import { useEffect, useMemo, useState } from 'react';
+import { api, type Answer, type ApiError } from '../../api/client';
 import type { Params } from '../../app/pages';
 import { go, usePlace } from '../../app/router';
 import { useSession } from '../../app/session';
 import { useList, useOne } from '../../live/hooks';
+import { useLook } from '../../live/look';
 import { changed } from '../../live/store';
 import { moment } from '../../parts/dates';
 import { Failure, Loading } from '../../parts/empty';
@@ -44,7 +45,20 @@ import {
 	type Platform,
 	type Provider,
 } from '../checkpoints/model';
-import { bodyOf, checksOf, firstDraft, keyOf, optionsOf, type Around, type Draft, type Machine } from './model';
+import {
+	bodyOf,
+	checksOf,
+	firstDraft,
+	keyOf,
+	networksThen,
+	optionsOf,
+	placeOf,
+	platformsOf,
+	poolsOf,
+	type Around,
+	type Draft,
+	type Machine,
+} from './model';
 import { Summary } from './summary';
 
 type Set = (change: Partial<Draft>) => void;
@@ -108,7 +122,11 @@ function What({ of, draft, set, has }: StepProps) {
 	);
 }
 
-function Where({ draft, set, around }: StepProps) {
+function Where({ of, draft, set, around }: StepProps) {
+	const toPlatform = (platform: string) => {
+		const there = poolsOf(of, { ...draft, platform }, around);
+		set({ platform, ...(draft.storage === 'pool' && { place: placeOf('pool', of, there) }) });
+	};
 	return (
 		<Form>
 			<FormGroup role="radiogroup" label={t('restores.mode')} fieldId="restore-mode">
@@ -134,7 +152,7 @@ function Where({ draft, set, around }: StepProps) {
 					<FormSelect
 						id="restore-platform"
 						value={draft.platform}
-						onChange={(_, platform) => set({ platform })}
+						onChange={(_, platform) => toPlatform(platform)}
 					>
 						<FormSelectOption value="" label={t('restores.platformSame')} />
 						{around.platforms.map((p) => (
@@ -206,27 +224,37 @@ function Names({ of, draft, set, around }: StepProps) {
 	);
 }
 
-function Networks({ draft, set }: { draft: Draft; set: Set }) {
-	const rows = [...draft.networks, { from: '', to: '' }];
+// What is typed is completed from what the platform has; a bridge is not listed there and can be typed as well.
+function Networks({ of, draft, set, around }: StepProps) {
+	const known = networksThen(of);
+	const there = platformsOf(of, draft, around)[0]?.offers?.networks ?? [];
+	const rows = known ? draft.networks : [...draft.networks, { from: '', to: '' }];
 	const change = (i: number, c: Partial<{ from: string; to: string }>) =>
 		set({ networks: rows.map((r, j) => (i === j ? { ...r, ...c } : r)).filter((r) => r.from || r.to) });
 	return (
-		<FormGroup label={t('restores.networks')} fieldId="network-0-from">
-			<p className="hf-small">{t('restores.networksText')}</p>
+		<FormGroup role="group" label={t('restores.networks')} fieldId="networks">
+			<p className="hf-small">{t(rows.length ? 'restores.networksText' : 'restores.networksNone')}</p>
+			<datalist id="networks-there">
+				{there.map((n) => (
+					<option key={n} value={n} />
+				))}
+			</datalist>
 			{rows.map((r, i) => (
 				<div key={i} className="hf-pair">
 					<TextInput
 						id={`network-${i}-from`}
 						aria-label={t('restores.networkFrom')}
 						placeholder={t('restores.networkFrom')}
+						readOnlyVariant={known ? 'default' : undefined}
 						value={r.from}
 						onChange={(_, from) => change(i, { from })}
 					/>
 					<span aria-hidden="true">→</span>
 					<TextInput
 						id={`network-${i}-to`}
-						aria-label={t('restores.networkTo')}
-						placeholder={t('restores.networkTo')}
+						list="networks-there"
+						aria-label={t('restores.networkTo', { name: r.from })}
+						placeholder={r.from || t('restores.networkNow')}
 						value={r.to}
 						onChange={(_, to) => change(i, { to })}
 					/>
@@ -236,9 +264,41 @@ function Networks({ draft, set }: { draft: Draft; set: Set }) {
 	);
 }
 
+function Place({ of, draft, set, around }: StepProps) {
+	const pools = draft.storage === 'pool' ? poolsOf(of, draft, around) : undefined;
+	const label = t(draft.storage === 'pool' ? 'restores.place.pool' : 'restores.place.directory');
+	return (
+		<FormGroup label={label} isRequired fieldId="restore-place">
+			{pools?.length ? (
+				<FormSelect id="restore-place" value={draft.place} onChange={(_, place) => set({ place })}>
+					{pools.map((p) => (
+						<FormSelectOption
+							key={p.name}
+							value={p.name}
+							label={t('restores.pool', {
+								name: p.name,
+								free: bytes(p.free_bytes),
+								total: bytes(p.bytes),
+							})}
+						/>
+					))}
+				</FormSelect>
+			) : (
+				<TextInput
+					id="restore-place"
+					value={draft.place}
+					placeholder={draft.storage === 'directory' ? '/var/lib/libvirt/images' : 'default'}
+					onChange={(_, place) => set({ place })}
+				/>
+			)}
+			{pools?.length === 0 && <p className="hf-small">{t('restores.noPools')}</p>}
+		</FormGroup>
+	);
+}
+
 function Maps(p: StepProps) {
 	const { isAdmin } = useSession();
-	const { draft, set, has } = p;
+	const { of, draft, set, around, has } = p;
 	if (draft.mode === 'in_place')
 		return (
 			<Form>
@@ -260,21 +320,12 @@ function Maps(p: StepProps) {
 							description={x === 'directory' && !isAdmin ? t('restores.adminOnly') : undefined}
 							isDisabled={x === 'directory' && !isAdmin}
 							isChecked={draft.storage === x}
-							onChange={() => set({ storage: x })}
+							onChange={() => set({ storage: x, place: placeOf(x, of, poolsOf(of, draft, around)) })}
 						/>
 					))}
 			</FormGroup>
-			{draft.storage !== 'as_was' && (
-				<FormGroup label={t(`restores.place.${draft.storage}`)} isRequired fieldId="restore-place">
-					<TextInput
-						id="restore-place"
-						value={draft.place}
-						placeholder={draft.storage === 'directory' ? '/var/lib/libvirt/images' : 'default'}
-						onChange={(_, place) => set({ place })}
-					/>
-				</FormGroup>
-			)}
-			{has.has('networks') && <Networks draft={draft} set={set} />}
+			{draft.storage !== 'as_was' && <Place {...p} />}
+			{has.has('networks') && <Networks {...p} />}
 			{has.has('keep_identity') && (
 				<FormGroup fieldId="restore-identity">
 					<Switch
@@ -290,10 +341,26 @@ function Maps(p: StepProps) {
 	);
 }
 
-function Steps({ of, provider, around }: { of: Checkpoint; provider: Provider | undefined; around: Around }) {
+const BUTTONS = {
+	nextButtonText: t('restores.next'),
+	backButtonText: t('restores.back'),
+	cancelButtonText: t('parts.cancel'),
+};
+
+function Steps({
+	of,
+	provider,
+	first,
+	around,
+}: {
+	of: Checkpoint;
+	provider: Provider | undefined;
+	first: Around;
+	around: Around;
+}) {
 	const { query } = usePlace();
 	const { isAdmin } = useSession();
-	const [draft, change] = useState(() => firstDraft(of, around.instances, query.get('resource'), isAdmin));
+	const [draft, change] = useState(() => firstDraft(of, first, query.get('resource'), isAdmin));
 	useToggleNames();
 	const [busy, setBusy] = useState(false);
 	const [error, setError] = useState<string>();
@@ -328,45 +395,26 @@ function Steps({ of, provider, around }: { of: Checkpoint; provider: Provider | 
 				id="what"
 				name={t('restores.what')}
 				footer={{
+					...BUTTONS,
 					isNextDisabled: nothing,
-					nextButtonText: t('restores.next'),
-					backButtonText: t('restores.back'),
-					cancelButtonText: t('parts.cancel'),
 				}}
 			>
 				<What {...props} />
 			</WizardStep>
-			<WizardStep
-				id="where"
-				name={t('restores.where')}
-				footer={{
-					nextButtonText: t('restores.next'),
-					backButtonText: t('restores.back'),
-					cancelButtonText: t('parts.cancel'),
-				}}
-			>
+			<WizardStep id="where" name={t('restores.where')} footer={BUTTONS}>
 				<Where {...props} />
 			</WizardStep>
-			<WizardStep
-				id="maps"
-				name={t('restores.maps')}
-				footer={{
-					nextButtonText: t('restores.next'),
-					backButtonText: t('restores.back'),
-					cancelButtonText: t('parts.cancel'),
-				}}
-			>
+			<WizardStep id="maps" name={t('restores.maps')} footer={BUTTONS}>
 				<Maps {...props} />
 			</WizardStep>
 			<WizardStep
 				id="check"
 				name={t('restores.checkStep')}
 				footer={{
+					...BUTTONS,
 					isNextDisabled: blocked || busy,
 					nextButtonText: t('restores.run'),
 					nextButtonProps: { isLoading: busy },
-					backButtonText: t('restores.back'),
-					cancelButtonText: t('parts.cancel'),
 				}}
 			>
 				{error && (
@@ -374,26 +422,47 @@ function Steps({ of, provider, around }: { of: Checkpoint; provider: Provider | 
 						{error}
 					</Alert>
 				)}
-				<Summary of={of} draft={draft} checks={checks} around={around} />
-				<SameByApi method="POST" path="restores" body={body} />
+				<Summary
+					of={of}
+					draft={draft}
+					checks={checks}
+					around={around}
+					same={<SameByApi method="POST" path="restores" body={body} />}
+				/>
 			</WizardStep>
 		</Wizard>
 	);
+}
+
+const INSTANCES = `protectables/${SERVER}/instances`;
+
+/** What is there as the wizard opens, read anew: it decides what is proposed. Checks go on to look. */
+function useFirst(looked: boolean): { first?: Around; error?: ApiError } {
+	const [now, set] = useState<{ first?: Around; error?: ApiError }>({});
+	useEffect(() => {
+		if (!looked) return;
+		changed('platforms', 'instances');
+		Promise.all([
+			api.get<Answer<'listPlatforms'>>('platforms', { limit: 1000 }),
+			api.get<Answer<'listInstances'>>(INSTANCES, { limit: 1000 }),
+		]).then(
+			([{ platforms }, { instances }]) => set({ first: { platforms, instances } }),
+			(error: ApiError) => set({ error }),
+		);
+	}, [looked]);
+	return now;
 }
 
 export default function RestoreWizard({ params }: { params: Params }) {
 	const at = { provider_id: params.provider ?? '', id: params.id ?? '' };
 	const k = useOne<Checkpoint>(apiOf(at), 'checkpoint');
 	const provider = useOne<Provider>(`providers/${at.provider_id}`, 'provider');
+	// What is proposed depends on what is there now, which may have changed since the platforms were looked at.
+	const ids = useMemo(() => k.data && [...new Set((k.data.resources ?? []).map((r) => r.platform_id))], [k.data]);
+	const { first, error } = useFirst(useLook(ids));
 	const platforms = useList<Platform>('platforms', 'platforms', { limit: 1000 });
-	const instances = useList<Instance>(`protectables/${SERVER}/instances`, 'instances', { limit: 1000 });
-	const failed = k.error ?? platforms.error ?? instances.error ?? provider.error;
-	const ready = k.data && platforms.data && instances.data && provider.data;
-	// What was there when the wizard opened decides how it begins; checks go on to look at what is there now.
-	const [begun, begin] = useState(false);
-	useEffect(() => {
-		if (ready) begin(true);
-	}, [ready]);
+	const instances = useList<Instance>(INSTANCES, 'instances', { limit: 1000 });
+	const failed = k.error ?? provider.error ?? error;
 	const name = k.data
 		? t('checkpoints.of', { plan: planName(k.data), when: moment(k.data.instant_at ?? k.data.started_at) })
 		: '…';
@@ -405,11 +474,16 @@ export default function RestoreWizard({ params }: { params: Params }) {
 				{ title: name, to: pathOf(at) },
 			]}
 		>
-			{failed && !begun ? (
+			{failed ? (
 				<Failure error={failed} />
-			) : !ready && !begun ? (
-				<Loading />
-			) : k.data && k.data.status !== 'available' ? (
+			) : !k.data || !provider.data || !first ? (
+				<>
+					<p className="hf-small" role="status">
+						{t('restores.looking')}
+					</p>
+					<Loading />
+				</>
+			) : k.data.status !== 'available' ? (
 				<Alert
 					isInline
 					variant="warning"
@@ -420,13 +494,15 @@ export default function RestoreWizard({ params }: { params: Params }) {
 					</Button>
 				</Alert>
 			) : (
-				k.data && (
-					<Steps
-						of={k.data}
-						provider={provider.data}
-						around={{ platforms: platforms.items, instances: instances.items }}
-					/>
-				)
+				<Steps
+					of={k.data}
+					provider={provider.data}
+					first={first}
+					around={{
+						platforms: platforms.data ? platforms.items : first.platforms,
+						instances: instances.data ? instances.items : first.instances,
+					}}
+				/>
 			)}
 		</Page>
 	);
