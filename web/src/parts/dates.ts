@@ -25,3 +25,8 @@ export function moment(at: string): string {
 export function weekdayMoment(at: string): string {
 	return named.format(new Date(at));
 }
+
+/** Words of the server, with the times in them as people here write them. */
+export function localTimes(text: string): string {
+	return text.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, moment);
+}

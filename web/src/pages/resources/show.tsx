@@ -9,6 +9,7 @@ import type { Params } from '../../app/pages';
 import { useSession } from '../../app/session';
 import { useList, useOne } from '../../live/hooks';
 import { Board, Panel } from '../../parts/board';
+import { localTimes } from '../../parts/dates';
 import { Empty, Loading, Shown } from '../../parts/empty';
 import { Between, Bytes, Time } from '../../parts/format';
 import { Facts } from '../../parts/facts';
@@ -31,7 +32,7 @@ function How({ of, coverage }: { of: Instance; coverage: Coverage | undefined })
 			t('resources.protection'),
 			coverage ? <StateLabel state={coverage.protection} title={coverage.reason} /> : '–',
 		],
-		[t('resources.why'), coverage?.reason || '–'],
+		[t('resources.why'), coverage?.reason ? localTimes(coverage.reason) : '–'],
 		[
 			t('resources.plans'),
 			coverage?.plans.length
