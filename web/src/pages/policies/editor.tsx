@@ -122,6 +122,14 @@ function More({ spec, set }: { spec: Spec; set: (s: Partial<Spec>) => void }) {
 					))}
 				</FormSelect>
 			</FormGroup>
+			<FormGroup label={t('policies.rpo')} fieldId="policy-rpo">
+				<TextInput
+					id="policy-rpo"
+					value={spec.rpo === undefined ? '' : String(spec.rpo)}
+					placeholder={t('policies.rpoDefault')}
+					onChange={(_, v) => set({ rpo: v.trim() || undefined })}
+				/>
+			</FormGroup>
 			<FormGroup label={t('policies.verify')} fieldId="policy-verify">
 				<TextInput
 					id="policy-verify"
