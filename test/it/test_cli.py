@@ -36,10 +36,12 @@ def test_help_of_everything(hf):
     assert hf().text == hf("--help").text == hf("help").text
 
 
-def test_what_the_contract_names(hf):
-    """The commands that are said to do the same as a request are there, with their options."""
+def test_what_the_contract_and_the_dashboard_name(hf):
+    """The commands that are said to do the same as a request, or as a page, are there, with their options."""
     told = [o["x-cli"] for _, _, _, o in contract.operations() if "x-cli" in o]
-    assert len(told) > 50
+    for page in (contract.FILE.parent / "web/src/pages").rglob("*.tsx"):
+        told += re.findall(r"\bcli: ?['`]([^'`$]+)", page.read_text())
+    assert len(told) > 60
     known, wrong = set(commands(hf)), []
     for words in told:
         command = next((c for c in (" ".join(words.split()[:n]) for n in (3, 2, 1)) if c in known), None)

@@ -10,7 +10,7 @@ import type { ReactNode } from 'react';
 /** What is to be known about one thing: words at the left, values beside them. */
 export function Facts({ rows }: { rows: readonly (readonly [string, ReactNode])[] }) {
 	return (
-		<DescriptionList isHorizontal isCompact horizontalTermWidthModifier={{ default: '11rem' }}>
+		<DescriptionList isHorizontal isCompact horizontalTermWidthModifier={{ default: '7rem', sm: '11rem' }}>
 			{rows.map(([term, value]) => (
 				<DescriptionListGroup key={term}>
 					<DescriptionListTerm>{term}</DescriptionListTerm>

@@ -114,7 +114,7 @@ export default function About() {
 	const live = useGet<Services>(canCareEverywhere ? 'os-services' : null);
 	const health = useHealth(live.data);
 	return (
-		<Page title={t('about.title')} text={t('about.lead')} same={{ path: 'os-services', cli: 'service list' }}>
+		<Page title={t('about.title')} text={t('about.lead')} same={{ path: 'os-services' }}>
 			<div className="hf-stack">
 				<Card>
 					<CardTitle component="h2">{t('about.health')}</CardTitle>

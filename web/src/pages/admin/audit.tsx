@@ -72,7 +72,7 @@ export default function Audit() {
 		<Page
 			title={t('audit.title')}
 			text={t('audit.about')}
-			same={{ path: 'audit', cli: 'audit list' }}
+			same={{ path: 'audit' }}
 			actions={
 				canWatchEverywhere && (
 					<Button variant="secondary" isLoading={busy} isDisabled={busy} onClick={verify}>

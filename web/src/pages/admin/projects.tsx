@@ -97,12 +97,7 @@ export default function Projects() {
 	};
 	const button = isAdmin && <Button onClick={() => setOpen({ kind: 'add' })}>{t('projects.add')}</Button>;
 	return (
-		<Page
-			title={t('projects.title')}
-			text={t('projects.about')}
-			same={{ path: '/projects', cli: 'project list' }}
-			actions={button}
-		>
+		<Page title={t('projects.title')} text={t('projects.about')} same={{ path: '/projects' }} actions={button}>
 			<DataTable<Project>
 				label={t('projects.title')}
 				path="/projects"

@@ -92,7 +92,7 @@ export default function UsagePage() {
 		<Page
 			title={t('usage.title')}
 			text={t('usage.about')}
-			same={{ path: 'usage', query: asked, cli: `usage show --from ${from} --to ${to}` }}
+			same={{ path: 'usage', query: asked, cli: `usage --from ${from} --to ${to}` }}
 			actions={
 				<Button
 					variant="secondary"

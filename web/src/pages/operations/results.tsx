@@ -23,6 +23,7 @@ function VerifiedFacts({ of }: { of: Verified }) {
 	return (
 		<>
 			<Alert
+				className="hf-gap-below"
 				variant={hurt ? 'danger' : 'success'}
 				isInline
 				title={t(hurt ? 'results.damaged' : 'results.whole')}
@@ -67,7 +68,9 @@ function CollectedFacts({ of }: { of: Collected }) {
 	const removed = of.removed_bytes - of.copied_bytes;
 	return (
 		<>
-			{of.dry_run && <Alert variant="info" isInline title={t('results.dry')} component="p" />}
+			{of.dry_run && (
+				<Alert className="hf-gap-below" variant="info" isInline title={t('results.dry')} component="p" />
+			)}
 			<Facts
 				rows={known([
 					[t(of.dry_run ? 'results.wouldGo' : 'results.went'), <Bytes key="went" n={Math.max(0, removed)} />],

@@ -52,7 +52,7 @@ const columns: Column<Restore>[] = [
 
 export default function Restores() {
 	return (
-		<Page title={t('restores.title')} text={t('restores.lead')} same={{ path: 'restores', cli: 'restore list' }}>
+		<Page title={t('restores.title')} text={t('restores.lead')} same={{ path: 'restores' }}>
 			<DataTable<Restore>
 				label={t('restores.title')}
 				path="restores"
