@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One checkpoint: what it is, what is inside, why it stays, and what can be done with it.
 import { Alert, Button, Label, Progress } from '@patternfly/react-core';
-import { useState } from 'react';
+import { useState, type ReactNode } from 'react';
 import type { Schema } from '../../api/client';
 import type { Params } from '../../app/pages';
 import { go, Link } from '../../app/router';
@@ -32,12 +32,24 @@ import { Serve } from './serve';
 
 type Kept = Schema<'Kept'>;
 
+// Machines that have one instant, by platform: how many, and how exactly.
+function togetherRow(of: Checkpoint): [string, ReactNode][] {
+	const groups = (of.instants ?? []).filter((i) => i.resources.length > 1);
+	const words = groups.map((i) =>
+		tn(i.frozen ? 'checkpoints.frozen' : 'checkpoints.unfrozen', i.resources.length, {
+			width: `${Math.ceil(i.window_us / 1000)} ms`,
+		}),
+	);
+	return words.length ? [[t('checkpoints.together'), words.join('; ')]] : [];
+}
+
 function About({ of, provider }: { of: Checkpoint; provider: string }) {
 	return (
 		<Facts
 			rows={[
 				[t('checkpoints.state'), <StateLabel state={of.status} />],
 				[t('checkpoints.instant'), <Time at={of.instant_at} exact />],
+				...togetherRow(of),
 				[t('checkpoints.plan'), <Link to={`/plans/${of.plan_id}`}>{planName(of)}</Link>],
 				[
 					t('checkpoints.by'),

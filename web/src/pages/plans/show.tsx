@@ -38,6 +38,9 @@ function About({ of, provider, policy }: { of: Plan; provider: string; policy: P
 		[t('plans.next'), of.paused ? t('plans.paused') : <Time at={of.next_at} />],
 		[t('plans.policy'), policy ? <Link to={`/policies/${policy.id}`}>{policy.name}</Link> : t('plans.noPolicy')],
 		[t('plans.provider'), provider],
+		...(of.consistency_group
+			? ([[t('plans.isTogether'), t('plans.isTogetherText')]] as [string, ReactNode][])
+			: []),
 		[t('plans.description'), of.description || '–'],
 		[t('plans.by'), of.created_by],
 	];

@@ -54,6 +54,7 @@ interface Draft {
 	by: 'names' | 'rules';
 	resources: Resource[];
 	selectors: Selector[];
+	together: boolean;
 	provider: string;
 	policy: string; // an id, 'template:NAME', or ''
 	now: boolean;
@@ -251,6 +252,13 @@ function What(p: StepProps) {
 				/>
 			</FormGroup>
 			{draft.by === 'names' ? <ByName {...p} /> : <ByRule {...p} />}
+			<Checkbox
+				id="plan-together"
+				label={t('plans.together')}
+				description={t('plans.togetherText')}
+				isChecked={draft.together}
+				onChange={(_, together) => set({ together })}
+			/>
 		</Form>
 	);
 }
@@ -327,6 +335,7 @@ function bodyOf(d: Draft, isNew: boolean, policy: string | null) {
 			policy_id: policy,
 			resources: d.by === 'names' ? d.resources : [],
 			selectors: d.by === 'rules' ? d.selectors : [],
+			consistency_group: d.together,
 			...(isNew && { provider_id: d.provider, parameters: {} }),
 		},
 	};
@@ -357,6 +366,7 @@ function Summary({ draft, around, isNew, set }: StepProps) {
 							(members.length > 8 ? ` ${t('resources.more', { n: members.length - 8 })}` : ''),
 					})}
 				</li>
+				{draft.together && <li>{t('plans.sum.together')}</li>}
 				<li>{t('plans.sum.where', { name: provider?.name ?? '–' })}</li>
 				{(spec?.schedules ?? []).map((s) => (
 					<li key={s.name}>
@@ -390,6 +400,7 @@ function Steps({ plan, around }: { plan?: Plan; around: Around }) {
 		by: plan && plan.selectors.length ? 'rules' : 'names',
 		resources: plan?.resources ?? [],
 		selectors: plan?.selectors ?? [],
+		together: plan?.consistency_group ?? false,
 		provider: plan?.provider_id ?? around.providers[0]?.id ?? '',
 		policy: plan ? (plan.policy_id ?? '') : (around.policies.find((p) => !p.mandatory)?.id ?? `${MADE}silver`),
 		now: true,
