@@ -227,6 +227,14 @@ static int find_places(struct oidc *o, struct oidc_places *ret, struct err *e)
 	return 0;
 }
 
+/* Threads share the keys, and jansson looks at their count before it changes it. */
+static void drop_keys(struct oidc *o, json_t *keys)
+{
+	pthread_mutex_lock(&o->lock);
+	json_decref(keys);
+	pthread_mutex_unlock(&o->lock);
+}
+
 static json_t *fetch_keys(struct oidc *o, struct err *e)
 {
 	struct oidc_places p;
@@ -257,7 +265,7 @@ static json_t *ask_for_keys(struct oidc *o, struct err *e)
 	return keys;
 }
 
-/* The keys, to be released. `fresh`: one is missing among those that are known. */
+/* The keys, for drop_keys(). `fresh`: one is missing among those that are known. */
 static json_t *find_keys(struct oidc *o, bool fresh, struct err *e)
 {
 	struct err why = {0};
@@ -284,7 +292,7 @@ static json_t *find_keys(struct oidc *o, bool fresh, struct err *e)
 	else if (!known)
 		err_set(&why, ERR_UNREACHABLE, "the OpenID provider %s does not answer", o->issuer);
 	if (keys) {
-		json_decref(known);
+		drop_keys(o, known);
 		return keys;
 	}
 	/* Old keys are better than none while the provider is away. */
@@ -345,13 +353,13 @@ int oidc_read(struct oidc *o, const char *token, const char *nonce, struct oidc_
 	if (!keys)
 		return -1;
 	rc = oidc_verify(keys, token, o, nonce, now_s, &claims, &why);
-	json_decref(keys);
+	drop_keys(o, keys);
 	if (rc && why.kind == ERR_NOENT) {
 		keys = find_keys(o, true, e);
 		if (!keys)
 			return -1;
 		rc = oidc_verify(keys, token, o, nonce, now_s, &claims, &why);
-		json_decref(keys);
+		drop_keys(o, keys);
 	}
 	if (rc)
 		return err_set(e, ERR_DENIED, "%s", why.msg);

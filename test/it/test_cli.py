@@ -55,7 +55,7 @@ def test_what_the_contract_and_the_dashboard_name(hf):
     (["protect"], ["'holdfast protect'", "lacks a word"]),
     (["help", "frobnicate"], ["'holdfast frobnicate'"]),
     (["protect", "domain"], ["DOMAIN", "holdfast help protect domain"]),
-    (["protect", "domain", "a", "b"], ["'b'", "holdfast help protect domain"]),
+    (["protect", "disk", "a", "b"], ["'b'", "holdfast help protect disk"]),
     (["protect", "domain", "a", "--frob"], ["--frob", "holdfast help protect domain"]),
     (["--frob"], ["--frob"]),
     (["checkpoint", "list", "-t"], ["-t", "needs a value"]),

@@ -213,7 +213,7 @@ def test_by_uuid_full_tags_and_items(guest, repo):
     repo.protect(guest, "--tag", "why=test")
     point = repo.protect(guest.uuid, "--full", "--tag", "why=test", "--tag", "a=b=c", "--compression", "19")
     assert point["tags"] == ["why=test", "a=b=c"]
-    assert point.modes() == {"vda": "full"} and "--full" in point.disks["vda"]["reason"]
+    assert point.modes() == {"vda": "full"} and "was asked for" in point.disks["vda"]["reason"]
     assert point.stored < 4 * MIB
     assert (point.resource["type"], point.resource["id"], point.resource["name"]) == \
         ("domain", guest.uuid, guest.name)
