@@ -23,7 +23,7 @@ function VerifiedFacts({ of }: { of: Verified }) {
 	return (
 		<>
 			<Alert
-				className="hf-gap-below"
+				className="hf-gap-after"
 				variant={hurt ? 'danger' : 'success'}
 				isInline
 				title={t(hurt ? 'results.damaged' : 'results.whole')}
@@ -69,7 +69,7 @@ function CollectedFacts({ of }: { of: Collected }) {
 	return (
 		<>
 			{of.dry_run && (
-				<Alert className="hf-gap-below" variant="info" isInline title={t('results.dry')} component="p" />
+				<Alert className="hf-gap-after" variant="info" isInline title={t('results.dry')} component="p" />
 			)}
 			<Facts
 				rows={known([
