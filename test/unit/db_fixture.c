@@ -139,3 +139,47 @@ int db_fixture_run(const struct CMUnitTest *tests, size_t n)
 {
 	return db_fixture_run_of(tests, n, db_fixture_down);
 }
+
+/* ---- statements by hand ---- */
+
+static int run_sql(struct db_tx *t, void *arg, struct err *e)
+{
+	return db_exec_v(t, arg, NULL, 0, NULL, e);
+}
+
+void db_fixture_do(struct db_fixture *f, const char *fmt, ...)
+{
+	AUTO_FREE char *sql = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	assert_true(vasprintf(&sql, fmt, ap) >= 0);
+	va_end(ap);
+	OK(db_write(f->db, run_sql, sql, e));
+}
+
+struct question {
+	const char *sql;
+	char answer[1000];
+};
+
+static int ask(struct db_tx *t, void *arg, struct err *e)
+{
+	struct question *q = arg;
+	AUTO(db_rows) r = db_query_v(t, q->sql, NULL, 0, e);
+	int have = -1;
+
+	q->answer[0] = 0;
+	while (r && (have = db_next(r, e)) > 0)
+		snprintf(q->answer + strlen(q->answer), sizeof(q->answer) - strlen(q->answer),
+			 "%s%s", *q->answer ? " " : "", db_text(r, 0));
+	return have;
+}
+
+void db_fixture_says(struct db_fixture *f, const char *sql, const char *want)
+{
+	struct question q = {.sql = sql};
+
+	OK(db_read(f->db, ask, &q, e));
+	assert_string_equal(q.answer, want);
+}

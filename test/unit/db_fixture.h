@@ -58,4 +58,10 @@ void db_fixture_done(struct db_fixture *f);
 /* Close it and open it again, with all migrations. */
 void db_fixture_reopen(struct db_fixture *f);
 
+/* A statement of its own, written in a transaction of its own. */
+void db_fixture_do(struct db_fixture *f, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+/* What it answers, the first column of each row with a space between, is `want`. */
+void db_fixture_says(struct db_fixture *f, const char *sql, const char *want);
+
 #endif

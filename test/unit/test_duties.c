@@ -30,43 +30,6 @@ static uint64_t standing(void *arg)
 	return now;
 }
 
-static int run_sql(struct db_tx *t, void *arg, struct err *e)
-{
-	return db_exec_v(t, arg, NULL, 0, NULL, e);
-}
-
-#define DO(f, ...)                                                                                 \
-	do {                                                                                       \
-		AUTO_FREE char *sql_ = xasprintf(__VA_ARGS__);                                     \
-		OK(db_write((f)->db, run_sql, sql_, e));                                           \
-	} while (0)
-
-struct question {
-	const char *sql;
-	char answer[500];
-};
-
-static int ask(struct db_tx *t, void *arg, struct err *e)
-{
-	struct question *q = arg;
-	AUTO(db_rows) r = db_query_v(t, q->sql, NULL, 0, e);
-	int have;
-
-	q->answer[0] = 0;
-	while (r && (have = db_next(r, e)) > 0)
-		snprintf(q->answer + strlen(q->answer), sizeof(q->answer) - strlen(q->answer),
-			 "%s%s", *q->answer ? " " : "", db_text(r, 0));
-	return r ? MIN(have, 0) : -1;
-}
-
-static void check(struct db_fixture *f, const char *sql, const char *want)
-{
-	struct question q = {.sql = sql};
-
-	OK(db_read(f->db, ask, &q, e));
-	assert_string_equal(q.answer, want);
-}
-
 static int up(void **state)
 {
 	struct db_fixture *f;
@@ -79,18 +42,22 @@ static int up(void **state)
 	core.flow->now = standing;
 	flow_set_user(core.flow, &core);
 	for (int i = 1; i <= 2; i++) {
-		DO(f,
-		   "INSERT INTO targets (id, name, description, url, options, status, created_at, "
-		   "updated_at) VALUES ('t%d', 't', '', 'dir:/t%d', '{}', 'available', 1, 1)",
-		   i, i);
-		DO(f,
-		   "INSERT INTO providers (id, name, description, target_id, created_at, "
-		   "updated_at) VALUES ('%s', 'p', '', 't%d', 1, 1)",
-		   i == 1 ? FROM : TO, i);
-		DO(f,
-		   "INSERT INTO repositories (id, target_id, project_id, url, created_at, made_at) "
-		   "VALUES ('r%d', 't%d', 'p', 'dir:/t%d/p', 1, 1)",
-		   i, i, i);
+		db_fixture_do(
+			f,
+			"INSERT INTO targets (id, name, description, url, options, status, "
+			"created_at, "
+			"updated_at) VALUES ('t%d', 't', '', 'dir:/t%d', '{}', 'available', 1, 1)",
+			i, i);
+		db_fixture_do(
+			f,
+			"INSERT INTO providers (id, name, description, target_id, created_at, "
+			"updated_at) VALUES ('%s', 'p', '', 't%d', 1, 1)",
+			i == 1 ? FROM : TO, i);
+		db_fixture_do(f,
+			      "INSERT INTO repositories (id, target_id, project_id, url, "
+			      "created_at, made_at) "
+			      "VALUES ('r%d', 't%d', 'p', 'dir:/t%d/p', 1, 1)",
+			      i, i, i);
 	}
 	return 0;
 }
@@ -107,29 +74,36 @@ static int down(void **state)
 /* The plan a with the policy y. */
 static void add_plan(struct db_fixture *f, const char *spec)
 {
-	DO(f,
-	   "INSERT INTO policies (id, name, description, spec, mandatory, created_by, created_at, "
-	   "updated_at) VALUES ('y', 'y', '', '%s', 0, 'a', 1, 1)",
-	   spec);
-	DO(f, "INSERT INTO plans (id, project_id, name, status, provider_id, policy_id, resources, "
-	      "selectors, parameters, created_by, created_at, updated_at) VALUES ('a', 'p', 'a', "
-	      "'started', '" FROM "', 'y', '[]', '[]', '{}', 'a', 1, 1)");
+	db_fixture_do(f,
+		      "INSERT INTO policies (id, name, description, spec, mandatory, created_by, "
+		      "created_at, "
+		      "updated_at) VALUES ('y', 'y', '', '%s', 0, 'a', 1, 1)",
+		      spec);
+	db_fixture_do(
+		f,
+		"INSERT INTO plans (id, project_id, name, status, provider_id, policy_id, "
+		"resources, "
+		"selectors, parameters, created_by, created_at, updated_at) VALUES ('a', 'p', 'a', "
+		"'started', '" FROM "', 'y', '[]', '[]', '{}', 'a', 1, 1)");
 }
 
 static void add_checkpoint(struct db_fixture *f, const char *id, uint64_t at_us)
 {
-	DO(f,
-	   "INSERT INTO checkpoints (id, project_id, provider_id, plan_id, plan, status, "
-	   "extra_info, made_by, hold, instant_at, created_at, ended_at, good_at, bytes_total, "
-	   "bytes_read, bytes_new, bytes_stored) VALUES ('%s', 'p', '" FROM "', 'a', '{}', "
-	   "'available', '{}', 's', 0, %llu, %llu, %llu, %llu, 0, 0, 0, 0)",
-	   id, (long long)at_us, (long long)at_us, (long long)at_us, (long long)at_us);
-	DO(f,
-	   "INSERT INTO checkpoint_resources (checkpoint_id, platform_id, type, id, name, "
-	   "extra_info, repository_id, point_id, status, bytes_total, bytes_read, bytes_new, "
-	   "bytes_stored) VALUES ('%s', 'h', 'OS::Nova::Server', 'v', 'v', '{}', 'r1', 'x', "
-	   "'available', 0, 0, 0, 0)",
-	   id);
+	db_fixture_do(
+		f,
+		"INSERT INTO checkpoints (id, project_id, provider_id, plan_id, plan, status, "
+		"extra_info, made_by, hold, instant_at, created_at, ended_at, good_at, "
+		"bytes_total, "
+		"bytes_read, bytes_new, bytes_stored) VALUES ('%s', 'p', '" FROM "', 'a', '{}', "
+		"'available', '{}', 's', 0, %llu, %llu, %llu, %llu, 0, 0, 0, 0)",
+		id, (long long)at_us, (long long)at_us, (long long)at_us, (long long)at_us);
+	db_fixture_do(
+		f,
+		"INSERT INTO checkpoint_resources (checkpoint_id, platform_id, type, id, name, "
+		"extra_info, repository_id, point_id, status, bytes_total, bytes_read, bytes_new, "
+		"bytes_stored) VALUES ('%s', 'h', 'OS::Nova::Server', 'v', 'v', '{}', 'r1', 'x', "
+		"'available', 0, 0, 0, 0)",
+		id);
 }
 
 static int see_to(struct db_tx *t, void *arg, struct err *e)
@@ -150,11 +124,12 @@ static size_t started(struct db_fixture *f)
 
 static void end_copy(struct db_fixture *f, const char *status)
 {
-	DO(f,
-	   "UPDATE checkpoints SET status = '%s', ended_at = %llu, good_at = CASE '%s' WHEN "
-	   "'error' "
-	   "THEN NULL ELSE %llu END WHERE status = 'copying'",
-	   status, (long long)now, status, (long long)now);
+	db_fixture_do(
+		f,
+		"UPDATE checkpoints SET status = '%s', ended_at = %llu, good_at = CASE '%s' WHEN "
+		"'error' "
+		"THEN NULL ELSE %llu END WHERE status = 'copying'",
+		status, (long long)now, status, (long long)now);
 }
 
 static void test_copies(void **state)
@@ -166,16 +141,17 @@ static void test_copies(void **state)
 	add_checkpoint(f, "k1", NOW - 3 * DAY_US);
 	add_checkpoint(f, "k2", NOW - 2 * DAY_US);
 	add_checkpoint(f, "bad", NOW - DAY_US);
-	DO(f, "UPDATE checkpoints SET verified_at = 1, verified_ok = 0 WHERE id = 'bad'");
+	db_fixture_do(f,
+		      "UPDATE checkpoints SET verified_at = 1, verified_ok = 0 WHERE id = 'bad'");
 	/* One at a time, the oldest first. */
 	assert_int_equal(started(f), 1);
-	check(f, COPYING, "k1");
-	check(f, "SELECT created_by || ' ' || kind FROM operations", "policy copy");
+	db_fixture_says(f, COPYING, "k1");
+	db_fixture_says(f, "SELECT created_by || ' ' || kind FROM operations", "policy copy");
 	assert_int_equal(started(f), 0);
 	/* A failure does not hold up the next one, and is tried again after a while. */
 	end_copy(f, "error");
 	assert_int_equal(started(f), 1);
-	check(f, COPYING, "k2");
+	db_fixture_says(f, COPYING, "k2");
 	end_copy(f, "available");
 	now += DUTIES_PAUSE_US - 1;
 	assert_int_equal(started(f), 0);
@@ -192,7 +168,7 @@ static void test_copies(void **state)
 	assert_int_equal(started(f), 1);
 	end_copy(f, "available");
 	/* What its own retention removed stays away. */
-	DO(f, "UPDATE checkpoints SET status = 'deleted' WHERE copy_of = 'k1'");
+	db_fixture_do(f, "UPDATE checkpoints SET status = 'deleted' WHERE copy_of = 'k1'");
 	assert_int_equal(started(f), 0);
 }
 
@@ -235,7 +211,7 @@ static void test_kept_until_copied(void **state)
 	check_kept(f, 3, 1, true); /* with the copy, which is being made */
 	end_copy(f, "available");
 	check_kept(f, 2, 1, false); /* k1 goes */
-	DO(f, "UPDATE checkpoints SET status = 'deleted' WHERE copy_of IS NOT NULL");
+	db_fixture_do(f, "UPDATE checkpoints SET status = 'deleted' WHERE copy_of IS NOT NULL");
 	check_kept(f, 1, 1, false);
 	check_kept(f, 1, 0, true);
 }
@@ -245,15 +221,17 @@ static void test_kept_until_copied(void **state)
 static void end_verification(struct db_fixture *f, bool ran)
 {
 	if (ran)
-		DO(f,
-		   "UPDATE checkpoints SET verified_at = %llu, verified_ok = 1 WHERE id IN "
-		   "(SELECT checkpoint_id FROM verifications WHERE status = 'in_progress')",
-		   (long long)now + 1);
-	DO(f,
-	   "UPDATE verifications SET status = '%s', created_at = %llu, ended_at = %llu WHERE "
-	   "status "
-	   "= 'in_progress'",
-	   ran ? "success" : "fail", (long long)now, (long long)now);
+		db_fixture_do(
+			f,
+			"UPDATE checkpoints SET verified_at = %llu, verified_ok = 1 WHERE id IN "
+			"(SELECT checkpoint_id FROM verifications WHERE status = 'in_progress')",
+			(long long)now + 1);
+	db_fixture_do(
+		f,
+		"UPDATE verifications SET status = '%s', created_at = %llu, ended_at = %llu WHERE "
+		"status "
+		"= 'in_progress'",
+		ran ? "success" : "fail", (long long)now, (long long)now);
 }
 
 static void test_verify_new_ones(void **state)
@@ -266,21 +244,21 @@ static void test_verify_new_ones(void **state)
 	add_checkpoint(f, "k2", NOW - 8 * DAY_US);
 	add_checkpoint(f, "k3", NOW - 7 * DAY_US);
 	assert_int_equal(started(f), 1);
-	check(f, VERIFIED, "k2");
-	check(f, "SELECT parameters FROM verifications",
-	      "{\"OS::Nova::Server\":{\"depth\":\"structure\"}}");
+	db_fixture_says(f, VERIFIED, "k2");
+	db_fixture_says(f, "SELECT parameters FROM verifications",
+			"{\"OS::Nova::Server\":{\"depth\":\"structure\"}}");
 	assert_int_equal(started(f), 0);
 	/* It could not be read: that says nothing of it. */
 	end_verification(f, false);
 	assert_int_equal(started(f), 0);
 	now += DUTIES_PAUSE_US;
 	assert_int_equal(started(f), 1);
-	check(f, VERIFIED, "k2");
+	db_fixture_says(f, VERIFIED, "k2");
 	end_verification(f, true);
 	assert_int_equal(started(f), 0);
 	add_checkpoint(f, "k4", NOW - 6 * DAY_US);
 	assert_int_equal(started(f), 1);
-	check(f, VERIFIED, "k4");
+	db_fixture_says(f, VERIFIED, "k4");
 }
 
 static void test_verify_old_ones(void **state)
@@ -293,15 +271,15 @@ static void test_verify_old_ones(void **state)
 	assert_int_equal(started(f), 0);
 	now += 1;
 	assert_int_equal(started(f), 1);
-	check(f, VERIFIED, "k1");
+	db_fixture_says(f, VERIFIED, "k1");
 	end_verification(f, true);
 	now += 5 * DAY_US;
 	assert_int_equal(started(f), 1);
-	check(f, VERIFIED, "k2");
+	db_fixture_says(f, VERIFIED, "k2");
 	end_verification(f, true);
 	now += 2 * DAY_US + 1;
 	assert_int_equal(started(f), 1);
-	check(f, VERIFIED, "k1");
+	db_fixture_says(f, VERIFIED, "k1");
 }
 
 static void test_all_plans(void **state)
@@ -311,15 +289,18 @@ static void test_all_plans(void **state)
 
 	add_plan(f, "{\"verify\":{\"after\":1}}");
 	add_checkpoint(f, "k1", NOW - DAY_US);
-	DO(f,
-	   "INSERT INTO policies (id, name, description, spec, mandatory, created_by, created_at, "
-	   "updated_at) VALUES ('z', 'z', '', '{\"verify\":7}', 0, 'a', 1, 1)");
-	DO(f, "INSERT INTO plans (id, project_id, name, status, provider_id, policy_id, resources, "
-	      "selectors, parameters, created_by, created_at, updated_at) SELECT 'b', 'p', 'b', "
-	      "'started', provider_id, 'z', '[]', '[]', '{}', 'a', 1, 1 FROM plans");
-	DO(f, "UPDATE checkpoints SET plan_id = 'b' WHERE id = 'none'");
+	db_fixture_do(f, "INSERT INTO policies (id, name, description, spec, mandatory, "
+			 "created_by, created_at, "
+			 "updated_at) VALUES ('z', 'z', '', '{\"verify\":7}', 0, 'a', 1, 1)");
+	db_fixture_do(
+		f,
+		"INSERT INTO plans (id, project_id, name, status, provider_id, policy_id, "
+		"resources, "
+		"selectors, parameters, created_by, created_at, updated_at) SELECT 'b', 'p', 'b', "
+		"'started', provider_id, 'z', '[]', '[]', '{}', 'a', 1, 1 FROM plans");
+	db_fixture_do(f, "UPDATE checkpoints SET plan_id = 'b' WHERE id = 'none'");
 	add_checkpoint(f, "k2", NOW - DAY_US);
-	DO(f, "UPDATE checkpoints SET plan_id = 'b' WHERE id = 'k2'");
+	db_fixture_do(f, "UPDATE checkpoints SET plan_id = 'b' WHERE id = 'k2'");
 	OK(duties_run(&core, now, &report, e));
 	assert_int_equal(report.started, 1);
 	assert_int_equal(report.walk.failed, 1);
@@ -375,21 +356,26 @@ static bool taken(void)
 
 static void set_misfire(struct db_fixture *f, const char *rule)
 {
-	DO(f,
-	   "UPDATE triggers SET properties = '{\"format\":\"crontab\",\"pattern\":\"@hourly\","
-	   "\"misfire\":\"%s\",\"misfire_limit\":2}'",
-	   rule);
+	db_fixture_do(
+		f,
+		"UPDATE triggers SET properties = '{\"format\":\"crontab\",\"pattern\":\"@hourly\","
+		"\"misfire\":\"%s\",\"misfire_limit\":2}'",
+		rule);
 }
 
 static void add_schedule(struct db_fixture *f)
 {
 	add_plan(f, NIGHT);
-	DO(f, "INSERT INTO triggers (id, project_id, name, type, properties, enabled, last_at, "
-	      "claim_until, created_by, created_at, updated_at) VALUES ('g', 'p', 'g', 'time', "
-	      "'{}', 1, 1, 0, 'a', 1, 1)");
-	DO(f, "INSERT INTO scheduled_operations (id, project_id, name, operation_type, trigger_id, "
-	      "plan_id, operation_definition, enabled, created_by, created_at, updated_at) VALUES "
-	      "('s', 'p', 's', 'protect', 'g', 'a', '{}', 1, 'a', 1, 1)");
+	db_fixture_do(
+		f,
+		"INSERT INTO triggers (id, project_id, name, type, properties, enabled, last_at, "
+		"claim_until, created_by, created_at, updated_at) VALUES ('g', 'p', 'g', 'time', "
+		"'{}', 1, 1, 0, 'a', 1, 1)");
+	db_fixture_do(f, "INSERT INTO scheduled_operations (id, project_id, name, operation_type, "
+			 "trigger_id, "
+			 "plan_id, operation_definition, enabled, created_by, created_at, "
+			 "updated_at) VALUES "
+			 "('s', 'p', 's', 'protect', 'g', 'a', '{}', 1, 'a', 1, 1)");
 }
 
 static void test_window_at_firing(void **state)
@@ -421,18 +407,18 @@ static void test_window_of_steps(void **state)
 	set_misfire(f, "once");
 	OK(db_write(f->db, protect, (void *)"s", e));
 	assert_false(taken());
-	check(f, "SELECT state FROM operations", "queued");
-	check(f, "SELECT reason FROM steps",
-	      "it waits for the window of its policy, until 2026-11-22T22:00:00Z");
+	db_fixture_says(f, "SELECT state FROM operations", "queued");
+	db_fixture_says(f, "SELECT reason FROM steps",
+			"it waits for the window of its policy, until 2026-11-22T22:00:00Z");
 	/* It is asked again every few minutes, so that a window that was changed counts. */
-	DO(f, "UPDATE policies SET spec = '{}'");
+	db_fixture_do(f, "UPDATE policies SET spec = '{}'");
 	assert_false(taken());
 	now += FLOW_PUT_OFF_MOST_US;
 	assert_true(taken());
-	check(f, "SELECT coalesce(reason, 'none') FROM steps", "none");
-	check(f, "SELECT count(*) FROM operation_log WHERE text LIKE '%window%'", "1");
+	db_fixture_says(f, "SELECT coalesce(reason, 'none') FROM steps", "none");
+	db_fixture_says(f, "SELECT count(*) FROM operation_log WHERE text LIKE '%window%'", "1");
 	/* A clock that jumped back does not prolong it. */
-	DO(f, "UPDATE policies SET spec = '" NIGHT "'");
+	db_fixture_do(f, "UPDATE policies SET spec = '" NIGHT "'");
 	OK(db_write(f->db, protect, (void *)"s", e));
 	now += 3650 * DAY_US;
 	assert_false(taken());
@@ -460,8 +446,8 @@ static void test_window_skips(void **state)
 	/* It was admitted in the window, and did not begin before its end. */
 	OK(db_write(f->db, protect, (void *)"s", e));
 	assert_false(taken());
-	check(f, "SELECT state FROM operations", "cancelled");
-	check(f, "SELECT status FROM checkpoints", "error");
+	db_fixture_says(f, "SELECT state FROM operations", "cancelled");
+	db_fixture_says(f, "SELECT status FROM checkpoints", "error");
 }
 
 /* ---- limits ---- */
@@ -502,7 +488,7 @@ static void test_limits(void **state)
 	assert_int_equal(limits.n, 2);
 	assert_string_equal(limits.keys[0], "target:t2");
 	assert_string_equal(limits.keys[1], "policy:y");
-	DO(f, "UPDATE policies SET spec = '{}'");
+	db_fixture_do(f, "UPDATE policies SET spec = '{}'");
 	check_ways(f, "off", "{\"consistency\":\"off\"}");
 	limits_done(&limits);
 	OK(db_read(f->db, count_under, &limits, e));
@@ -517,24 +503,29 @@ static void test_upkeep(void **state)
 	struct db_fixture *f = *state;
 
 	for (int i = 10; i < 35; i++) {
-		DO(f,
-		   "INSERT INTO platforms (id, name, description, kind, uri, mover_id, status, "
-		   "discover_at, created_at, updated_at) VALUES ('v%d', 'v', '', 'libvirt', 'x:', "
-		   "'gone', 'unknown', %d, 1, 1)",
-		   i, i);
-		DO(f,
-		   "INSERT INTO targets (id, name, description, url, options, status, created_at, "
-		   "updated_at) VALUES ('u%d', 'u', '', 'dir:/u%d', '{}', 'available', 1, 1)",
-		   i, i);
-		DO(f,
-		   "INSERT INTO repositories (id, target_id, project_id, url, created_at, made_at) "
-		   "VALUES ('u%d', 'u%d', 'p', 'dir:/u%d/p', 1, 1)",
-		   i, i, i);
+		db_fixture_do(f,
+			      "INSERT INTO platforms (id, name, description, kind, uri, mover_id, "
+			      "status, "
+			      "discover_at, created_at, updated_at) VALUES ('v%d', 'v', '', "
+			      "'libvirt', 'x:', "
+			      "'gone', 'unknown', %d, 1, 1)",
+			      i, i);
+		db_fixture_do(
+			f,
+			"INSERT INTO targets (id, name, description, url, options, status, "
+			"created_at, "
+			"updated_at) VALUES ('u%d', 'u', '', 'dir:/u%d', '{}', 'available', 1, 1)",
+			i, i);
+		db_fixture_do(f,
+			      "INSERT INTO repositories (id, target_id, project_id, url, "
+			      "created_at, made_at) "
+			      "VALUES ('u%d', 'u%d', 'p', 'dir:/u%d/p', 1, 1)",
+			      i, i, i);
 	}
 	for (int i = 0; i < 3; i++)
 		OK(upkeep_run(&core, now, UPKEEP_NOTHING, e));
-	check(f, "SELECT count(*) FROM operations WHERE kind = 'discover'", "25");
-	check(f, "SELECT count(*) FROM operations WHERE kind = 'target_check'", "27");
+	db_fixture_says(f, "SELECT count(*) FROM operations WHERE kind = 'discover'", "25");
+	db_fixture_says(f, "SELECT count(*) FROM operations WHERE kind = 'target_check'", "27");
 }
 
 int main(void)

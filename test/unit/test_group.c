@@ -15,43 +15,6 @@
 
 static struct core core;
 
-static int run_sql(struct db_tx *t, void *arg, struct err *e)
-{
-	return db_exec_v(t, arg, NULL, 0, NULL, e);
-}
-
-#define DO(f, ...)                                                                                 \
-	do {                                                                                       \
-		AUTO_FREE char *sql_ = xasprintf(__VA_ARGS__);                                     \
-		OK(db_write((f)->db, run_sql, sql_, e));                                           \
-	} while (0)
-
-struct question {
-	const char *sql;
-	char answer[1000];
-};
-
-static int ask(struct db_tx *t, void *arg, struct err *e)
-{
-	struct question *q = arg;
-	AUTO(db_rows) r = db_query_v(t, q->sql, NULL, 0, e);
-	int have = -1;
-
-	q->answer[0] = 0;
-	while (r && (have = db_next(r, e)) > 0)
-		snprintf(q->answer + strlen(q->answer), sizeof(q->answer) - strlen(q->answer),
-			 "%s%s", *q->answer ? " " : "", db_text(r, 0));
-	return have;
-}
-
-static void check(struct db_fixture *f, const char *sql, const char *want)
-{
-	struct question q = {.sql = sql};
-
-	OK(db_read(f->db, ask, &q, e));
-	assert_string_equal(q.answer, want);
-}
-
 /* Machines a and b on platform h1, c on h2; a plan of all. */
 static int up(void **state)
 {
@@ -63,34 +26,45 @@ static int up(void **state)
 	core.flow = OK_PTR(flow_new(f->db, "test", core_kinds, core_operations, e));
 	flow_set_user(core.flow, &core);
 	for (int i = 1; i <= 2; i++) {
-		DO(f,
-		   "INSERT INTO targets (id, name, description, url, options, status, created_at, "
-		   "updated_at) VALUES ('t%d', 't', '', 'dir:/t%d', '{}', 'available', 1, 1)",
-		   i, i);
-		DO(f,
-		   "INSERT INTO providers (id, name, description, target_id, created_at, "
-		   "updated_at) VALUES ('%s', 'p', '', 't%d', 1, 1)",
-		   i == 1 ? FROM : TO, i);
-		DO(f,
-		   "INSERT INTO repositories (id, target_id, project_id, url, created_at, made_at) "
-		   "VALUES ('r%d', 't%d', 'p', 'dir:/t%d/p', 1, 1)",
-		   i, i, i);
-		DO(f,
-		   "INSERT INTO platforms (id, project_id, name, description, kind, uri, status, "
-		   "created_at, updated_at) VALUES ('h%d', 'p', 'h%d', '', 'libvirt', 'test:', "
-		   "'available', 1, 1)",
-		   i, i);
+		db_fixture_do(
+			f,
+			"INSERT INTO targets (id, name, description, url, options, status, "
+			"created_at, "
+			"updated_at) VALUES ('t%d', 't', '', 'dir:/t%d', '{}', 'available', 1, 1)",
+			i, i);
+		db_fixture_do(
+			f,
+			"INSERT INTO providers (id, name, description, target_id, created_at, "
+			"updated_at) VALUES ('%s', 'p', '', 't%d', 1, 1)",
+			i == 1 ? FROM : TO, i);
+		db_fixture_do(f,
+			      "INSERT INTO repositories (id, target_id, project_id, url, "
+			      "created_at, made_at) "
+			      "VALUES ('r%d', 't%d', 'p', 'dir:/t%d/p', 1, 1)",
+			      i, i, i);
+		db_fixture_do(f,
+			      "INSERT INTO platforms (id, project_id, name, description, kind, "
+			      "uri, status, "
+			      "created_at, updated_at) VALUES ('h%d', 'p', 'h%d', '', 'libvirt', "
+			      "'test:', "
+			      "'available', 1, 1)",
+			      i, i);
 	}
 	for (const char *id = "abc"; *id; id++)
-		DO(f,
-		   "INSERT INTO resources (platform_id, type, id, project_id, name, state, "
-		   "extra_info, first_seen_at, seen_at) VALUES ('h%d', 'OS::Nova::Server', '%c', "
-		   "'p', '%c', 'running', '{}', 1, 1)",
-		   *id == 'c' ? 2 : 1, *id, *id);
-	DO(f, "INSERT INTO plans (id, project_id, name, status, provider_id, resources, selectors, "
-	      "parameters, created_by, created_at, updated_at, consistency_group) VALUES ('" PLAN
-	      "', 'p', 'shop', 'started', '" FROM
-	      "', '[]', '[{\"type\":\"OS::Nova::Server\"}]', '{}', 'a', 1, 1, 1)");
+		db_fixture_do(
+			f,
+			"INSERT INTO resources (platform_id, type, id, project_id, name, state, "
+			"extra_info, first_seen_at, seen_at) VALUES ('h%d', 'OS::Nova::Server', "
+			"'%c', "
+			"'p', '%c', 'running', '{}', 1, 1)",
+			*id == 'c' ? 2 : 1, *id, *id);
+	db_fixture_do(
+		f,
+		"INSERT INTO plans (id, project_id, name, status, provider_id, resources, "
+		"selectors, "
+		"parameters, created_by, created_at, updated_at, consistency_group) VALUES ('" PLAN
+		"', 'p', 'shop', 'started', '" FROM
+		"', '[]', '[{\"type\":\"OS::Nova::Server\"}]', '{}', 'a', 1, 1, 1)");
 	return 0;
 }
 
@@ -136,8 +110,9 @@ static void prepare(struct db_fixture *f)
 	json_t *result = NULL;
 
 	OK(db_write(f->db, protect, NULL, e));
-	DO(f, "UPDATE steps SET state = 'done' WHERE kind = 'platform.list'");
-	DO(f, "UPDATE steps SET unmet = 0, state = 'ready' WHERE kind = 'protect.prepare'");
+	db_fixture_do(f, "UPDATE steps SET state = 'done' WHERE kind = 'platform.list'");
+	db_fixture_do(f,
+		      "UPDATE steps SET unmet = 0, state = 'ready' WHERE kind = 'protect.prepare'");
 	r.step = take(FLOW_WORKER, "protect.prepare");
 	OK(protect_prepare.run(&r, &result, e));
 	finish((struct flow_step *)r.step, result);
@@ -190,24 +165,29 @@ static void test_one_step_for_each_platform(void **state)
 	struct db_fixture *f = *state;
 
 	prepare(f);
-	check(f, "SELECT count(*) FROM steps WHERE kind = 'checkpoint.protect'", "2");
-	check(f, "SELECT name FROM steps WHERE kind = 'checkpoint.protect' ORDER BY name DESC",
-	      "protect c protect 2 machines together");
-	check(f, "SELECT count(*) FROM checkpoints WHERE plan LIKE '%\"consistency_group\":true%'",
-	      "1");
+	db_fixture_says(f, "SELECT count(*) FROM steps WHERE kind = 'checkpoint.protect'", "2");
+	db_fixture_says(
+		f, "SELECT name FROM steps WHERE kind = 'checkpoint.protect' ORDER BY name DESC",
+		"protect c protect 2 machines together");
+	db_fixture_says(
+		f,
+		"SELECT count(*) FROM checkpoints WHERE plan LIKE '%\"consistency_group\":true%'",
+		"1");
 	/* Neither machine of the group is protected by anything else meanwhile. */
-	check(f,
-	      "SELECT limit_key FROM step_limits l JOIN steps s ON s.id = l.step_id WHERE s.name "
-	      "LIKE '%together' AND limit_key LIKE 'resource:%' ORDER BY limit_key",
-	      "resource:h1/a resource:h1/b");
+	db_fixture_says(
+		f,
+		"SELECT limit_key FROM step_limits l JOIN steps s ON s.id = l.step_id WHERE s.name "
+		"LIKE '%together' AND limit_key LIKE 'resource:%' ORDER BY limit_key",
+		"resource:h1/a resource:h1/b");
 	finish(run_the_others(), point("pab", 30,
 				       json_pack("[o, o]", resource("b", "crash", 20),
 						 resource("a", "quiesced", 10))));
-	check(f, ROWS "ORDER BY id",
-	      "a:pab:available:quiesced:10:15:70:250000 b:pab:available:crash:20:20:70:250000 "
-	      "c:pc:available:crash:9:14:70:250000");
-	check(f, "SELECT status || bytes_stored || ':' || instant_at FROM checkpoints",
-	      "available49:5000");
+	db_fixture_says(
+		f, ROWS "ORDER BY id",
+		"a:pab:available:quiesced:10:15:70:250000 b:pab:available:crash:20:20:70:250000 "
+		"c:pc:available:crash:9:14:70:250000");
+	db_fixture_says(f, "SELECT status || bytes_stored || ':' || instant_at FROM checkpoints",
+			"available49:5000");
 }
 
 static void test_all_or_none(void **state)
@@ -221,26 +201,26 @@ static void test_all_or_none(void **state)
 	err_set(&why, ERR_UNSUPPORTED, "domain b has no agent");
 	OK(flow_finish(core.flow, s->id, s->fence, NULL, &why, e));
 	flow_step_free(s);
-	check(f,
-	      "SELECT id || coalesce(point_id, '-') || status || reason FROM "
-	      "checkpoint_resources WHERE id <> 'c' ORDER BY id",
-	      "a-errordomain b has no agent b-errordomain b has no agent");
+	db_fixture_says(f,
+			"SELECT id || coalesce(point_id, '-') || status || reason FROM "
+			"checkpoint_resources WHERE id <> 'c' ORDER BY id",
+			"a-errordomain b has no agent b-errordomain b has no agent");
 	/* What the other platform has goes, too. */
 	s = take("mover", "checkpoint.protect");
 	assert_true(s->undo);
 	finish(s, json_object());
-	check(f, "SELECT status FROM checkpoint_resources WHERE id = 'c'", "deleted");
-	check(f, "SELECT status FROM checkpoints", "error");
+	db_fixture_says(f, "SELECT status FROM checkpoint_resources WHERE id = 'c'", "deleted");
+	db_fixture_says(f, "SELECT status FROM checkpoints", "error");
 }
 
 static void test_without_a_group(void **state)
 {
 	struct db_fixture *f = *state;
 
-	DO(f, "UPDATE plans SET consistency_group = 0");
+	db_fixture_do(f, "UPDATE plans SET consistency_group = 0");
 	prepare(f);
-	check(f, "SELECT name FROM steps WHERE kind = 'checkpoint.protect' ORDER BY name",
-	      "protect a protect b protect c");
+	db_fixture_says(f, "SELECT name FROM steps WHERE kind = 'checkpoint.protect' ORDER BY name",
+			"protect a protect b protect c");
 }
 
 static int copy(struct db_tx *t, void *arg, struct err *e)
@@ -265,7 +245,7 @@ static void test_copied_once(void **state)
 				       json_pack("[o, o]", resource("a", "quiesced", 10),
 						 resource("b", "quiesced", 20))));
 	OK(db_write(f->db, copy, NULL, e));
-	check(f, "SELECT count(*) FROM steps WHERE kind = 'checkpoint.copy'", "2");
+	db_fixture_says(f, "SELECT count(*) FROM steps WHERE kind = 'checkpoint.copy'", "2");
 	finish(take("mover", "target.init"), json_object());
 	for (int i = 0; i < 2; i++) {
 		s = take("mover", "checkpoint.copy");
@@ -279,9 +259,10 @@ static void test_copied_once(void **state)
 					    point("qc", 4,
 						  json_pack("[o]", resource("c", "crash", 4)))));
 	}
-	check(f, ROWS "WHERE repository_id = 'r2' ORDER BY id",
-	      "a:qab:available:quiesced:1:6:70:250000 b:qab:available:quiesced:2:2:70:250000 "
-	      "c:qc:available:crash:4:9:70:250000");
+	db_fixture_says(
+		f, ROWS "WHERE repository_id = 'r2' ORDER BY id",
+		"a:qab:available:quiesced:1:6:70:250000 b:qab:available:quiesced:2:2:70:250000 "
+		"c:qc:available:crash:4:9:70:250000");
 }
 
 int main(void)
