@@ -121,10 +121,12 @@ static const struct look {
 				  "JOIN notifications n ON n.id = d.notification_id WHERE d.state "
 				  "= 'pending' "
 				  "GROUP BY n.project_id"},
-	/* As they become late. */
+	/* As they become late. In this order, those that are not late yet are not read. */
 	{"plans overview coverage protectables instances", false, true, 0,
-	 "SELECT project_id, count(*)" BY("due_at") " FROM plans WHERE due_at <= $1 "
-						    "GROUP BY project_id"},
+	 "SELECT p.project_id, count(*)" BY(
+		 "p.due_at") " FROM projects j "
+			     "CROSS JOIN plans p WHERE p.project_id = j.id AND p.due_at <= $1 "
+			     "GROUP BY p.project_id"},
 };
 
 static int sum_up(struct db_tx *t, const struct look *l, json_t *sums, struct err *e)

@@ -127,6 +127,9 @@ int remote_status(struct cli *c, struct err *e);
 
 int remote_list(struct cli *c, struct err *e);
 int remote_show(struct cli *c, struct err *e);
+/* The one that is named, looked for among things of one kind and shown as another has it. */
+int remote_show_as(struct cli *c, const struct remote_kind *found, const struct remote_kind *shown,
+		   struct err *e);
 int remote_make(struct cli *c, struct err *e);
 int remote_update(struct cli *c, struct err *e);
 int remote_remove(struct cli *c, struct err *e);

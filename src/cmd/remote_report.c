@@ -116,17 +116,5 @@ int remote_target_history(struct cli *c, struct err *e)
 /* Found by what it is called on its platform; shown as coverage has it, which tells more. */
 int remote_resource_show(struct cli *c, struct err *e)
 {
-	const struct remote_kind *k = remote_kind("coverage");
-	AUTO_FREE char *id = NULL;
-	AUTO_FREE char *path = NULL;
-	json_t *o = NULL;
-
-	if (remote_open(c, e) < 0 ||
-	    remote_find_id(c, remote_kind("resource"), c->p.args[0], &id, e) < 0)
-		return -1;
-	path = remote_path(k, id, NULL);
-	if (client_get(c->client, path, k->item, &o, e) < 0)
-		return -1;
-	remote_print_one(c, o);
-	return 0;
+	return remote_show_as(c, remote_kind("resource"), remote_kind("coverage"), e);
 }

@@ -276,23 +276,30 @@ int remote_list(struct cli *c, struct err *e)
 	return 0;
 }
 
-int remote_show(struct cli *c, struct err *e)
+int remote_show_as(struct cli *c, const struct remote_kind *found, const struct remote_kind *shown,
+		   struct err *e)
 {
-	const struct remote_kind *k = remote_kind_of(c);
 	AUTO_FREE char *id = NULL;
 	AUTO_FREE char *path = NULL;
 	json_t *o = NULL;
 
-	if (c->p.n_args == 0)
-		return err_set(e, ERR_INVALID, "name one: see 'holdfast %s list'", k->noun);
-	/* A list tells less of each than it does itself. */
-	if (remote_open(c, e) < 0 || remote_find_id(c, k, c->p.args[0], &id, e) < 0)
+	if (remote_open(c, e) < 0 || remote_find_id(c, found, c->p.args[0], &id, e) < 0)
 		return -1;
-	path = remote_path(k, id, NULL);
-	if (client_get(c->client, path, k->item, &o, e) < 0)
+	path = remote_path(shown, id, NULL);
+	if (client_get(c->client, path, shown->item, &o, e) < 0)
 		return -1;
 	remote_print_one(c, o);
 	return 0;
+}
+
+int remote_show(struct cli *c, struct err *e)
+{
+	const struct remote_kind *k = remote_kind_of(c);
+
+	if (c->p.n_args == 0)
+		return err_set(e, ERR_INVALID, "name one: see 'holdfast %s list'", k->noun);
+	/* A list tells less of each than it does itself. */
+	return remote_show_as(c, k, k, e);
 }
 
 int remote_remove(struct cli *c, struct err *e)
