@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // "The same by API / CLI": the exact commands for what a page shows or does.
-import { Button, ClipboardCopy, Popover } from '@patternfly/react-core';
+import { Button, Popover } from '@patternfly/react-core';
 import TerminalIcon from '@patternfly/react-icons/dist/esm/icons/terminal-icon';
 import { apiPath, serverUrl, type Query } from '../api/client';
 import { Link } from '../app/router';
 import { t } from '../texts';
+import { Command } from './command';
 
 export interface Same {
 	method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -44,30 +45,8 @@ export function SameByApi(same: Same) {
 			position="bottom-end"
 			bodyContent={() => (
 				<>
-					<p className="hf-label">{t('same.api')}</p>
-					<ClipboardCopy
-						isReadOnly
-						isCode
-						hoverTip={t('parts.copy')}
-						clickTip={t('parts.copied')}
-						textAriaLabel={t('same.api')}
-					>
-						{curl(same)}
-					</ClipboardCopy>
-					{same.cli && (
-						<>
-							<p className="hf-label">{t('same.cli')}</p>
-							<ClipboardCopy
-								isReadOnly
-								isCode
-								hoverTip={t('parts.copy')}
-								clickTip={t('parts.copied')}
-								textAriaLabel={t('same.cli')}
-							>
-								{cli(same.cli)}
-							</ClipboardCopy>
-						</>
-					)}
+					<Command label={t('same.api')} text={curl(same)} />
+					{same.cli && <Command label={t('same.cli')} text={cli(same.cli)} />}
 					<p className="hf-small">
 						{t('same.token')} <Link {...tryAt(same)}>{t('same.try')}</Link> ·{' '}
 						<a href="docs">{t('same.docs')}</a>

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Everybody's own: password, and tokens for programs.
-import { Button, Card, CardBody, CardTitle, ClipboardCopy } from '@patternfly/react-core';
+import { Button, Card, CardBody, CardTitle } from '@patternfly/react-core';
 import { useState } from 'react';
 import { api, type Schema } from '../../api/client';
 import { useSession } from '../../app/session';
 import { toast } from '../../app/toasts';
 import { changed } from '../../live/store';
+import { Copied } from '../../parts/command';
 import { SidePanel } from '../../parts/dialogs';
 import { Empty } from '../../parts/empty';
 import { Time } from '../../parts/format';
@@ -155,16 +156,7 @@ export default function Account() {
 					footer={<Button onClick={() => setMade(undefined)}>{t('admin.close')}</Button>}
 				>
 					<p>{t('account.once')}</p>
-					<ClipboardCopy
-						className="hf-gap"
-						isReadOnly
-						isCode
-						hoverTip={t('parts.copy')}
-						clickTip={t('parts.copied')}
-						textAriaLabel={t('account.made', { name: made.name })}
-					>
-						{made.token}
-					</ClipboardCopy>
+					<Copied className="hf-gap" label={t('account.made', { name: made.name })} text={made.token} />
 				</SidePanel>
 			)}
 		</Page>

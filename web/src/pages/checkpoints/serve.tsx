@@ -1,31 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // A disk of a checkpoint over NBD, without restoring it first: the commands, ready to be copied.
-import { ClipboardCopy, FormGroup, FormSelect, FormSelectOption } from '@patternfly/react-core';
+import { FormGroup, FormSelect, FormSelectOption } from '@patternfly/react-core';
 import { useState } from 'react';
 import { useSession } from '../../app/session';
 import { Panel } from '../../parts/board';
+import { Command } from '../../parts/command';
 import { curl } from '../../parts/same';
 import { t } from '../../texts';
 import { disksOf, type Checkpoint } from './model';
 
 const KEY = 'holdfast.key';
-
-function Command({ label, text }: { label: string; text: string }) {
-	return (
-		<>
-			<p className="hf-label">{label}</p>
-			<ClipboardCopy
-				isReadOnly
-				isCode
-				hoverTip={t('parts.copy')}
-				clickTip={t('parts.copied')}
-				textAriaLabel={label}
-			>
-				{text}
-			</ClipboardCopy>
-		</>
-	);
-}
 
 interface Choice {
 	point: string;

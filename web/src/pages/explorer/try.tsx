@@ -3,7 +3,6 @@
 import {
 	Alert,
 	Button,
-	ClipboardCopy,
 	Form,
 	FormGroup,
 	FormHelperText,
@@ -17,6 +16,7 @@ import {
 } from '@patternfly/react-core';
 import { useId, useState, type FormEvent } from 'react';
 import { api as client, ApiError, type Query } from '../../api/client';
+import { Command } from '../../parts/command';
 import { bytes } from '../../parts/format';
 import { cli, curl } from '../../parts/same';
 import { t, tn } from '../../texts';
@@ -91,20 +91,7 @@ function Answered({ came }: { came: Came }) {
 function Commands({ words, request, body }: { words: string | undefined; request: Request; body: unknown }) {
 	const commands = [[t('same.api'), curl({ ...request, body })] as const];
 	if (words) commands.push([t('same.cli'), cli(words)]);
-	return commands.map(([title, command]) => (
-		<div key={title}>
-			<p className="hf-label">{title}</p>
-			<ClipboardCopy
-				isReadOnly
-				isCode
-				hoverTip={t('parts.copy')}
-				clickTip={t('parts.copied')}
-				textAriaLabel={title}
-			>
-				{command}
-			</ClipboardCopy>
-		</div>
-	));
+	return commands.map(([title, command]) => <Command key={title} label={title} text={command} />);
 }
 
 // What was typed, or why it is no JSON.
