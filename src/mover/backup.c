@@ -46,7 +46,7 @@ struct backup {
 
 /* ---- what stood here before ---- */
 
-static int walk_to(struct backup *b, uint64_t off, struct block_id *ret_id, struct err *e)
+static int walk_to(struct backup *b, uint64_t off, struct block_ref *ret_ref, struct err *e)
 {
 	if (!b->ahead_end && (!b->ahead_valid || b->ahead.offset + 256 * BLOCK < off)) {
 		if (tree_walk_seek(b->parent, off, e) < 0)
@@ -62,21 +62,21 @@ static int walk_to(struct backup *b, uint64_t off, struct block_id *ret_id, stru
 		b->ahead_end = rc == 0;
 	}
 	if (!b->ahead_end && b->ahead.offset == off)
-		*ret_id = b->ahead.id;
+		*ret_ref = (struct block_ref){b->ahead.id, b->ahead.print};
 	return 0;
 }
 
 /*
- * The parent's id of a block; blocks ascend from call to call, with jumps. A parent that is damaged
- * is as good as none where everything is read anyway: an old checkpoint's damage must not keep
- * anybody from making a new, whole one.
+ * What the parent has for a block; blocks ascend from call to call, with jumps. A parent that is
+ * damaged is as good as none where everything is read anyway: an old checkpoint's damage must not
+ * keep anybody from making a new, whole one.
  */
-static int parent_id(struct backup *b, uint64_t block, struct block_id *ret_id, struct err *e)
+static int parent_ref(struct backup *b, uint64_t block, struct block_ref *ret_ref, struct err *e)
 {
 	struct err why = {0};
 
-	memset(ret_id, 0, sizeof(*ret_id));
-	if (!b->parent || walk_to(b, block << TREE_BLOCK_LOG, ret_id, &why) == 0)
+	memset(ret_ref, 0, sizeof(*ret_ref));
+	if (!b->parent || walk_to(b, block << TREE_BLOCK_LOG, ret_ref, &why) == 0)
 		return 0;
 	if (why.kind == ERR_CORRUPT && !b->job->incremental) {
 		b->parent = NULL;
@@ -88,15 +88,9 @@ static int parent_id(struct backup *b, uint64_t block, struct block_id *ret_id, 
 
 /* ---- reads ---- */
 
-/* Turn a finished read into items and hand the slot on. */
-static int landed(struct backup *b, struct pipeline *p, struct pipe_slot *slot, struct err *e)
+/* Make items of what is read, and hand the slot on. */
+static int give_items(struct backup *b, struct pipeline *p, struct pipe_slot *slot, struct err *e)
 {
-	size_t padded = slot->n_blocks << TREE_BLOCK_LOG;
-
-	if (slot->read.error)
-		return err_sys(e, slot->read.error, "read %s at %llu", b->job->source->name,
-			       (unsigned long long)slot->read.off);
-	memset(slot->buf + slot->read.len, 0, padded - slot->read.len);
 	slot->n_items = slot->n_blocks;
 	for (size_t i = 0; i < slot->n_items; i++) {
 		slot->items[i].off = (uint32_t)(i << TREE_BLOCK_LOG);
@@ -104,6 +98,35 @@ static int landed(struct backup *b, struct pipeline *p, struct pipe_slot *slot, 
 	}
 	progress_add(&b->job->progress->passed, slot->kind == SLOT_AUDIT ? 0 : slot->read.len);
 	return pipeline_give(p, slot) ? 0 : pipeline_check(p, e);
+}
+
+/* The disk's last block is padded with zeros. */
+static void pad(struct pipe_slot *slot)
+{
+	size_t padded = slot->n_blocks << TREE_BLOCK_LOG;
+
+	memset(slot->buf + slot->read.len, 0, padded - slot->read.len);
+}
+
+static int landed(struct backup *b, struct pipeline *p, struct pipe_slot *slot, struct err *e)
+{
+	if (slot->read.error)
+		return err_sys(e, slot->read.error, "read %s at %llu", b->job->source->name,
+			       (unsigned long long)slot->read.off);
+	pad(slot);
+	return give_items(b, p, slot, e);
+}
+
+/* For a source that workers read. */
+static int fill(void *arg, struct pipe_slot *slot, struct err *e)
+{
+	const struct backup *b = arg;
+	struct source *src = b->job->source;
+
+	if (src->ops->read(src, slot->buf, slot->read.len, slot->read.off, e) < 0)
+		return -1;
+	pad(slot);
+	return 0;
 }
 
 /* Let reads finish; hand on those that are done. */
@@ -160,14 +183,16 @@ static int start_read(struct backup *b, struct pipeline *p, enum slot_kind kind,
 	slot->first = first;
 	slot->n_blocks = n;
 	for (uint64_t i = 0; i < n; i++) {
-		if (parent_id(b, first + i, &slot->items[i].parent, e) < 0)
+		if (parent_ref(b, first + i, &slot->items[i].parent, e) < 0)
 			return -1;
 	}
 	slot->read = (struct source_read){.buf = slot->buf, .off = first << TREE_BLOCK_LOG};
 	slot->read.len = (size_t)MIN(n << TREE_BLOCK_LOG, b->size - slot->read.off);
-	b->flying[b->n_flying++] = slot;
 	if (b->job->pace && pace_keep(b->job->pace, slot->read.len, b->job->cancel, e) < 0)
 		return -1;
+	if (src->ops->read)
+		return give_items(b, p, slot, e);
+	b->flying[b->n_flying++] = slot;
 	if (src->ops->start(src, &slot->read, e) < 0)
 		return -1;
 	return slot->read.done ? poll_reads(b, p, 0, e) : 0;
@@ -219,7 +244,7 @@ static void skip_audits(struct backup *b, uint64_t block)
 
 static int keep_run(struct backup *b, struct pipeline *p, const struct block_run *r, struct err *e)
 {
-	struct block_id id;
+	struct block_ref was;
 
 	pass_run(b, r);
 	skip_audits(b, r->first);
@@ -228,10 +253,10 @@ static int keep_run(struct backup *b, struct pipeline *p, const struct block_run
 
 		if (block >= r->first + r->n)
 			return 0;
-		if (parent_id(b, block, &id, e) < 0)
+		if (parent_ref(b, block, &was, e) < 0)
 			return -1;
 		/* Holes say little: most of a disk is holes. */
-		if (!block_id_is_zero(&id) && start_read(b, p, SLOT_AUDIT, block, 1, e) < 0)
+		if (!block_id_is_zero(&was.id) && start_read(b, p, SLOT_AUDIT, block, 1, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -258,11 +283,11 @@ static int keep_block(struct backup *b, struct pipeline *p, uint64_t block, stru
 	struct pipe_item it = {.state = ITEM_ZERO};
 	int known = 1;
 
-	if (parent_id(b, block, &it.id, e) < 0)
+	if (parent_ref(b, block, &it.is, e) < 0)
 		return -1;
-	if (!block_id_is_zero(&it.id)) {
+	if (!block_id_is_zero(&it.is.id)) {
 		it.state = ITEM_KNOWN;
-		known = session_knows(b->session, &it.id, e);
+		known = session_knows(b->session, &it.is.id, e);
 	}
 	if (known < 0 || ((!known || audited(b, block)) && give_kept(p, slot, e) < 0))
 		return -1;
@@ -375,7 +400,7 @@ static int place(void *arg, const struct pipe_slot *slot, struct err *e)
 		/* In a new tree holes are there already. */
 		if (slot->items[i].state == ITEM_ZERO && !b->copies)
 			continue;
-		if (tree_edit_set(b->edit, slot->first + i, &slot->items[i].id, e) < 0)
+		if (tree_edit_set(b->edit, slot->first + i, &slot->items[i].is, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -410,8 +435,15 @@ static int run(struct backup *b, struct session *s, struct fetch *fetch, struct 
 	AUTO(tree_edit)
 	edit = tree_edit_new(b->copies ? job->parent : NULL, b->size, fetch, codec,
 			     session_put_node, s, e);
-	struct pipeline_job run = {s, job->source->in_flight, read_disk,  place,
-				   b, job->progress,	      job->cancel};
+	struct pipeline_job run = {.session = s,
+				   .in_flight = job->source->in_flight,
+				   .map = true,
+				   .read = read_disk,
+				   .fill = job->source->ops->read ? fill : NULL,
+				   .place = place,
+				   .arg = b,
+				   .progress = job->progress,
+				   .cancel = job->cancel};
 
 	if (!edit)
 		return -1;

@@ -3,7 +3,7 @@
  * pipeline.h: the stages between a source and the repository.
  *
  *   reader ──slots──> workers (one per core) ──in order──> packer ──> session
- *           zero? hash; known? compress             seal, pack, place in the tree
+ *           zero? as before? hash; known? compress  seal, pack, place in the tree
  *
  * A slot is a buffer with the blocks in it, and goes round: free, filled, worked, packed, free.
  * There is a fixed number of them, so memory is bounded and the slowest stage holds the others
@@ -33,8 +33,10 @@ struct pipe_item {
 	uint32_t payload;
 	enum item_state state;
 	enum block_encoding encoding;
-	struct block_id parent; /* what stood here before: equal means known */
-	struct block_id id;
+	/* What stood here before, zeros if that is not known: equal means known. Fingerprints are
+	 * of blocks in a map only. */
+	struct block_ref parent;
+	struct block_ref is;
 };
 
 enum slot_kind {
@@ -58,13 +60,17 @@ struct pipeline;
 
 /* Fills slots until there is no more; runs in a thread of its own. */
 typedef int pipe_read_fn(struct pipeline *p, void *arg, struct err *e);
+/* Read what a slot's items are to hold, in a worker's thread, several at once. */
+typedef int pipe_fill_fn(void *arg, struct pipe_slot *slot, struct err *e);
 /* Place one slot's blocks, whose ids are known now, in a tree. */
 typedef int pipe_place_fn(void *arg, const struct pipe_slot *slot, struct err *e);
 
 struct pipeline_job {
 	struct session *session;
 	unsigned in_flight; /* slots that the reader may hold beside those being worked on */
+	bool map;	    /* blocks go into a map, which holds their fingerprints, too */
 	pipe_read_fn *read;
+	pipe_fill_fn *fill; /* NULL: the reader gives slots with their content in them */
 	pipe_place_fn *place;
 	void *arg;
 	struct progress *progress;

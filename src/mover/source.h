@@ -3,9 +3,9 @@
  * source.h: a disk to be read: what of it is data, zeros, or unchanged, and its bytes.
  *
  * A source is asked for its map piece by piece and then for the bytes of what matters, with several
- * requests in flight where it can (a file answers each at once).
+ * requests in flight where it can, or by several threads (a file).
  *
- * Threads: a source belongs to one thread.
+ * Threads: a source belongs to one thread, but for what says otherwise.
  */
 #ifndef HF_MOVER_SOURCE_H
 #define HF_MOVER_SOURCE_H
@@ -56,6 +56,9 @@ struct source_ops {
 	 */
 	int (*map)(struct source *s, uint64_t off, uint64_t len, struct extent_list *out,
 		   struct err *e);
+	/* Read now: in place of the three below, where waiting is all there is to it. Called by
+	 * several threads at once, which goes faster, and each finds what it read in its caches. */
+	int (*read)(struct source *s, void *buf, size_t len, uint64_t off, struct err *e);
 	/* Begin a read. A source that cannot wait later does it now. */
 	int (*start)(struct source *s, struct source_read *r, struct err *e);
 	/* Let reads make progress for at most `timeout_ms`; NULL when start is always done. */

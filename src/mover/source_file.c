@@ -89,23 +89,21 @@ static int file_map(struct source *s, uint64_t off, uint64_t len, struct extent_
 	return 0;
 }
 
-static int file_start(struct source *s, struct source_read *r, struct err *e)
+static int file_read(struct source *s, void *buf, size_t len, uint64_t off, struct err *e)
 {
-	ssize_t n = fio_pread(of(s)->fd, r->buf, r->len, r->off, s->name, e);
+	ssize_t n = fio_pread(of(s)->fd, buf, len, off, s->name, e);
 
 	if (n < 0)
 		return -1;
-	if ((size_t)n < r->len)
+	if ((size_t)n < len)
 		return err_set(e, ERR_IO, "%s became shorter while it was read", s->name);
-	r->done = true;
-	r->error = 0;
 	return 0;
 }
 
 static const struct source_ops file_ops = {
 	.free = file_free,
 	.map = file_map,
-	.start = file_start,
+	.read = file_read,
 };
 
 struct source *source_file_open(const char *path, struct err *e)

@@ -77,7 +77,7 @@ static int fill_slot(struct stream *st, struct pipeline *p, struct pipe_slot *sl
 		memcpy(slot->buf + used, st->window + st->at, len);
 		*it = (struct pipe_item){.off = (uint32_t)used, .len = (uint32_t)len};
 		if (st->before)
-			alignment_next(st->before, len, &it->parent);
+			alignment_next(st->before, len, &it->parent.id);
 		slot->n_items++;
 		used += len;
 		st->at += len;
@@ -109,7 +109,7 @@ static int place(void *arg, const struct pipe_slot *slot, struct err *e)
 	struct stream *st = arg;
 
 	for (size_t i = 0; i < slot->n_items; i++) {
-		if (tree_seq_add(st->seq, &slot->items[i].id, slot->items[i].len, e) < 0)
+		if (tree_seq_add(st->seq, &slot->items[i].is.id, slot->items[i].len, e) < 0)
 			return -1;
 		st->size += slot->items[i].len;
 	}
@@ -135,7 +135,13 @@ static int find_before(struct session *s, const struct backup_stream *b, const s
 static int run(struct stream *st, struct session *s, struct point_stats *stats, struct err *e)
 {
 	const struct backup_stream *b = st->job;
-	struct pipeline_job run = {s, 1, read_stream, place, st, b->progress, b->cancel};
+	struct pipeline_job run = {.session = s,
+				   .in_flight = 1,
+				   .read = read_stream,
+				   .place = place,
+				   .arg = st,
+				   .progress = b->progress,
+				   .cancel = b->cancel};
 	AUTO(fetch) fetch = fetch_new(session_repo(s));
 	AUTO(alignment) before = NULL;
 	const struct tree *parent;

@@ -24,6 +24,7 @@
 
 struct codec {
 	struct mac *data_mac, *node_mac;
+	struct poly *print;
 	ZSTD_CCtx *cctx;
 	ZSTD_DCtx *dctx;
 };
@@ -33,10 +34,12 @@ struct codec *codec_new(const struct keyring *k, int level)
 	struct codec *c = xcalloc(1, sizeof(*c));
 	uint8_t key[SEAL_KEY];
 
-	keyring_id_key(k, false, key);
+	keyring_id_key(k, KEY_DATA, key);
 	c->data_mac = mac_new(key);
-	keyring_id_key(k, true, key);
+	keyring_id_key(k, KEY_NODE, key);
 	c->node_mac = mac_new(key);
+	keyring_id_key(k, KEY_PRINT, key);
+	c->print = poly_new(key);
 	secret_wipe(key, sizeof(key));
 	c->cctx = ZSTD_createCCtx();
 	c->dctx = ZSTD_createDCtx();
@@ -52,6 +55,7 @@ void codec_free(struct codec *c)
 		return;
 	mac_free(c->data_mac);
 	mac_free(c->node_mac);
+	poly_free(c->print);
 	ZSTD_freeCCtx(c->cctx);
 	ZSTD_freeDCtx(c->dctx);
 	free(c);
@@ -61,6 +65,11 @@ void codec_id(struct codec *c, enum block_kind kind, const void *data, size_t n,
 	      struct block_id *ret_id)
 {
 	mac_once(kind == BLOCK_NODE ? c->node_mac : c->data_mac, data, n, ret_id->b);
+}
+
+void codec_print(struct codec *c, const void *data, size_t n, struct block_print *ret_print)
+{
+	poly_once(c->print, data, n, ret_print->b);
 }
 
 /* Does it look random? */

@@ -364,9 +364,15 @@ void keyring_derive(const struct keyring *k, const char *info, uint8_t *out, siz
 	hkdf(ring_keys(k)->id_key, SEAL_KEY, NULL, 0, info, out, n);
 }
 
-void keyring_id_key(const struct keyring *k, bool node, uint8_t out[SEAL_KEY])
+void keyring_id_key(const struct keyring *k, enum key_use use, uint8_t out[SEAL_KEY])
 {
-	keyring_derive(k, node ? "holdfast id node" : "holdfast id data", out, SEAL_KEY);
+	static const char *const infos[] = {
+		[KEY_DATA] = "holdfast id data",
+		[KEY_NODE] = "holdfast id node",
+		[KEY_PRINT] = "holdfast print",
+	};
+
+	keyring_derive(k, infos[use], out, SEAL_KEY);
 }
 
 /* ---- changing it ---- */

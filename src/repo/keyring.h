@@ -65,8 +65,9 @@ uint64_t keyring_generation_time_us(const struct keyring *k);
 
 /* The key of a generation, SEAL_KEY bytes owned by the ring; NULL with ERR_CORRUPT when unknown. */
 const uint8_t *keyring_key(const struct keyring *k, uint32_t generation, struct err *e);
-/* SEAL_KEY bytes for ids of blocks and of nodes. */
-void keyring_id_key(const struct keyring *k, bool node, uint8_t out[SEAL_KEY]);
+/* SEAL_KEY bytes for ids of blocks, ids of nodes, and fingerprints. */
+enum key_use { KEY_DATA, KEY_NODE, KEY_PRINT };
+void keyring_id_key(const struct keyring *k, enum key_use use, uint8_t out[SEAL_KEY]);
 /* `n` secret bytes for another purpose, named by `info`. */
 void keyring_derive(const struct keyring *k, const char *info, uint8_t *out, size_t n);
 

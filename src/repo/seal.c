@@ -109,7 +109,7 @@ bool aead_open(struct aead *a, uint64_t nonce, const void *aad, size_t aad_len, 
 	return EVP_DecryptFinal_ex(c, n ? out + n : &none, &len) == 1;
 }
 
-/* ---- HMAC and SHA-256 ---- */
+/* ---- HMAC ---- */
 
 struct mac {
 	EVP_MAC *algorithm;
@@ -150,6 +150,47 @@ void mac_once(struct mac *m, const void *data, size_t n, uint8_t out[HASH_BYTES]
 	must(EVP_MAC_update(m->ctx, data, n) == 1);
 	must(EVP_MAC_final(m->ctx, out, &len, HASH_BYTES) == 1 && len == HASH_BYTES);
 }
+
+/* ---- Poly1305 ---- */
+
+struct poly {
+	EVP_MAC *algorithm;
+	EVP_MAC_CTX *ctx;
+	uint8_t key[SEAL_KEY];
+};
+
+struct poly *poly_new(const uint8_t *key)
+{
+	struct poly *p = xcalloc(1, sizeof(*p));
+
+	p->algorithm = EVP_MAC_fetch(NULL, "POLY1305", NULL);
+	must(p->algorithm);
+	p->ctx = EVP_MAC_CTX_new(p->algorithm);
+	must(p->ctx);
+	memcpy(p->key, key, SEAL_KEY);
+	return p;
+}
+
+void poly_free(struct poly *p)
+{
+	if (!p)
+		return;
+	EVP_MAC_CTX_free(p->ctx);
+	EVP_MAC_free(p->algorithm);
+	OPENSSL_cleanse(p, sizeof(*p));
+	free(p);
+}
+
+void poly_once(struct poly *p, const void *data, size_t n, uint8_t out[PRINT_BYTES])
+{
+	size_t len;
+
+	must(EVP_MAC_init(p->ctx, p->key, SEAL_KEY, NULL) == 1);
+	must(EVP_MAC_update(p->ctx, data, n) == 1);
+	must(EVP_MAC_final(p->ctx, out, &len, PRINT_BYTES) == 1 && len == PRINT_BYTES);
+}
+
+/* ---- SHA-256 ---- */
 
 struct digest {
 	EVP_MD *algorithm;

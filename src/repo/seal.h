@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * seal.h: the cryptography of the repository, on OpenSSL's libcrypto: AES-256-GCM with counter
- * nonces, HMAC-SHA-256 ids, SHA-256 names, HKDF. Section 1 of docs/format/repository.md.
+ * nonces, HMAC-SHA-256 ids, Poly1305 fingerprints, SHA-256 names, HKDF. Section 1 of
+ * docs/format/repository.md.
  *
  * A nonce is a counter and a key is derived for one object only, so no nonce is used twice under
  * one key; nothing here makes a random nonce.
@@ -23,6 +24,7 @@
 #define SEAL_TAG 16
 #define HASH_BYTES 32
 #define HASH_TEXT (2 * HASH_BYTES + 1)
+#define PRINT_BYTES 16
 
 enum seal_cipher { SEAL_AES_256_GCM = 1 };
 
@@ -51,6 +53,16 @@ void mac_free(struct mac *m);
 void mac_once(struct mac *m, const void *data, size_t n, uint8_t out[HASH_BYTES]);
 
 DEFINE_AUTO(mac, mac_free);
+
+struct poly;
+
+/* Poly1305 (RFC 8439) as a universal hash: quick, and without the key nobody makes two messages
+ * with one result. It must stay secret, because the key is used more than once. Never NULL. */
+struct poly *poly_new(const uint8_t *key);
+void poly_free(struct poly *p);
+void poly_once(struct poly *p, const void *data, size_t n, uint8_t out[PRINT_BYTES]);
+
+DEFINE_AUTO(poly, poly_free);
 
 struct digest;
 

@@ -42,19 +42,19 @@ uint64_t tree_blocks(const struct tree *t);
 
 #define NODE_HEAD 8
 #define NODE_ENTRIES_MAX 4096
-#define NODE_MAX (NODE_HEAD + NODE_ENTRIES_MAX * 40)
+#define NODE_MAX (NODE_HEAD + NODE_ENTRIES_MAX * 48)
 
 struct node {
 	enum tree_type type;
 	unsigned level;
 	size_t n;
-	struct block_id *ids; /* n of them */
-	uint64_t *lengths;    /* of a sequence */
+	struct block_id *ids;	    /* n of them */
+	uint64_t *lengths;	    /* of a sequence */
+	struct block_print *prints; /* of a map's leaf: its blocks' fingerprints */
 };
 
 /* Encode into `out` (NODE_MAX bytes); the length. */
-size_t node_encode(enum tree_type type, unsigned level, const struct block_id *ids,
-		   const uint64_t *lengths, size_t n, uint8_t *out);
+size_t node_encode(const struct node *node, uint8_t *out);
 /* Decode and check; the caller frees with node_done. */
 int node_decode(const uint8_t *p, size_t n, struct node *ret_node, struct err *e);
 void node_done(struct node *node);
@@ -78,8 +78,9 @@ struct tree_edit;
 struct tree_edit *tree_edit_new(const struct tree *base, uint64_t size, struct fetch *fetch,
 				struct codec *codec, tree_node_fn *put, void *arg, struct err *e);
 void tree_edit_free(struct tree_edit *te);
-/* Set one block; numbers ascend from call to call. A zero id makes a hole. */
-int tree_edit_set(struct tree_edit *te, uint64_t block, const struct block_id *id, struct err *e);
+/* Set one block; numbers ascend from call to call. A zero id makes a hole, and its fingerprint does
+ * not matter. */
+int tree_edit_set(struct tree_edit *te, uint64_t block, const struct block_ref *ref, struct err *e);
 /* Make holes from block `from` to before `to`, ascending likewise. */
 int tree_edit_clear(struct tree_edit *te, uint64_t from, uint64_t to, struct err *e);
 int tree_edit_finish(struct tree_edit *te, struct tree *ret_t, struct err *e);
@@ -106,6 +107,7 @@ struct tree_piece {
 	uint64_t offset;
 	uint64_t len;
 	struct block_id id;
+	struct block_print print; /* of a map's block */
 };
 
 struct tree_walk;

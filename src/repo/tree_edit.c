@@ -16,7 +16,8 @@
 struct open_node {
 	uint64_t position; /* within its level */
 	bool open, dirty;
-	struct block_id *ids; /* a full fan-out */
+	struct block_id *ids;	    /* a full fan-out */
+	struct block_print *prints; /* of a leaf, likewise */
 };
 
 struct tree_edit {
@@ -45,10 +46,14 @@ static int load(struct tree_edit *te, unsigned level, uint64_t position, const s
 	struct node node;
 
 	memset(o->ids, 0, fanout(te) * sizeof(*o->ids));
+	if (o->prints)
+		memset(o->prints, 0, fanout(te) * sizeof(*o->prints));
 	if (!block_id_is_zero(id)) {
 		if (node_fetch(te->fetch, &te->t, level, id, &node, e) < 0)
 			return -1;
 		memcpy(o->ids, node.ids, node.n * sizeof(*o->ids));
+		if (o->prints)
+			memcpy(o->prints, node.prints, node.n * sizeof(*o->prints));
 		node_done(&node);
 	}
 	o->position = position;
@@ -70,7 +75,9 @@ static int close_node(struct tree_edit *te, unsigned level, struct err *e)
 	while (n && block_id_is_zero(&o->ids[n - 1]))
 		n--;
 	if (n) {
-		len = node_encode(TREE_MAP, level, o->ids, NULL, n, te->bytes);
+		const struct node node = {TREE_MAP, level, n, o->ids, NULL, o->prints};
+
+		len = node_encode(&node, te->bytes);
 		codec_id(te->codec, BLOCK_NODE, te->bytes, len, &id);
 		if (te->put(te->arg, &id, te->bytes, len, e) < 0)
 			return -1;
@@ -190,6 +197,7 @@ struct tree_edit *tree_edit_new(const struct tree *base, uint64_t size, struct f
 	te->bytes = xmalloc(NODE_MAX);
 	for (unsigned l = 0; l < te->t.levels; l++)
 		te->path[l].ids = xcalloc(fanout(te), sizeof(struct block_id));
+	te->path[0].prints = xcalloc(fanout(te), sizeof(struct block_print));
 	if (start(te, base, e) < 0)
 		return NULL;
 	return steal(&te);
@@ -201,6 +209,7 @@ void tree_edit_free(struct tree_edit *te)
 		return;
 	for (unsigned l = 0; l < TREE_LEVELS_MAX; l++)
 		free(te->path[l].ids);
+	free(te->path[0].prints);
 	free(te->bytes);
 	free(te);
 }
@@ -212,19 +221,33 @@ static int out_of_order(const struct tree_edit *te, uint64_t block, struct err *
 		       (unsigned long long)te->next);
 }
 
-int tree_edit_set(struct tree_edit *te, uint64_t block, const struct block_id *id, struct err *e)
+/* Entry `i` of a level becomes a hole. */
+static void clear_entry(struct open_node *o, size_t i)
 {
-	struct block_id *at;
+	if (block_id_is_zero(&o->ids[i]))
+		return;
+	o->ids[i] = (struct block_id){0};
+	if (o->prints)
+		o->prints[i] = (struct block_print){0};
+	o->dirty = true;
+}
+
+int tree_edit_set(struct tree_edit *te, uint64_t block, const struct block_ref *ref, struct err *e)
+{
+	struct open_node *leaf = &te->path[0];
+	size_t i = block & (fanout(te) - 1);
 
 	if (block < te->next || block >= te->blocks)
 		return out_of_order(te, block, e);
 	te->next = block + 1;
 	if (open_path(te, block, 0, e) < 0)
 		return -1;
-	at = &te->path[0].ids[block & (fanout(te) - 1)];
-	if (!block_id_equal(at, id)) {
-		*at = *id;
-		te->path[0].dirty = true;
+	if (block_id_is_zero(&ref->id)) {
+		clear_entry(leaf, i);
+	} else if (!block_id_equal(&leaf->ids[i], &ref->id)) {
+		leaf->ids[i] = ref->id;
+		leaf->prints[i] = ref->print;
+		leaf->dirty = true;
 	}
 	return 0;
 }
@@ -232,20 +255,14 @@ int tree_edit_set(struct tree_edit *te, uint64_t block, const struct block_id *i
 /* Make the subtree of `level` that starts with `block` a hole. */
 static int clear_subtree(struct tree_edit *te, uint64_t block, unsigned level, struct err *e)
 {
-	struct open_node *o = &te->path[level];
 	uint64_t entry = block >> (te->t.fanout_log * level);
-	struct block_id *at;
 
 	if (open_path(te, block, level, e) < 0)
 		return -1;
 	/* What is open below is part of what goes, and nothing in it was set. */
 	for (unsigned l = 0; l < level; l++)
 		te->path[l].open = te->path[l].dirty = false;
-	at = &o->ids[entry & (fanout(te) - 1)];
-	if (!block_id_is_zero(at)) {
-		memset(at, 0, sizeof(*at));
-		o->dirty = true;
-	}
+	clear_entry(&te->path[level], entry & (fanout(te) - 1));
 	return 0;
 }
 
@@ -281,12 +298,8 @@ static int cut(struct tree_edit *te, struct err *e)
 	for (unsigned l = 0; l < te->t.levels; l++) {
 		size_t i = (last >> (te->t.fanout_log * l)) & (fanout(te) - 1);
 
-		for (i++; i < fanout(te); i++) {
-			if (!block_id_is_zero(&te->path[l].ids[i])) {
-				memset(&te->path[l].ids[i], 0, sizeof(struct block_id));
-				te->path[l].dirty = true;
-			}
-		}
+		for (i++; i < fanout(te); i++)
+			clear_entry(&te->path[l], i);
 	}
 	return 0;
 }

@@ -61,23 +61,35 @@ int tree_decode(const uint8_t *p, size_t n, struct tree *ret_t, struct err *e)
 	return 0;
 }
 
-size_t node_encode(enum tree_type type, unsigned level, const struct block_id *ids,
-		   const uint64_t *lengths, size_t n, uint8_t *out)
+/* Does a node of this kind hold fingerprints? */
+static bool has_prints(enum tree_type type, unsigned level)
 {
+	return type == TREE_MAP && level == 0;
+}
+
+static size_t entry_bytes(enum tree_type type, unsigned level)
+{
+	return HASH_BYTES + (type == TREE_SEQUENCE ? 8 : 0) +
+	       (has_prints(type, level) ? PRINT_BYTES : 0);
+}
+
+size_t node_encode(const struct node *node, uint8_t *out)
+{
+	bool prints = has_prints(node->type, node->level);
 	uint8_t *p = out + NODE_HEAD;
 
 	memset(out, 0, NODE_HEAD);
 	out[0] = NODE_MAGIC;
-	out[1] = (uint8_t)type;
-	out[2] = (uint8_t)level;
-	put_le16(out + 4, (uint16_t)n);
-	for (size_t i = 0; i < n; i++) {
-		memcpy(p, ids[i].b, HASH_BYTES);
-		p += HASH_BYTES;
-		if (type == TREE_SEQUENCE) {
-			put_le64(p, lengths[i]);
-			p += 8;
-		}
+	out[1] = (uint8_t)node->type;
+	out[2] = (uint8_t)node->level;
+	put_le16(out + 4, (uint16_t)node->n);
+	for (size_t i = 0; i < node->n; i++) {
+		memcpy(p, node->ids[i].b, HASH_BYTES);
+		if (node->type == TREE_SEQUENCE)
+			put_le64(p + HASH_BYTES, node->lengths[i]);
+		if (prints)
+			memcpy(p + HASH_BYTES, node->prints[i].b, PRINT_BYTES);
+		p += entry_bytes(node->type, node->level);
 	}
 	return (size_t)(p - out);
 }
@@ -86,6 +98,7 @@ void node_done(struct node *node)
 {
 	free(node->ids);
 	free(node->lengths);
+	free(node->prints);
 	*node = (struct node){0};
 }
 
@@ -102,15 +115,19 @@ int node_decode(const uint8_t *p, size_t n, struct node *ret_node, struct err *e
 	cur_u16(&c);
 	if (!cur_ok(&c) || !magic || node.n == 0 || node.n > NODE_ENTRIES_MAX ||
 	    (node.type != TREE_MAP && node.type != TREE_SEQUENCE) ||
-	    c.left != node.n * (node.type == TREE_MAP ? HASH_BYTES : HASH_BYTES + 8))
+	    c.left != node.n * entry_bytes(node.type, node.level))
 		return err_set(e, ERR_CORRUPT, "a tree node is malformed");
 	node.ids = xcalloc(node.n, sizeof(*node.ids));
 	if (node.type == TREE_SEQUENCE)
 		node.lengths = xcalloc(node.n, sizeof(*node.lengths));
+	if (has_prints(node.type, node.level))
+		node.prints = xcalloc(node.n, sizeof(*node.prints));
 	for (size_t i = 0; i < node.n; i++) {
 		cur_copy(&c, node.ids[i].b, HASH_BYTES);
 		if (node.lengths)
 			node.lengths[i] = cur_u64(&c);
+		if (node.prints)
+			cur_copy(&c, node.prints[i].b, PRINT_BYTES);
 	}
 	*ret_node = node;
 	return 0;

@@ -53,7 +53,8 @@ static int finish_node(struct tree_seq *ts, unsigned l, struct block_id *ret_id,
 		       struct err *e)
 {
 	struct level *lv = ts->levels[l];
-	size_t len = node_encode(TREE_SEQUENCE, l, lv->ids, lv->lengths, lv->n, ts->bytes);
+	const struct node node = {TREE_SEQUENCE, l, lv->n, lv->ids, lv->lengths, NULL};
+	size_t len = node_encode(&node, ts->bytes);
 
 	codec_id(ts->codec, BLOCK_NODE, ts->bytes, len, ret_id);
 	*ret_len = lv->total;

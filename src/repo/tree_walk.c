@@ -73,6 +73,15 @@ static uint64_t entry_len(const struct tree_walk *w, unsigned level, const struc
 	return w->t.type == TREE_MAP ? span(&w->t, level) : s->node.lengths[s->i];
 }
 
+static struct tree_piece piece_here(const struct tree_walk *w, unsigned level, const struct step *s)
+{
+	struct tree_piece at = {s->offset, entry_len(w, level, s), s->node.ids[s->i], {{0}}};
+
+	if (s->node.prints)
+		at.print = s->node.prints[s->i];
+	return at;
+}
+
 static int check_lengths(const struct node *node, uint64_t len, struct err *e)
 {
 	uint64_t left = len;
@@ -107,7 +116,7 @@ static int enter(struct tree_walk *w, unsigned level, const struct tree_piece *a
 
 static int enter_root(struct tree_walk *w, struct err *e)
 {
-	const struct tree_piece all = {0, w->t.size, w->t.root};
+	const struct tree_piece all = {0, w->t.size, w->t.root, {{0}}};
 
 	w->started = true;
 	if (block_id_is_zero(&w->t.root))
@@ -135,7 +144,7 @@ int tree_walk_next(struct tree_walk *w, struct tree_piece *ret_p, struct err *e)
 			leave(w);
 			continue;
 		}
-		at = (struct tree_piece){s->offset, entry_len(w, level, s), s->node.ids[s->i]};
+		at = piece_here(w, level, s);
 		pass(s, at.len);
 		if (block_id_is_zero(&at.id))
 			continue;
@@ -169,7 +178,7 @@ int tree_walk_seek(struct tree_walk *w, uint64_t offset, struct err *e)
 		if (s->i == s->node.n || level == 0 || s->offset > offset ||
 		    block_id_is_zero(&s->node.ids[s->i]))
 			return 0;
-		at = (struct tree_piece){s->offset, entry_len(w, level, s), s->node.ids[s->i]};
+		at = piece_here(w, level, s);
 		pass(s, at.len);
 		if (enter(w, level - 1, &at, e) < 0)
 			return -1;

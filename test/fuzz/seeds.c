@@ -56,11 +56,17 @@ static void seed_nodes(const char *dir)
 	struct block_id ids[4] = {{{1}}, {{2}}, {{0}}, {{4}}};
 	uint64_t lengths[4] = {1, 65536, 3, 4};
 	struct tree t = {TREE_MAP, 16, 8, 2, 1 << 30, {{1}}};
+	struct block_print prints[4] = {{{5}}, {{6}}, {{0}}, {{7}}};
+	struct node leaf = {TREE_MAP, 0, 4, ids, NULL, prints};
+	struct node upper = {TREE_MAP, 1, 4, ids, NULL, NULL};
+	struct node sequence = {TREE_SEQUENCE, 1, 4, ids, lengths, NULL};
 	struct buf b = {out, 0, 0};
 
-	b.len = node_encode(TREE_MAP, 0, ids, NULL, 4, out);
+	b.len = node_encode(&leaf, out);
 	put(dir, "node", "map", &b);
-	b.len = node_encode(TREE_SEQUENCE, 1, ids, lengths, 4, out);
+	b.len = node_encode(&upper, out);
+	put(dir, "node", "upper", &b);
+	b.len = node_encode(&sequence, out);
 	put(dir, "node", "sequence", &b);
 	tree_encode(&t, out);
 	b.len = TREE_DESC;

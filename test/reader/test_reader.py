@@ -21,6 +21,7 @@ import zstandard
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.poly1305 import Poly1305
 
 READER = Path(__file__).with_name("holdfast-reader")
 MODES = pytest.mark.parametrize("mode", [(), ("--no-index",)], ids=["index", "no-index"])
@@ -465,6 +466,9 @@ class Repository:
         self.packed[id] = (kind, encoding, payload, base and base[0])
         return id
 
+    def fingerprint(self, content):
+        return Poly1305.generate_tag(derive(self.id_key, b"", b"holdfast print"), content)
+
     def node(self, type, level, *entries):
         return self.add(struct.pack("<BBBxH2x", 0x4e, type, level, len(entries)) + b"".join(entries), 2)
 
@@ -528,15 +532,17 @@ def put_in(repository):
     ids[255] = repository.add(blocks[255], 1, 1)
     repository.pack(generation=1)
     ids[300] = repository.add(blocks[300].ljust(4096, b"\0"))
+    entries = [id + repository.fingerprint(blocks[at].ljust(4096, b"\0")) if at in blocks else bytes(48)
+               for at, id in enumerate(ids)]
     for level in range(3):
-        groups = [ids[at:at + 16] for at in range(0, len(ids), 16)]
-        while any(group and group[-1] == bytes(32) for group in groups):
-            groups = [group[:-1] if group and group[-1] == bytes(32) else group for group in groups]
-        ids = [repository.node(1, level, *group) if group else bytes(32) for group in groups]
+        groups = [entries[at:at + 16] for at in range(0, len(entries), 16)]
+        while any(group and not any(group[-1]) for group in groups):
+            groups = [group[:-1] if group and not any(group[-1]) else group for group in groups]
+        entries = [repository.node(1, level, *group) if group else bytes(32) for group in groups]
     content = bytearray(300 * 4096 + 7)
     for at, block in blocks.items():
         content[4096 * at:4096 * at + len(block)] = block
-    made = {"vda": (bytes(content), tree(1, 12, 4, 3, len(content), ids[0]))}
+    made = {"vda": (bytes(content), tree(1, 12, 4, 3, len(content), entries[0]))}
 
     pieces = [noise(100, 7), b"stream " * 1000, noise(50000, 8)]
     changed = pieces[2][:20000] + b"insertion" + pieces[2][20000:]
@@ -643,6 +649,22 @@ def test_refuses_bad_blocks(tmp_path, mode):
         blocks[complaint] = (size, complaint)
         repository.point(resource(disk("vda", tree(2, 0, 0, 1, size, nodes[bytes(32)]))))
     refused(repository, *(complaint for _, complaint in blocks.values()), mode=mode)
+
+
+def test_fingerprints(tmp_path):
+    """A block is what its id says; a fingerprint that says something else is damage, but loses nothing."""
+    repository = Repository(tmp_path / "repository")
+    blocks = [noise(4096, 1), noise(4096, 2)]
+    ids = [repository.add(block) for block in blocks]
+    right, wrong, hole = (repository.fingerprint(block) for block in (blocks[0], blocks[0], bytes(4096)))
+    leaf = repository.node(1, 0, ids[0] + right, ids[1] + wrong)
+    holes = repository.node(1, 0, bytes(32) + hole, ids[0] + right)
+    repository.pack()
+    point, _ = repository.point(resource(disk("vda", tree(1, 12, 4, 1, 8192, leaf))))
+    assert reader(repository.folder, repository.key, "restore", point, "vda", "-") == b"".join(blocks)
+    assert "'vda' at 4096: has another fingerprint" in reader(repository.folder, repository.key, "check", code=1)
+    repository.point(resource(disk("vdb", tree(1, 12, 4, 1, 8192, holes))))
+    assert "a hole has a fingerprint" in reader(repository.folder, repository.key, "check", code=1)
 
 
 def test_names(tmp_path):

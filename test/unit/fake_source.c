@@ -46,6 +46,20 @@ static void finish_read(struct fake_source *f, struct source_read *r, int error)
 	r->done = true;
 }
 
+static int fake_read(struct source *s, void *buf, size_t len, uint64_t off, struct err *e)
+{
+	struct fake_source *f = of(s);
+	unsigned n = ++f->reads;
+
+	if (f->before_read)
+		f->before_read(f, off, len);
+	f->bytes += len;
+	if (n == f->fail_read)
+		return err_set(e, ERR_IO, "read %u fails (injected)", n);
+	memcpy(buf, f->data + off, len);
+	return 0;
+}
+
 static int fake_start(struct source *s, struct source_read *r, struct err *e)
 {
 	struct fake_source *f = of(s);
@@ -110,6 +124,17 @@ static const struct source_ops fake_ops = {
 	.wait = fake_wait,
 	.drop = fake_drop,
 };
+
+static const struct source_ops direct_ops = {
+	.free = fake_free,
+	.map = fake_map,
+	.read = fake_read,
+};
+
+void fake_source_direct(struct fake_source *f)
+{
+	f->s.ops = &direct_ops;
+}
 
 void fake_source_init(struct fake_source *f, const uint8_t *data, uint64_t size)
 {

@@ -6,6 +6,8 @@
 #ifndef HF_TEST_FAKE_SOURCE_H
 #define HF_TEST_FAKE_SOURCE_H
 
+#include <stdatomic.h>
+
 #include "mover/source.h"
 #include "testing.h"
 
@@ -26,12 +28,16 @@ struct fake_source {
 	void *arg;
 	struct random rnd;
 
-	unsigned reads, waits, maps, drops;
-	uint64_t bytes;		/* read */
+	atomic_uint reads;
+	unsigned waits, maps, drops;
+	_Atomic uint64_t bytes; /* read */
 	unsigned most, pending; /* reads in flight, at most and now */
 	struct source_read *flying[FAKE_PENDING];
 };
 
 /* Over `size` bytes of `data`, which are borrowed; not freed with source_free but dropped. */
 void fake_source_init(struct fake_source *f, const uint8_t *data, uint64_t size);
+/* From now on workers read it, as they do a file. */
+void fake_source_direct(struct fake_source *f);
+
 #endif

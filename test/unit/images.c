@@ -125,6 +125,8 @@ int read_source(struct source *s, uint8_t *out, struct err *e)
 	unsigned most = MIN(s->in_flight, (unsigned)PIECES), busy;
 	uint64_t off = 0;
 
+	if (s->ops->read)
+		return s->ops->read(s, out, s->size, 0, e);
 	do {
 		busy = 0;
 		for (unsigned i = 0; i < most; i++) {

@@ -146,13 +146,15 @@ static void test_whole_disks(void **state)
 		assert_true(b.stats.fresh <= b.stats.read);
 		root = b.tree.root;
 		/* The same however it is told. */
-		for (unsigned way = 0; way < 4; way++) {
+		for (unsigned way = 0; way < 6; way++) {
 			use_map(&b, &f);
 			f.pieces = way;
 			f.late = way % 2;
 			f.s.in_flight = 1 + 5 * way;
-			if (way == 3)
+			if (way == 3 || way == 5)
 				f.map = NULL;
+			if (way >= 4)
+				fake_source_direct(&f);
 			OK(back_up(&b, &f, way ? &b.tree : NULL, false, NULL, e));
 			assert_true(block_id_equal(&root, &b.tree.root));
 			assert_true(f.most <= f.s.in_flight);
@@ -405,6 +407,7 @@ static void test_failing_reads(void **state)
 		{true, ENOSPC, 30, 0, 0, ERR_NOSPACE}, {true, 0, 0, 1, 0, ERR_UNREACHABLE},
 		{true, 0, 0, 9, 0, ERR_UNREACHABLE},   {false, 0, 0, 0, 1, ERR_IO},
 	};
+	static const unsigned direct[] = {1, 40, 128};
 	struct bench b;
 
 	(void)state;
@@ -424,6 +427,14 @@ static void test_failing_reads(void **state)
 		/* Nothing is in flight when the memory that it goes to is freed. */
 		assert_int_equal(f.pending, 0);
 		assert_int_equal(f.drops, 1);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(direct); i++) {
+		struct fake_source f;
+
+		fake_source_init(&f, b.data, b.size);
+		fake_source_direct(&f);
+		f.fail_read = direct[i];
+		FAILS(ERR_IO, back_up(&b, &f, NULL, false, NULL, e));
 	}
 	assert_int_equal(test_count(b.s, "points/"), 0);
 	bench_down(&b);

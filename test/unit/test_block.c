@@ -74,7 +74,7 @@ static void test_ids(void **state)
 	assert_false(block_id_equal(&data, &node));
 	assert_false(block_id_equal(&data, &longer));
 	assert_true(block_id_equal(&data, &again));
-	keyring_id_key(f->keys, false, key);
+	keyring_id_key(f->keys, KEY_DATA, key);
 	m = mac_new(key);
 	mac_once(m, "block", 5, want);
 	assert_memory_equal(data.b, want, HASH_BYTES);
@@ -90,6 +90,22 @@ static void test_ids_of_another_repository(void **state)
 	codec_id(f->c, BLOCK_DATA, "known content", 13, &here);
 	codec_id(c, BLOCK_DATA, "known content", 13, &there);
 	assert_false(block_id_equal(&here, &there));
+}
+
+static void test_prints(void **state)
+{
+	struct fixture *f = *state;
+	struct block_print one, again, other, there;
+	AUTO(keyring) keys = test_keys();
+	AUTO(codec) c = codec_new(keys, CODEC_LEVEL);
+
+	codec_print(f->c, "content", 7, &one);
+	codec_print(f->c, "Content", 7, &other);
+	codec_print(f->c, "content", 7, &again);
+	codec_print(c, "content", 7, &there);
+	assert_true(block_print_equal(&one, &again));
+	assert_false(block_print_equal(&one, &other));
+	assert_false(block_print_equal(&one, &there));
 }
 
 static void test_zeros(void **state)
@@ -364,6 +380,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_ids),
 		T(test_ids_of_another_repository),
+		T(test_prints),
 		T(test_zeros),
 		T(test_round_trips),
 		T(test_small_gains_are_not_taken),

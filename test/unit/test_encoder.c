@@ -309,7 +309,7 @@ static void commit_blocks(struct writer *w, const struct block_id *ids, size_t n
 	te = OK_PTR(tree_edit_new(NULL, n * BLOCK, w->fetch, w->codec, session_put_node, w->s, e));
 
 	for (uint64_t i = 0; i < n; i++)
-		OK(tree_edit_set(te, i, &ids[i], e));
+		OK(set_id(te, i, &ids[i], e));
 	OK(tree_edit_finish(te, &point_add_disk(res, "vda")->tree, e));
 	OK(session_commit(w->s, p, e));
 }

@@ -105,8 +105,8 @@ static void test_two_rings_share_nothing(void **state)
 
 	(void)state;
 	assert_memory_not_equal(keyring_key(k, 1, NULL), keyring_key(l, 1, NULL), SEAL_KEY);
-	keyring_id_key(k, false, a);
-	keyring_id_key(l, false, b);
+	keyring_id_key(k, KEY_DATA, a);
+	keyring_id_key(l, KEY_DATA, b);
 	assert_memory_not_equal(a, b, SEAL_KEY);
 }
 

@@ -69,7 +69,8 @@ struct bench {
 	struct codec *codec; /* for audits */
 	uint8_t lie;	     /* what an audit finds is not what was there */
 
-	unsigned read, placed, most;
+	struct block_id before; /* what stood in every block's place */
+	unsigned read, placed, most, taken;
 	atomic_uint wrong;
 };
 
@@ -148,8 +149,9 @@ static int place(void *arg, const struct pipe_slot *slot, struct err *e)
 	static const struct block_id zero;
 
 	b->wrong += slot->first != b->placed;
-	b->wrong += slot->items[0].state == ITEM_ZERO || block_id_is_zero(&slot->items[0].id);
-	b->wrong += slot->items[1].state != ITEM_ZERO || !block_id_equal(&slot->items[1].id, &zero);
+	b->wrong += slot->items[0].state == ITEM_ZERO || block_id_is_zero(&slot->items[0].is.id);
+	b->wrong +=
+		slot->items[1].state != ITEM_ZERO || !block_id_equal(&slot->items[1].is.id, &zero);
 	if (++b->placed == b->fail_place)
 		return err_set(e, ERR_LIMIT, "it has no place (injected)");
 	return 0;
@@ -157,7 +159,13 @@ static int place(void *arg, const struct pipe_slot *slot, struct err *e)
 
 static int run(struct bench *b, struct err *e)
 {
-	struct pipeline_job job = {b->s, 4, read_slots, place, b, &b->progress, &b->cancel};
+	struct pipeline_job job = {.session = b->s,
+				   .in_flight = 4,
+				   .read = read_slots,
+				   .place = place,
+				   .arg = b,
+				   .progress = &b->progress,
+				   .cancel = &b->cancel};
 
 	return pipeline_run(&job, &b->stats, e);
 }
@@ -257,6 +265,81 @@ static void test_slots_are_bounded(void **state)
 	}
 }
 
+/* What stood here before has the print of what is read, under an id that no content has. */
+static int read_reprinted(struct pipeline *p, void *arg, struct err *e)
+{
+	struct bench *b = arg;
+
+	for (unsigned i = 0; i < b->slots; i++) {
+		struct pipe_slot *slot = pipeline_slot(p, true);
+
+		if (!slot)
+			return pipeline_check(p, e);
+		fill(b, slot, i);
+		codec_print(b->codec, slot->buf, UNIT, &slot->items[0].parent.print);
+		slot->items[0].parent.print.b[0] ^= b->lie;
+		slot->items[0].parent.id = b->before;
+		if (!pipeline_give(p, slot))
+			return pipeline_check(p, e);
+	}
+	return 0;
+}
+
+static int count_taken(void *arg, const struct pipe_slot *slot, struct err *e)
+{
+	const struct pipe_item *it = &slot->items[0];
+	struct bench *b = arg;
+	struct block_id id;
+
+	(void)e;
+	codec_id(b->codec, BLOCK_DATA, slot->buf, UNIT, &id);
+	if (it->state == ITEM_KNOWN && block_id_equal(&it->is.id, &b->before))
+		b->taken++;
+	else if (it->state != ITEM_NEW)
+		b->wrong++;
+	return 0;
+}
+
+/*
+ * Blocks with an equal fingerprint are taken for what stood there, but for some of them: what is
+ * stored under a wrong fingerprint does not stay for ever.
+ */
+static void test_fingerprints(void **state)
+{
+	static const struct {
+		bool map, before;
+		uint8_t lie;
+		unsigned least, most;
+	} rows[] = {
+		{true, true, 0, 700, 799},
+		{true, true, 1, 0, 0},
+		{true, false, 0, 0, 0},
+		{false, true, 0, 0, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct pipeline_job job = {.read = read_reprinted, .place = count_taken};
+		struct bench b;
+
+		up(&b);
+		b.slots = 800;
+		b.lie = rows[i].lie;
+		b.before.b[0] = rows[i].before;
+		b.codec = codec_new(repo_keys(b.r), 1);
+		job.arg = &b;
+		job.map = rows[i].map;
+		job.session = b.s;
+		job.progress = &b.progress;
+		OK(pipeline_run(&job, &b.stats, e));
+		codec_free(b.codec);
+		assert_int_equal(b.wrong, 0);
+		assert_in_range(b.taken, rows[i].least, rows[i].most);
+		assert_int_equal(b.stats.fresh, (800 - b.taken) * UNIT);
+		down(&b);
+	}
+}
+
 static int read_audit(struct pipeline *p, void *arg, struct err *e)
 {
 	struct pipe_slot *slot = pipeline_slot(p, true);
@@ -265,8 +348,8 @@ static int read_audit(struct pipeline *p, void *arg, struct err *e)
 	fill(b, slot, 7);
 	slot->kind = SLOT_AUDIT;
 	slot->n_items = 1;
-	codec_id(b->codec, BLOCK_DATA, slot->buf, UNIT, &slot->items[0].parent);
-	slot->items[0].parent.b[3] ^= b->lie;
+	codec_id(b->codec, BLOCK_DATA, slot->buf, UNIT, &slot->items[0].parent.id);
+	slot->items[0].parent.id.b[3] ^= b->lie;
 	return pipeline_give(p, slot) ? 0 : pipeline_check(p, e);
 }
 
@@ -375,6 +458,7 @@ int main(void)
 		cmocka_unit_test(test_nothing_to_read),
 		cmocka_unit_test(test_same_content_is_stored_once),
 		cmocka_unit_test(test_slots_are_bounded),
+		cmocka_unit_test(test_fingerprints),
 		cmocka_unit_test(test_audit),
 		cmocka_unit_test(test_failing_reader),
 		cmocka_unit_test(test_failing_workers_and_packer),

@@ -217,14 +217,14 @@ static void test_deltas(void **state)
 	OK(writer_begin(&w, b.r, NULL, e));
 	te = OK_PTR(tree_edit_new(NULL, b.disk.size, w.fetch, w.codec, session_put_node, w.s, e));
 	assert_int_equal(writer_put(&w, b.disk.data, BLOCK, &base, NULL), 1);
-	OK(tree_edit_set(te, 0, &base, e));
+	OK(set_id(te, 0, &base, e));
 	for (uint64_t i = 1; i < 20; i++) {
 		uint8_t *at = b.disk.data + i * BLOCK;
 
 		memcpy(at, b.disk.data, BLOCK);
 		put_le64(at + i * 100, i);
 		id = writer_put_delta(&w, &base, b.disk.data, at);
-		OK(tree_edit_set(te, i, &id, e));
+		OK(set_id(te, i, &id, e));
 	}
 	OK(tree_edit_finish(te, &b.tree, e));
 	tree_edit_free(te);

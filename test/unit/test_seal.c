@@ -174,6 +174,26 @@ static void test_mac_vectors(void **state)
 	}
 }
 
+/* RFC 8439, section 2.5.2. */
+static void test_poly_vector(void **state)
+{
+	static const uint8_t key[SEAL_KEY] = {
+		0x85, 0xd6, 0xbe, 0x78, 0x57, 0x55, 0x6d, 0x33, 0x7f, 0x44, 0x52,
+		0xfe, 0x42, 0xd5, 0x06, 0xa8, 0x01, 0x03, 0x80, 0x8a, 0xfb, 0x0d,
+		0xb2, 0xfd, 0x4a, 0xbf, 0xf6, 0xaf, 0x41, 0x49, 0xf5, 0x1b,
+	};
+	AUTO(poly) p = poly_new(key);
+	uint8_t out[PRINT_BYTES];
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		poly_once(p, "Cryptographic Forum Research Group", 34, out);
+		assert_hex(out, PRINT_BYTES, "a8061dc1305136c6c22b8baf0c0127a9");
+		poly_once(p, "", 0, out);
+		assert_hex(out, PRINT_BYTES, "0103808afb0db2fd4abff6af4149f51b");
+	}
+}
+
 static void test_sha256_vectors(void **state)
 {
 	static const char abc[] =
@@ -292,6 +312,7 @@ int main(void)
 		cmocka_unit_test(test_aead_refuses_every_change),
 		cmocka_unit_test(test_aead_rekey),
 		cmocka_unit_test(test_mac_vectors),
+		cmocka_unit_test(test_poly_vector),
 		cmocka_unit_test(test_sha256_vectors),
 		cmocka_unit_test(test_hkdf_vectors),
 		cmocka_unit_test(test_hkdf_lengths),

@@ -193,11 +193,8 @@ static void test_reads(void **state)
 		uint64_t off = random_below(&b.rnd, b.size);
 		uint64_t want = 1 + random_below(&b.rnd, MiB);
 		size_t n = (size_t)MIN(want, b.size - off);
-		struct source_read r = {.buf = got, .len = n, .off = off, .error = 5};
 
-		OK(s->ops->start(s, &r, e));
-		assert_true(r.done);
-		assert_int_equal(r.error, 0);
+		OK(s->ops->read(s, got, n, off, e));
 		assert_true(memcmp(got, b.data + off, n) == 0);
 	}
 	source_free(s);
@@ -208,7 +205,6 @@ static void test_reads(void **state)
 static void test_file_that_becomes_shorter(void **state)
 {
 	uint8_t got[1000];
-	struct source_read r = {.buf = got, .len = 1000, .off = 99500};
 	struct source *s;
 	struct bench b;
 
@@ -217,10 +213,8 @@ static void test_file_that_becomes_shorter(void **state)
 	fill(&b, 0, 200000);
 	s = OK_PTR(source_file_open(b.path, e));
 	assert_int_equal(ftruncate(b.fd, 100000), 0);
-	FAILS(ERR_IO, s->ops->start(s, &r, e));
-	assert_false(r.done);
-	r.off = 99000;
-	OK(s->ops->start(s, &r, e));
+	FAILS(ERR_IO, s->ops->read(s, got, 1000, 99500, e));
+	OK(s->ops->read(s, got, 1000, 99000, e));
 	/* The map of what is gone does not call it zeros. */
 	assert_int_equal(check_map(&b, s, 100000, 100000), 100000);
 	source_free(s);
@@ -230,7 +224,6 @@ static void test_file_that_becomes_shorter(void **state)
 static void test_read_error(void **state)
 {
 	uint8_t got[10];
-	struct source_read r = {.buf = got, .len = 10};
 	struct source *s;
 	struct bench b;
 
@@ -238,8 +231,7 @@ static void test_read_error(void **state)
 	up(&b, 100);
 	s = OK_PTR(source_file_open(b.path, e));
 	sys.pread_error = EIO;
-	FAILS(ERR_IO, s->ops->start(s, &r, e));
-	assert_false(r.done);
+	FAILS(ERR_IO, s->ops->read(s, got, 10, 0, e));
 	source_free(s);
 	down(&b);
 }

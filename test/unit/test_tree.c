@@ -99,7 +99,7 @@ static int edit_some(struct bench *b, struct tree_edit *te, struct err *e)
 		}
 		for (n = MIN(n, (uint64_t)300); n; n--, at++) {
 			b->m.ids[at] = some_id(&b->rnd);
-			if (tree_edit_set(te, at, &b->m.ids[at], e) < 0)
+			if (set_id(te, at, &b->m.ids[at], e) < 0)
 				return -1;
 		}
 	}
@@ -128,7 +128,7 @@ static void edit(struct bench *b, const struct tree *base, uint64_t size,
 static int set_all(struct bench *b, struct tree_edit *te, struct err *e)
 {
 	for (uint64_t i = 0; i < b->m.blocks; i++) {
-		if (!block_id_is_zero(&b->m.ids[i]) && tree_edit_set(te, i, &b->m.ids[i], e) < 0)
+		if (!block_id_is_zero(&b->m.ids[i]) && set_id(te, i, &b->m.ids[i], e) < 0)
 			return -1;
 	}
 	return 0;
@@ -138,6 +138,7 @@ static int set_all(struct bench *b, struct tree_edit *te, struct err *e)
 static void check_walk(struct bench *b, struct tree_walk *w, uint64_t from)
 {
 	struct tree_piece piece;
+	struct block_ref want;
 	uint64_t i = from;
 	int rc;
 
@@ -154,7 +155,9 @@ static void check_walk(struct bench *b, struct tree_walk *w, uint64_t from)
 		assert_true(i < b->m.blocks);
 		assert_int_equal(piece.offset, i * BLOCK);
 		assert_int_equal(piece.len, BLOCK);
-		assert_true(block_id_equal(&piece.id, &b->m.ids[i]));
+		want = ref_of(&b->m.ids[i]);
+		assert_true(block_id_equal(&piece.id, &want.id));
+		assert_true(block_print_equal(&piece.print, &want.print));
 		i++;
 	}
 	assert_int_equal(i, b->m.blocks);
@@ -337,7 +340,7 @@ static int set_one(struct bench *b, struct tree_edit *te, struct err *e)
 {
 	b->m.ids[set_at] = some_id(&b->rnd);
 	b->m.ids[set_at].b[0] |= 1;
-	return tree_edit_set(te, set_at, &b->m.ids[set_at], e);
+	return set_id(te, set_at, &b->m.ids[set_at], e);
 }
 
 /* Three reads for each node: the pack's head, the record … at most. */
@@ -409,11 +412,11 @@ static int set_far(struct bench *b, struct tree_edit *te, struct err *e)
 	struct block_id id;
 
 	memset(&id, 5, sizeof(id));
-	if (tree_edit_set(te, 7, &id, e) < 0)
+	if (set_id(te, 7, &id, e) < 0)
 		return -1;
 	memset(&id, 6, sizeof(id));
 	(void)b;
-	return tree_edit_set(te, last, &id, e);
+	return set_id(te, last, &id, e);
 }
 
 static void test_largest(void **state)
@@ -469,16 +472,16 @@ static int set_out_of_order(struct bench *b, struct tree_edit *te, struct err *u
 
 	(void)b;
 	(void)unused;
-	OK(tree_edit_set(te, 5, &id, e));
-	FAILS(ERR_INTERNAL, tree_edit_set(te, 5, &id, e));
-	FAILS(ERR_INTERNAL, tree_edit_set(te, 4, &id, e));
-	FAILS(ERR_INTERNAL, tree_edit_set(te, 10, &id, e));
+	OK(set_id(te, 5, &id, e));
+	FAILS(ERR_INTERNAL, set_id(te, 5, &id, e));
+	FAILS(ERR_INTERNAL, set_id(te, 4, &id, e));
+	FAILS(ERR_INTERNAL, set_id(te, 10, &id, e));
 	FAILS(ERR_INTERNAL, tree_edit_clear(te, 5, 6, e));
 	FAILS(ERR_INTERNAL, tree_edit_clear(te, 7, 11, e));
 	OK(tree_edit_clear(te, 6, 6, e));
 	OK(tree_edit_clear(te, 6, 8, e));
-	FAILS(ERR_INTERNAL, tree_edit_set(te, 7, &id, e));
-	OK(tree_edit_set(te, 9, &id, e));
+	FAILS(ERR_INTERNAL, set_id(te, 7, &id, e));
+	OK(set_id(te, 9, &id, e));
 	return 0;
 }
 
@@ -523,7 +526,7 @@ static void test_base_of_another_shape(void **state)
 		FAILS_PTR(ERR_UNSUPPORTED, tree_edit_new(&base, BLOCK, f, c, refuse, NULL, e));
 		/* Whoever takes the nodes may fail. */
 		te = OK_PTR(tree_edit_new(NULL, BLOCK, f, c, refuse, NULL, e));
-		OK(tree_edit_set(te, 0, &(struct block_id){{1}}, e));
+		OK(set_id(te, 0, &(struct block_id){{1}}, e));
 		FAILS(ERR_NOSPACE, tree_edit_finish(te, &t, e));
 	}
 	bench_down(&b);

@@ -79,12 +79,16 @@ static void test_node_bytes(void **state)
 	static const uint8_t want[] = {0x4e, 2, 3, 0, 2, 0, 0, 0, 9};
 	struct block_id ids[2] = {{{9}}, {{0}}};
 	uint64_t lengths[2] = {0x0102030405060708, 7};
+	struct block_print prints[2] = {{{5}}, {{0}}};
+	struct node sequence = {TREE_SEQUENCE, 3, 2, ids, lengths, NULL};
+	struct node leaf = {TREE_MAP, 0, 2, ids, NULL, prints};
+	struct node upper = {TREE_MAP, 1, 2, ids, NULL, NULL};
 	AUTO_FREE uint8_t *out = xmalloc(NODE_MAX);
 	struct node node;
 	size_t n;
 
 	(void)state;
-	n = node_encode(TREE_SEQUENCE, 3, ids, lengths, 2, out);
+	n = node_encode(&sequence, out);
 	assert_int_equal(n, NODE_HEAD + 2 * 40);
 	assert_memory_equal(out, want, sizeof(want));
 	assert_int_equal(out[NODE_HEAD + 32], 8);
@@ -93,10 +97,18 @@ static void test_node_bytes(void **state)
 	assert_int_equal(node.level, 3);
 	assert_true(node.lengths[0] == lengths[0] && node.lengths[1] == 7);
 	node_done(&node);
-	n = node_encode(TREE_MAP, 0, ids, NULL, 2, out);
-	assert_int_equal(n, NODE_HEAD + 2 * 32);
+	n = node_encode(&leaf, out);
+	assert_int_equal(n, NODE_HEAD + 2 * 48);
+	assert_int_equal(out[NODE_HEAD + 32], 5);
 	OK(node_decode(out, n, &node, e));
 	assert_null(node.lengths);
+	assert_memory_equal(node.prints, prints, sizeof(prints));
+	assert_true(block_id_equal(&node.ids[0], &ids[0]));
+	node_done(&node);
+	n = node_encode(&upper, out);
+	assert_int_equal(n, NODE_HEAD + 2 * 32);
+	OK(node_decode(out, n, &node, e));
+	assert_true(!node.lengths && !node.prints);
 	assert_true(block_id_equal(&node.ids[0], &ids[0]));
 	node_done(&node);
 }
@@ -106,10 +118,12 @@ static void test_malformed_nodes(void **state)
 	static const struct {
 		size_t at;
 		uint8_t value;
-	} rows[] = {{0, 0x4f}, {1, 0}, {1, 3}, {1, 2}, {4, 0}, {4, 1}, {4, 4}, {5, 1}, {5, 255}};
+	} rows[] = {{0, 0x4f}, {1, 0}, {1, 3}, {1, 2}, {2, 1},
+		    {4, 0},    {4, 1}, {4, 4}, {5, 1}, {5, 255}};
 	struct block_id ids[3] = {{{9}}, {{8}}, {{7}}};
 	AUTO_FREE uint8_t *raw = xmalloc(NODE_MAX);
-	size_t n = node_encode(TREE_MAP, 0, ids, NULL, 3, raw);
+	struct block_print prints[3] = {{{1}}, {{2}}, {{3}}};
+	size_t n = node_encode(&(struct node){TREE_MAP, 0, 3, ids, NULL, prints}, raw);
 	struct node node;
 
 	(void)state;
@@ -130,13 +144,13 @@ static void test_malformed_nodes(void **state)
 	FAILS(ERR_CORRUPT, node_decode(raw, n + 1, &node, e));
 	/* 4097 entries, all there. */
 	{
-		AUTO_FREE uint8_t *big = xcalloc(1, NODE_HEAD + 4097 * 32);
+		AUTO_FREE uint8_t *big = xcalloc(1, NODE_HEAD + 4097 * 48);
 
 		memcpy(big, raw, NODE_HEAD);
 		put_le16(big + 4, 4097);
-		FAILS(ERR_CORRUPT, node_decode(big, NODE_HEAD + 4097 * 32, &node, e));
+		FAILS(ERR_CORRUPT, node_decode(big, NODE_HEAD + 4097 * 48, &node, e));
 		put_le16(big + 4, 4096);
-		OK(node_decode(big, NODE_HEAD + 4096 * 32, &node, e));
+		OK(node_decode(big, NODE_HEAD + 4096 * 48, &node, e));
 		node_done(&node);
 	}
 }
@@ -166,11 +180,13 @@ static struct block_id forge_bytes(struct forge *f, const uint8_t *bytes, size_t
 }
 
 static struct block_id forge_node(struct forge *f, enum tree_type type, unsigned level,
-				  const struct block_id *ids, const uint64_t *lengths, size_t n)
+				  struct block_id *ids, uint64_t *lengths, size_t n)
 {
 	AUTO_FREE uint8_t *out = xmalloc(NODE_MAX);
+	AUTO_FREE struct block_print *prints = xcalloc(n, sizeof(*prints));
 
-	return forge_bytes(f, out, node_encode(type, level, ids, lengths, n, out));
+	return forge_bytes(f, out,
+			   node_encode(&(struct node){type, level, n, ids, lengths, prints}, out));
 }
 
 /* Make what was forged readable. */
@@ -301,7 +317,7 @@ static void test_offsets_that_wrap(void **state)
 
 static void test_lengths_that_do_not_add_up(void **state)
 {
-	static const struct {
+	static struct {
 		uint64_t lengths[3], size;
 		enum err_kind want;
 	} rows[] = {
@@ -357,7 +373,7 @@ static void test_damaged_base(void **state)
 					   session_put_node, w.s, e));
 		struct err why = {0};
 
-		FAILS(ERR_CORRUPT, tree_edit_set(te, 1, &(struct block_id){{1}}, e));
+		FAILS(ERR_CORRUPT, set_id(te, 1, &(struct block_id){{1}}, e));
 		FAILS(ERR_CORRUPT, tree_edit_finish(cut, &t, e));
 		FAILS_PTR(ERR_CORRUPT,
 			  tree_edit_new(&bad, BLOCK, w.fetch, w.codec, session_put_node, w.s, e));

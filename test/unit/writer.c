@@ -128,6 +128,21 @@ static struct block_id block_before(struct writer *w, const struct tree *base, u
 	return (struct block_id){0};
 }
 
+struct block_ref ref_of(const struct block_id *id)
+{
+	struct block_ref ref = {.id = *id};
+
+	memcpy(ref.print.b, id->b + 8, PRINT_BYTES);
+	return ref;
+}
+
+int set_id(struct tree_edit *te, uint64_t block, const struct block_id *id, struct err *e)
+{
+	const struct block_ref ref = ref_of(id);
+
+	return tree_edit_set(te, block, &ref, e);
+}
+
 /* One block into the tree that is being made. */
 static int place(struct writer *w, struct tree_edit *te, const struct disk *d, uint64_t i,
 		 const struct tree *base, size_t *ret_new, struct err *e)
@@ -135,22 +150,24 @@ static int place(struct writer *w, struct tree_edit *te, const struct disk *d, u
 	size_t n = (size_t)MIN((uint64_t)BLOCK, d->size - i * BLOCK);
 	const uint8_t *p = d->data + i * BLOCK;
 	AUTO_FREE uint8_t *padded = NULL;
-	struct block_id id = {0}, before;
+	struct block_ref is = {0};
+	struct block_id before;
 	int fresh;
 
 	if (block_all_zero(p, n))
-		return base ? tree_edit_set(te, i, &id, e) : 0;
+		return base ? tree_edit_set(te, i, &is, e) : 0;
 	if (n < BLOCK) {
 		padded = xcalloc(1, BLOCK);
 		memcpy(padded, p, n);
 		p = padded;
 	}
+	codec_print(w->codec, p, BLOCK, &is.print);
 	before = block_before(w, base, i);
-	fresh = put_after(w, &before, p, BLOCK, &id, e);
+	fresh = put_after(w, &before, p, BLOCK, &is.id, e);
 	if (fresh < 0)
 		return -1;
 	*ret_new += (size_t)fresh;
-	return tree_edit_set(te, i, &id, e);
+	return tree_edit_set(te, i, &is, e);
 }
 
 int writer_disk(struct writer *w, const struct disk *d, const struct tree *base, const bool *dirty,

@@ -30,6 +30,11 @@ struct block_id writer_put_whole(struct writer *w, const uint8_t *data);
 struct block_id writer_put_delta(struct writer *w, const struct block_id *base_id,
 				 const uint8_t *base, const uint8_t *data);
 
+/* An entry of a map for this id, with a fingerprint that follows from it. */
+struct block_ref ref_of(const struct block_id *id);
+/* tree_edit_set() with that. */
+int set_id(struct tree_edit *te, uint64_t block, const struct block_id *id, struct err *e);
+
 /* A disk as it should be. */
 struct disk {
 	uint8_t *data;
