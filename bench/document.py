@@ -51,9 +51,10 @@ TAIL = """## How it is measured
 - Within a repetition all tools do one step before the next step begins, in an order that changes. Before each, its
   input is read into the page cache and everything that is dirty is written to disk. Repositories, caches and restored
   files are on one file system. Every restored file of the first repetition is compared with its original.
-- All three backup programs encrypt with a key made from a passphrase: Holdfast AES-256-GCM with Argon2id, borg
-  `{borg_mode}`, restic its only mode with scrypt. Making the key is part of every step; *list the
-  backups* shows what it costs, in time and memory.
+- All three backup programs encrypt: Holdfast with AES-256-GCM, borg with `{borg_mode}`, restic in its only mode. All are given the
+  same secret: a random key in the form in which `holdfast target init --new-key-file` makes one. Holdfast knows that form,
+  and that there is nothing to guess; to borg and restic it is a passphrase like any other, which they make hard to guess (PBKDF2,
+  scrypt). *Opened by a passphrase* shows what Holdfast needs for that (Argon2id), in time and memory.
 - Compression is zstd level 1 in Holdfast and borg (`--compression zstd,1`); restic {restic} has no levels:
   `--compression auto` is zstd at its fast default.{extra_verify}
 - borg runs with `--files-cache disabled` and restic with `--force`, so that all read everything. Without these both pass

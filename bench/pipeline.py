@@ -19,8 +19,8 @@ WORDS = """## {title}
 
 `bench/stages` reads the image *first* into memory, then hashes its blocks and compresses and seals those that are new, on
 all cores, with the functions that a backup uses, and writes nothing: the sum of the stages. A backup also reads the
-image, makes its key from a passphrase, looks blocks up, packs them and writes them to disk; the part of the limit is
-the sum of the stages to the backup's time, taken within a repetition.
+image, looks blocks up, packs them and writes them to disk; the part of the limit is the sum of the stages to the
+backup's time, taken within a repetition.
 
 | | time s | MiB/s | part of the limit |
 |---|---:|---:|---:|

@@ -154,6 +154,7 @@ def vm_steps(folder):
         Step("verify-all", "verify, all four backups", "verify"),
         Step("scrub", "verify every stored byte, without keys", "scrub", without=FIXED),
         Step("list", "list the backups", "list", without=FIXED),
+        Step("list-passphrase", "the same, opened by a passphrase", "list_by_passphrase"),
         Step("repair", "repair from the second target, a tenth of the packs damaged", "repair"),
     ]
 

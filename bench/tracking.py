@@ -13,7 +13,7 @@ from measure import HERE, BenchError, Command, apparent_size
 from scenario import Part, Scenario, Step, prepare, say
 from summary import rows, writes_goals
 from text import line, mib, seconds
-from tools import PASSPHRASE
+from tools import KEY
 
 SCRIPT = HERE.parent / "test" / "lab" / "libvirtd.sh"
 NAME = "holdfast-bench"
@@ -88,9 +88,9 @@ class Guest:
         (self.folder / "scratch").mkdir(parents=True)
         self.repo, self.disk, self.answer = (self.folder / n for n in ("repo", "disk.qcow2", "answer.json"))
         self.uri = bench.quietly(["bash", SCRIPT, "uri", bench.path("lab")]).strip()
-        passphrase = self.folder / "passphrase"
-        passphrase.write_text(PASSPHRASE + "\n", encoding="utf-8")
-        self.env = {**bench.environment(), "HOLDFAST_TARGET": f"dir:{self.repo}", "HOLDFAST_KEY_FILE": str(passphrase)}
+        key = self.folder / "key"
+        key.write_text(KEY + "\n", encoding="utf-8")
+        self.env = {**bench.environment(), "HOLDFAST_TARGET": f"dir:{self.repo}", "HOLDFAST_KEY_FILE": str(key)}
         bench.quietly([holdfast, "target", "init"], env=self.env)
         bench.quietly(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", image, self.disk])
 
