@@ -61,7 +61,8 @@ TAIL = """## How it is measured
   over a file whose times did not change, which a machine's disk never is. borg chunks as it does by default (about
   2 MiB); *borg, fixed 64 KiB* is `--chunker-params fixed,65536 --sparse`, what somebody who knows it well may set for
   images. It is left out where it would tell nothing new.
-- borg and restic back up the database's folder, as they are meant to; Holdfast reads a `tar` of it, whose cost counts.
+- borg and restic back up the database's folder, as they are meant to; Holdfast reads a `tar` of it, and gives it back
+  to one (both with `--blocking-factor=256`: records of 128 KiB), whose cost counts.
 - A restore ends when the file is on disk: Holdfast does that itself, after the others `sync` is called and counted. Holdfast
   writes around the page cache. *From disk*: the repository (for cp, the image) was dropped from the page cache before.
   {sparse} *Written nowhere* is the content to `/dev/null`:

@@ -15,6 +15,7 @@
 #include "base/uuid.h"
 
 #define CHUNK_MAX ((size_t)1 << 30) /* Linux moves at most 2 GiB in one call */
+#define PIPE_BYTES (1 << 20)
 
 int fio_write(int fd, const void *data, size_t n, const char *path, struct err *e)
 {
@@ -229,6 +230,11 @@ int fio_replace(const char *path, const void *data, size_t n, mode_t mode, struc
 	AUTO_CLOSE int dirfd = open_dir(dir, e);
 
 	return dirfd < 0 ? -1 : replace_in(dirfd, dir, path, data, n, mode, e);
+}
+
+void fio_widen(int fd)
+{
+	fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES);
 }
 
 int fio_size(int fd, const char *path, uint64_t *ret_bytes, struct err *e)

@@ -36,6 +36,9 @@ void fio_empty_dir(int dirfd, const char *path);
 int fio_slurp(const char *path, size_t max, struct buf *ret_b, struct err *e);
 /* Replace `path` by `data` at once and durably, with permissions `mode`. */
 int fio_replace(const char *path, const void *data, size_t n, mode_t mode, struct err *e);
+/* If it is a pipe, let it hold 1 MiB, where the system allows that (64 KiB otherwise): whoever is
+ * at its other end is waited for less often. */
+void fio_widen(int fd);
 /* The size of a regular file or block device. */
 int fio_size(int fd, const char *path, uint64_t *ret_bytes, struct err *e);
 

@@ -17,7 +17,7 @@
 
 struct old_block {
 	uint64_t offset;
-	struct block_id id;
+	struct block_ref ref;
 };
 
 struct alignment {
@@ -74,7 +74,7 @@ static void load_one(struct alignment *a)
 		tree_walk_free(steal(&a->walk));
 		return;
 	}
-	a->blocks[a->n] = (struct old_block){piece.offset, piece.id};
+	a->blocks[a->n] = (struct old_block){piece.offset, {piece.id, piece.print}};
 	a->lengths[a->n++] = piece.len;
 }
 
@@ -141,7 +141,7 @@ static size_t find_step(const struct alignment *a, uint64_t len)
 	return a->n;
 }
 
-void alignment_next(struct alignment *a, uint64_t len, struct block_id *ret_before)
+void alignment_next(struct alignment *a, uint64_t len, struct block_ref *ret_before)
 {
 	size_t i;
 
@@ -154,7 +154,7 @@ void alignment_next(struct alignment *a, uint64_t len, struct block_id *ret_befo
 	}
 	memset(ret_before, 0, sizeof(*ret_before));
 	if (i < a->n)
-		*ret_before = a->blocks[i].id;
+		*ret_before = a->blocks[i].ref;
 	if (i < a->n && a->lengths[i] == len)
 		a->expected = a->blocks[i].offset;
 	a->expected += len;

@@ -22,7 +22,7 @@ void alignment_free(struct alignment *a);
  * The block of the old stream in whose place the next one of the new stream comes, which is `len`
  * bytes long; zero if there is none. Where the old stream cannot be read, it ends.
  */
-void alignment_next(struct alignment *a, uint64_t len, struct block_id *ret_before);
+void alignment_next(struct alignment *a, uint64_t len, struct block_ref *ret_before);
 
 DEFINE_AUTO(alignment, alignment_free);
 

@@ -437,7 +437,6 @@ static int run(struct backup *b, struct session *s, struct fetch *fetch, struct 
 			     session_put_node, s, e);
 	struct pipeline_job run = {.session = s,
 				   .in_flight = job->source->in_flight,
-				   .map = true,
 				   .read = read_disk,
 				   .fill = job->source->ops->read ? fill : NULL,
 				   .place = place,

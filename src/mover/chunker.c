@@ -42,11 +42,13 @@ size_t chunker_cut(const struct chunker *c, const uint8_t *data, size_t n)
 
 	if (n <= c->min)
 		return n;
+#pragma GCC unroll 8
 	for (; i < middle; i++) {
 		hash = (hash << 1) + c->gear[data[i]];
 		if (!(hash & c->before))
 			return i + 1;
 	}
+#pragma GCC unroll 8
 	for (; i < end; i++) {
 		hash = (hash << 1) + c->gear[data[i]];
 		if (!(hash & c->after))

@@ -91,9 +91,8 @@ static void identify(struct worker *w, const struct pipe_slot *slot, struct pipe
 {
 	struct codec *codec = encoder_codec(w->encoder);
 
-	if (w->p->job->map)
-		codec_print(codec, data, it->len, &it->is.print);
-	if (w->p->job->map && slot->kind != SLOT_AUDIT && same_print(w, it))
+	codec_print(codec, data, it->len, &it->is.print);
+	if (slot->kind != SLOT_AUDIT && same_print(w, it))
 		it->is.id = it->parent.id;
 	else
 		codec_id(codec, BLOCK_DATA, data, it->len, &it->is.id);

@@ -33,8 +33,7 @@ struct pipe_item {
 	uint32_t payload;
 	enum item_state state;
 	enum block_encoding encoding;
-	/* What stood here before, zeros if that is not known: equal means known. Fingerprints are
-	 * of blocks in a map only. */
+	/* What stood here before, zeros if that is not known: equal means known. */
 	struct block_ref parent;
 	struct block_ref is;
 };
@@ -68,7 +67,6 @@ typedef int pipe_place_fn(void *arg, const struct pipe_slot *slot, struct err *e
 struct pipeline_job {
 	struct session *session;
 	unsigned in_flight; /* slots that the reader may hold beside those being worked on */
-	bool map;	    /* blocks go into a map, which holds their fingerprints, too */
 	pipe_read_fn *read;
 	pipe_fill_fn *fill; /* NULL: the reader gives slots with their content in them */
 	pipe_place_fn *place;

@@ -81,6 +81,7 @@ struct sink *sink_pipe_open(int fd, const char *name)
 {
 	struct pipe_sink *p = pipe_sink_new(&pipe_ops, fd, name);
 
+	fio_widen(fd);
 	p->s.ordered = true;
 	return &p->s;
 }

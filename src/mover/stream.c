@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fio.h"
 #include "mover/alignment.h"
 #include "mover/backup.h"
 #include "mover/chunker.h"
@@ -77,7 +78,7 @@ static int fill_slot(struct stream *st, struct pipeline *p, struct pipe_slot *sl
 		memcpy(slot->buf + used, st->window + st->at, len);
 		*it = (struct pipe_item){.off = (uint32_t)used, .len = (uint32_t)len};
 		if (st->before)
-			alignment_next(st->before, len, &it->parent.id);
+			alignment_next(st->before, len, &it->parent);
 		slot->n_items++;
 		used += len;
 		st->at += len;
@@ -109,7 +110,7 @@ static int place(void *arg, const struct pipe_slot *slot, struct err *e)
 	struct stream *st = arg;
 
 	for (size_t i = 0; i < slot->n_items; i++) {
-		if (tree_seq_add(st->seq, &slot->items[i].is.id, slot->items[i].len, e) < 0)
+		if (tree_seq_add(st->seq, &slot->items[i].is, slot->items[i].len, e) < 0)
 			return -1;
 		st->size += slot->items[i].len;
 	}
@@ -166,6 +167,7 @@ int backup_stream(struct session *s, const struct backup_stream *b, struct tree 
 	struct point_stats stats = {0};
 	uint64_t start = clock_mono_us();
 
+	fio_widen(b->fd);
 	chunker_init(&st.chunker, repo_keys(session_repo(s)), AVERAGE);
 	if (run(&st, s, &stats, e) < 0 || tree_seq_finish(seq, ret_tree, e) < 0)
 		return -1;

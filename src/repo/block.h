@@ -26,14 +26,14 @@ struct block_id {
 };
 
 /*
- * What a block of a disk is compared by where the block that stood there before is known: equal
+ * What a block is compared by where the block that stood in its place before is known: equal
  * fingerprints, equal content. It takes a seventh of an id's time, and finds nothing else.
  */
 struct block_print {
 	uint8_t b[PRINT_BYTES];
 };
 
-/* A block of a map, and what its content is compared by. */
+/* A block in a tree, and what its content is compared by. */
 struct block_ref {
 	struct block_id id;
 	struct block_print print;

@@ -25,21 +25,22 @@ static int put_item_block(struct session *s, struct tree_seq *ts, const uint8_t 
 {
 	AUTO_FREE uint8_t *out = xmalloc(n);
 	enum block_encoding encoding;
-	struct block_id id = {0};
+	struct block_ref ref = {0};
 	size_t len;
 	int known;
 
 	if (!block_all_zero(p, n)) {
-		codec_id(session_codec(s), BLOCK_DATA, p, n, &id);
-		known = session_knows(s, &id, e);
+		codec_id(session_codec(s), BLOCK_DATA, p, n, &ref.id);
+		codec_print(session_codec(s), p, n, &ref.print);
+		known = session_knows(s, &ref.id, e);
 		if (known < 0)
 			return -1;
 		len = known ? 0 : codec_encode(session_codec(s), p, n, out, &encoding);
-		if (!known && session_put(s, BLOCK_DATA, &id, encoding,
+		if (!known && session_put(s, BLOCK_DATA, &ref.id, encoding,
 					  encoding == BLOCK_RAW ? p : out, len, NULL, e) < 0)
 			return -1;
 	}
-	return tree_seq_add(ts, &id, n, e);
+	return tree_seq_add(ts, &ref, n, e);
 }
 
 int session_put_item(struct session *s, const void *data, size_t n, struct tree *ret_t,

@@ -42,7 +42,7 @@ uint64_t tree_blocks(const struct tree *t);
 
 #define NODE_HEAD 8
 #define NODE_ENTRIES_MAX 4096
-#define NODE_MAX (NODE_HEAD + NODE_ENTRIES_MAX * 48)
+#define NODE_MAX (NODE_HEAD + NODE_ENTRIES_MAX * 56)
 
 struct node {
 	enum tree_type type;
@@ -50,7 +50,7 @@ struct node {
 	size_t n;
 	struct block_id *ids;	    /* n of them */
 	uint64_t *lengths;	    /* of a sequence */
-	struct block_print *prints; /* of a map's leaf: its blocks' fingerprints */
+	struct block_print *prints; /* of a leaf: its blocks' fingerprints */
 };
 
 /* Encode into `out` (NODE_MAX bytes); the length. */
@@ -93,8 +93,8 @@ struct tree_seq;
 
 struct tree_seq *tree_seq_new(struct codec *codec, tree_node_fn *put, void *arg);
 void tree_seq_free(struct tree_seq *ts);
-/* Append a block of `len` bytes. */
-int tree_seq_add(struct tree_seq *ts, const struct block_id *id, uint64_t len, struct err *e);
+/* Append a block of `len` bytes; the fingerprint of a zero id does not matter. */
+int tree_seq_add(struct tree_seq *ts, const struct block_ref *ref, uint64_t len, struct err *e);
 int tree_seq_finish(struct tree_seq *ts, struct tree *ret_t, struct err *e);
 
 DEFINE_AUTO(tree_seq, tree_seq_free);
@@ -107,7 +107,7 @@ struct tree_piece {
 	uint64_t offset;
 	uint64_t len;
 	struct block_id id;
-	struct block_print print; /* of a map's block */
+	struct block_print print;
 };
 
 struct tree_walk;

@@ -61,21 +61,15 @@ int tree_decode(const uint8_t *p, size_t n, struct tree *ret_t, struct err *e)
 	return 0;
 }
 
-/* Does a node of this kind hold fingerprints? */
-static bool has_prints(enum tree_type type, unsigned level)
-{
-	return type == TREE_MAP && level == 0;
-}
-
+/* An id; of a sequence a length; of a leaf a fingerprint. */
 static size_t entry_bytes(enum tree_type type, unsigned level)
 {
-	return HASH_BYTES + (type == TREE_SEQUENCE ? 8 : 0) +
-	       (has_prints(type, level) ? PRINT_BYTES : 0);
+	return HASH_BYTES + (type == TREE_SEQUENCE ? 8 : 0) + (level == 0 ? PRINT_BYTES : 0);
 }
 
 size_t node_encode(const struct node *node, uint8_t *out)
 {
-	bool prints = has_prints(node->type, node->level);
+	size_t entry = entry_bytes(node->type, node->level);
 	uint8_t *p = out + NODE_HEAD;
 
 	memset(out, 0, NODE_HEAD);
@@ -87,9 +81,9 @@ size_t node_encode(const struct node *node, uint8_t *out)
 		memcpy(p, node->ids[i].b, HASH_BYTES);
 		if (node->type == TREE_SEQUENCE)
 			put_le64(p + HASH_BYTES, node->lengths[i]);
-		if (prints)
-			memcpy(p + HASH_BYTES, node->prints[i].b, PRINT_BYTES);
-		p += entry_bytes(node->type, node->level);
+		if (node->level == 0)
+			memcpy(p + entry - PRINT_BYTES, node->prints[i].b, PRINT_BYTES);
+		p += entry;
 	}
 	return (size_t)(p - out);
 }
@@ -120,7 +114,7 @@ int node_decode(const uint8_t *p, size_t n, struct node *ret_node, struct err *e
 	node.ids = xcalloc(node.n, sizeof(*node.ids));
 	if (node.type == TREE_SEQUENCE)
 		node.lengths = xcalloc(node.n, sizeof(*node.lengths));
-	if (has_prints(node.type, node.level))
+	if (node.level == 0)
 		node.prints = xcalloc(node.n, sizeof(*node.prints));
 	for (size_t i = 0; i < node.n; i++) {
 		cur_copy(&c, node.ids[i].b, HASH_BYTES);

@@ -12,6 +12,7 @@
 struct level {
 	struct block_id ids[ENTRIES_MAX];
 	uint64_t lengths[ENTRIES_MAX];
+	struct block_print prints[ENTRIES_MAX]; /* of a leaf */
 	size_t n;
 	uint64_t total;
 	uint64_t nodes; /* finished so far */
@@ -53,7 +54,7 @@ static int finish_node(struct tree_seq *ts, unsigned l, struct block_id *ret_id,
 		       struct err *e)
 {
 	struct level *lv = ts->levels[l];
-	const struct node node = {TREE_SEQUENCE, l, lv->n, lv->ids, lv->lengths, NULL};
+	const struct node node = {TREE_SEQUENCE, l, lv->n, lv->ids, lv->lengths, lv->prints};
 	size_t len = node_encode(&node, ts->bytes);
 
 	codec_id(ts->codec, BLOCK_NODE, ts->bytes, len, ret_id);
@@ -64,7 +65,7 @@ static int finish_node(struct tree_seq *ts, unsigned l, struct block_id *ret_id,
 	return ts->put(ts->arg, ret_id, ts->bytes, len, e);
 }
 
-static int add_entry(struct tree_seq *ts, unsigned l, struct block_id id, uint64_t len,
+static int add_entry(struct tree_seq *ts, unsigned l, struct block_ref ref, uint64_t len,
 		     struct err *e)
 {
 	for (;; l++) {
@@ -75,28 +76,31 @@ static int add_entry(struct tree_seq *ts, unsigned l, struct block_id id, uint64
 		if (l == ts->n_levels)
 			ts->levels[ts->n_levels++] = xcalloc(1, sizeof(struct level));
 		lv = ts->levels[l];
-		lv->ids[lv->n] = id;
+		lv->ids[lv->n] = ref.id;
+		lv->prints[lv->n] = ref.print;
 		lv->lengths[lv->n++] = len;
 		lv->total += len;
-		if (lv->n < ENTRIES_MIN || (lv->n < ENTRIES_MAX && id.b[HASH_BYTES - 1] != 0))
+		if (lv->n < ENTRIES_MIN || (lv->n < ENTRIES_MAX && ref.id.b[HASH_BYTES - 1] != 0))
 			return 0;
-		if (finish_node(ts, l, &id, &len, e) < 0)
+		if (finish_node(ts, l, &ref.id, &len, e) < 0)
 			return -1;
 	}
 }
 
-int tree_seq_add(struct tree_seq *ts, const struct block_id *id, uint64_t len, struct err *e)
+int tree_seq_add(struct tree_seq *ts, const struct block_ref *ref, uint64_t len, struct err *e)
 {
+	static const struct block_ref zeros;
+
 	if (len > TREE_SIZE_MAX - ts->size)
 		return err_set(e, ERR_LIMIT, "the stream is too long");
 	ts->size += len;
-	return add_entry(ts, 0, *id, len, e);
+	return add_entry(ts, 0, block_id_is_zero(&ref->id) ? zeros : *ref, len, e);
 }
 
 int tree_seq_finish(struct tree_seq *ts, struct tree *ret_t, struct err *e)
 {
 	struct tree t = {.type = TREE_SEQUENCE, .size = ts->size};
-	struct block_id id;
+	struct block_ref ref = {0};
 	uint64_t len;
 
 	/* Close every level upwards, until one holds nothing but a single finished node's entry. */
@@ -110,7 +114,8 @@ int tree_seq_finish(struct tree_seq *ts, struct tree *ret_t, struct err *e)
 		}
 		if (lv->n == 0)
 			continue;
-		if (finish_node(ts, l, &id, &len, e) < 0 || add_entry(ts, l + 1, id, len, e) < 0)
+		if (finish_node(ts, l, &ref.id, &len, e) < 0 ||
+		    add_entry(ts, l + 1, ref, len, e) < 0)
 			return -1;
 	}
 	*ret_t = t;

@@ -469,6 +469,10 @@ class Repository:
     def fingerprint(self, content):
         return Poly1305.generate_tag(derive(self.id_key, b"", b"holdfast print"), content)
 
+    def piece(self, id, content):
+        """The entry of a block in a sequence."""
+        return id + u64(len(content)) + (self.fingerprint(content) if any(id) else bytes(16))
+
     def node(self, type, level, *entries):
         return self.add(struct.pack("<BBBxH2x", 0x4e, type, level, len(entries)) + b"".join(entries), 2)
 
@@ -548,8 +552,9 @@ def put_in(repository):
     changed = pieces[2][:20000] + b"insertion" + pieces[2][20000:]
     ids = [repository.add(piece) for piece in pieces]
     delta = repository.add(changed, 1, 2, (ids[2], pieces[2]))
-    first = repository.node(2, 0, ids[0] + u64(100), bytes(32) + u64(5000), ids[1] + u64(7000))
-    second = repository.node(2, 0, delta + u64(50009), ids[2] + u64(50000))
+    first = repository.node(2, 0, *(repository.piece(id, content) for id, content in (
+        (ids[0], pieces[0]), (bytes(32), bytes(5000)), (ids[1], pieces[1]))))
+    second = repository.node(2, 0, repository.piece(delta, changed), repository.piece(ids[2], pieces[2]))
     root = repository.node(2, 1, first + u64(12100), second + u64(100009), first + u64(12100))
     start = pieces[0] + bytes(5000) + pieces[1]
     made["stdin"] = (start + changed + pieces[2] + start, tree(2, 0, 0, 2, 124209, root))
@@ -640,8 +645,8 @@ def test_refuses_bad_blocks(tmp_path, mode):
     repository.packed[two] = (1, 1, repository.packed[two][2] * 2, None)
     blocks = {third: (100, "base of another"), large: ((4 << 20) + 1, "too large"), other: (7, "another id"),
               odd: (12, "encoding is 3"), garbage: (12, "does not decompress"), two: (10, "not one whole")}
-    nodes = {id: repository.node(2, 0, id + u64(size)) for id, (size, _) in blocks.items()}
-    nodes[bytes(32)] = repository.node(2, 0, bytes(32) + u64(7))
+    nodes = {id: repository.node(2, 0, id + u64(size) + bytes(16)) for id, (size, _) in blocks.items()}
+    nodes[bytes(32)] = repository.node(2, 0, bytes(32) + u64(7) + bytes(16))
     repository.pack()
     for id, (size, complaint) in blocks.items():
         repository.point(resource(disk("vda", tree(2, 0, 0, 1, size, nodes[id]))))
@@ -664,7 +669,7 @@ def test_fingerprints(tmp_path):
     assert reader(repository.folder, repository.key, "restore", point, "vda", "-") == b"".join(blocks)
     assert "'vda' at 4096: has another fingerprint" in reader(repository.folder, repository.key, "check", code=1)
     repository.point(resource(disk("vdb", tree(1, 12, 4, 1, 8192, holes))))
-    assert "a hole has a fingerprint" in reader(repository.folder, repository.key, "check", code=1)
+    assert "zeros have a fingerprint" in reader(repository.folder, repository.key, "check", code=1)
 
 
 def test_names(tmp_path):

@@ -72,7 +72,7 @@ static void make_old(struct bench *b, size_t n, bool holes)
 		b->old[i] = (struct piece){any_length(b), (long)i};
 		if (!holes || i % 10)
 			random_fill(&b->rnd, b->ids[i].b, HASH_BYTES, true);
-		OK(tree_seq_add(ts, &b->ids[i], b->old[i].len, e));
+		OK(add_id(ts, &b->ids[i], b->old[i].len, e));
 	}
 	OK(tree_seq_finish(ts, &b->tree, e));
 	tree_seq_free(ts);
@@ -107,12 +107,16 @@ static size_t missed(struct bench *b)
 	size_t wrong = 0;
 
 	for (size_t i = 0; i < b->n_new; i++) {
-		struct block_id before;
+		struct block_ref before, want;
 
 		memset(&before, 7, sizeof(before));
 		alignment_next(a, b->new[i].len, &before);
-		wrong +=
-			b->new[i].from != NONE && !block_id_equal(&before, &b->ids[b->new[i].from]);
+		if (b->new[i].from == NONE)
+			continue;
+		want = ref_of(&b->ids[b->new[i].from]);
+		wrong += !block_id_equal(&before.id, &want.id);
+		if (block_id_equal(&before.id, &want.id))
+			assert_true(block_print_equal(&before.print, &want.print));
 	}
 	b->n_new = 0;
 	return wrong;
@@ -255,14 +259,14 @@ static void test_shorter_and_longer(void **state)
 static void test_empty(void **state)
 {
 	struct bench *b = *state;
-	struct block_id before;
+	struct block_ref before;
 	AUTO(fetch) f = fetch_new(b->r);
 	AUTO(alignment) a = NULL;
 
 	make_old(b, 0, false);
 	a = alignment_new(&b->tree, f);
 	alignment_next(a, 100, &before);
-	assert_true(block_id_is_zero(&before));
+	assert_true(block_id_is_zero(&before.id));
 }
 
 int main(void)

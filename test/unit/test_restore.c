@@ -392,12 +392,12 @@ static void store_sequence(struct bench *b, uint64_t told_len, bool known)
 	OK(writer_begin(&w, b->r, NULL, e));
 	ts = tree_seq_new(w.codec, session_put_node, w.s);
 	assert_int_equal(writer_put(&w, "0123456789", 10, &id, NULL), 1);
-	OK(tree_seq_add(ts, &id, 10, e));
+	OK(add_id(ts, &id, 10, e));
 	assert_int_equal(writer_put(&w, "abcdefgh", 8, &id, NULL), 1);
 	id.b[5] ^= known ? 0 : 1;
-	OK(tree_seq_add(ts, &id, told_len, e));
+	OK(add_id(ts, &id, told_len, e));
 	assert_int_equal(writer_put(&w, "the end", 7, &id, NULL), 1);
-	OK(tree_seq_add(ts, &id, 7, e));
+	OK(add_id(ts, &id, 7, e));
 	OK(tree_seq_finish(ts, &b->tree, e));
 	OK(session_commit(w.s, p, e));
 	writer_end(&w);

@@ -136,6 +136,13 @@ struct block_ref ref_of(const struct block_id *id)
 	return ref;
 }
 
+int add_id(struct tree_seq *ts, const struct block_id *id, uint64_t len, struct err *e)
+{
+	const struct block_ref ref = ref_of(id);
+
+	return tree_seq_add(ts, &ref, len, e);
+}
+
 int set_id(struct tree_edit *te, uint64_t block, const struct block_id *id, struct err *e)
 {
 	const struct block_ref ref = ref_of(id);

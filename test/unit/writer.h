@@ -32,7 +32,8 @@ struct block_id writer_put_delta(struct writer *w, const struct block_id *base_i
 
 /* An entry of a map for this id, with a fingerprint that follows from it. */
 struct block_ref ref_of(const struct block_id *id);
-/* tree_edit_set() with that. */
+/* tree_edit_set() and tree_seq_add() with that. */
+int add_id(struct tree_seq *ts, const struct block_id *id, uint64_t len, struct err *e);
 int set_id(struct tree_edit *te, uint64_t block, const struct block_id *id, struct err *e);
 
 /* A disk as it should be. */
