@@ -139,7 +139,8 @@ class Rounds:
     def __init__(self, run, tool, size):
         self.run, self.tool, self.size = run, tool, size
         tool.unit = size.unit
-        self.count = 0  # of garbage made
+        self.count = 0    # of garbage made
+        self.backups = 0  # of new noise
         self.image = run.bench.path("out", "noise.raw")
 
     def fill(self):
@@ -159,7 +160,8 @@ class Rounds:
 
     def backup(self, name):
         """What makes a backup of so far unknown noise, a unit long."""
-        label = f"{name}-{self.count}"
+        self.backups += 1
+        label = f"{name}-{self.backups}"
         self.run.bench.cost([[Command([self.run.program("noise"), self.size.unit, label], stdout=self.image)]])
         return self.tool.backup_file(self.image, label)
 

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/human.h"
+#include "base/priority.h"
 #include "cmd/cli.h"
 #include "repo/collect.h"
 #include "repo/scrub.h"
@@ -186,6 +187,7 @@ int cmd_target_verify(struct cli *c, struct err *e)
 	struct scrub_report r = {.c = c};
 	int rc;
 
+	priority_lower();
 	if (cli_nameless(c, e) < 0 || cli_open_target(c, false, e) < 0)
 		return -1;
 	r.findings = json_array();
@@ -273,6 +275,7 @@ int cmd_target_collect(struct cli *c, struct err *e)
 	struct collect_options o;
 	struct collect_result sum;
 
+	priority_lower();
 	if (cli_nameless(c, e) < 0 || collect_options(c, &o, e) < 0 || cli_open(c, e) < 0 ||
 	    collect_all(c->repo, &o, &sum, e) < 0)
 		return -1;

@@ -386,7 +386,7 @@ static const struct command commands[] = {
 	 "Finds what no checkpoint needs, and removes it. What is needed of packs that are mostly "
 	 "not needed is copied to new ones first. Backups, restores and other collectors can go on "
 	 "meanwhile; it waits for the backups that began before, and they never wait for it. It "
-	 "can be stopped at any time and started again.\n\n"
+	 "runs at the lowest priority (nice 19), can be stopped at any time and started again.\n\n"
 	 "A backup that shows no sign of life is taken for dead: if it was not, it fails and has "
 	 "to "
 	 "be started again, and nothing is lost. Over NFS, mount the target with 'noac' where "

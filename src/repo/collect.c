@@ -171,15 +171,18 @@ static int copy_all(struct collector *c, struct err *e)
 {
 	AUTO(fetch) f = fetch_new(c->repo);
 	AUTO_FREE uint8_t *buf = NULL;
+	struct yielding yielding;
 	size_t most = 0;
 
+	yielding_init(&yielding, repo_store(c->repo));
 	for (size_t i = 0; i < c->n_copies; i++)
 		most = MAX(most, (size_t)c->copies[i].at.stored);
 	buf = xmalloc(most);
 	if (c->n_copies)
 		qsort(c->copies, c->n_copies, sizeof(*c->copies), by_place);
 	for (size_t i = 0; i < c->n_copies; i++) {
-		if (cancel_check(c->o->cancel, e) < 0 || copy_one(c, f, &c->copies[i], buf, e) < 0)
+		if (yielding_pause(&yielding, c->o->cancel, e) < 0 ||
+		    copy_one(c, f, &c->copies[i], buf, e) < 0)
 			return -1;
 	}
 	return session_publish(c->session, e);

@@ -212,3 +212,43 @@ int writers_wait(struct store *s, uint64_t dead_after_us, void (*waiting)(void *
 	free(w.v);
 	return rc;
 }
+
+/* ---- standing back ---- */
+
+#define SLICE_US 20000
+#define LOOK_DISTANT_US 2000000 /* in a bucket each look costs money */
+#define NAP_MS 50
+
+void yielding_init(struct yielding *y, struct store *s)
+{
+	*y = (struct yielding){.store = s, .since_us = clock_mono_us()};
+}
+
+/* Where they cannot be listed, whatever else the caller does will say so. */
+static bool others_at_work(struct yielding *y, uint64_t now)
+{
+	size_t n;
+
+	if (y->looked_us && y->store->distant && now - y->looked_us < LOOK_DISTANT_US)
+		return y->others;
+	y->looked_us = now;
+	y->others = writers_count(y->store, &n, NULL) == 0 && n > 1;
+	return y->others;
+}
+
+int yielding_pause(struct yielding *y, const struct cancel *cancel, struct err *e)
+{
+	uint64_t now = clock_mono_us(), worked = now - y->since_us;
+	uint64_t until = now + worked * YIELDING_TIMES;
+
+	if (worked < SLICE_US)
+		return cancel_check(cancel, e);
+	while (now < until && others_at_work(y, now)) {
+		if (cancel_check(cancel, e) < 0)
+			return -1;
+		clock_sleep_ms((unsigned)MIN((until - now) / 1000 + 1, (uint64_t)NAP_MS));
+		now = clock_mono_us();
+	}
+	y->since_us = now;
+	return cancel_check(cancel, e);
+}

@@ -27,4 +27,22 @@ int writers_wait(struct store *s, uint64_t dead_after_us, void (*waiting)(void *
 int writers_bury(struct store *s, uint64_t dead_after_us, const struct cancel *cancel,
 		 size_t *ret_n, struct err *e);
 
+/*
+ * Work that can wait, beside that of writers, who should not notice: where disk or network are what
+ * everybody waits for, a low priority does not help. Of a session's owner, in one thread.
+ */
+struct yielding {
+	struct store *store;
+	uint64_t since_us, looked_us; /* monotonic: work goes on since, sessions were listed */
+	bool others;
+};
+
+void yielding_init(struct yielding *y, struct store *s);
+/*
+ * Call it every few milliseconds of work: as long as there are sessions beside the caller's own one
+ * it stands still for YIELDING_TIMES what was worked. ERR_CANCELLED.
+ */
+#define YIELDING_TIMES 8
+int yielding_pause(struct yielding *y, const struct cancel *cancel, struct err *e);
+
 #endif

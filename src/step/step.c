@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/priority.h"
 #include "net/fields.h"
 #include "step/kinds.h"
 
@@ -10,6 +11,7 @@ struct kind {
 	const char *name;
 	int (*run)(const struct step *s, json_t **ret_result, struct err *e);
 	int (*undo)(const struct step *s, json_t **ret_result, struct err *e); /* NULL: nothing */
+	bool yields; /* to whatever else this machine does: nobody waits for it */
 };
 
 static const struct kind kinds[] = {
@@ -18,11 +20,11 @@ static const struct kind kinds[] = {
 	{"target.init", step_target_init, NULL}, /* an empty repository harms nobody */
 	{"target.check", step_target_check, NULL},
 	{"target.measure", step_target_measure, NULL},
-	{"target.collect", step_target_collect, NULL},
-	{"target.verify", step_target_verify, NULL},
+	{"target.collect", step_target_collect, .yields = true},
+	{"target.verify", step_target_verify, .yields = true},
 	{"checkpoint.protect", step_protect, step_protect_undo},
 	{"checkpoint.delete", step_checkpoint_delete, NULL},
-	{"checkpoint.verify", step_checkpoint_verify, NULL},
+	{"checkpoint.verify", step_checkpoint_verify, .yields = true},
 	{"checkpoint.copy", step_checkpoint_copy, step_checkpoint_copy_undo},
 	{"checkpoint.list", step_checkpoint_list, NULL},
 	{"checkpoint.restore", step_restore, step_restore_undo},
@@ -78,6 +80,8 @@ int step_run(const struct step *s, json_t **ret_result, struct err *e)
 
 	if (!k)
 		return -1;
+	if (k->yields)
+		priority_lower();
 	if (!s->undo)
 		return k->run(s, ret_result, e);
 	if (k->undo)

@@ -39,7 +39,8 @@ struct step {
 int step_take(json_t *job, struct step *ret, struct err *e);
 void step_done(struct step *s);
 
-/* Run it, or undo it. *ret_result is an object, the caller's. ERR_UNSUPPORTED: an unknown kind. */
+/* Run it, or undo it, in a process of its own, whose priority goes down for what nobody waits for.
+ * *ret_result is an object, the caller's. ERR_UNSUPPORTED: an unknown kind. */
 int step_run(const struct step *s, json_t **ret_result, struct err *e);
 
 /* The names of the kinds in order; NULL after the last. */

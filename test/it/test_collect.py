@@ -56,6 +56,7 @@ def test_beside_a_backup(repo):
     wait_until(lambda: repo.epochs(), 30, "the collector has made up its mind")
     time.sleep(1)
     assert collector.alive and stored(repo) > 4 * MIB
+    assert os.getpriority(os.PRIO_PROCESS, collector.process.pid) == 19  # backups first
     late = repo.protect_stdin("three", images.noise(MIB, 3))  # nobody waits for the collector
     backup.process.stdin.write(data[3 * MIB:])
     two = json.loads(backup.wait().out)
