@@ -16,7 +16,7 @@
 #include "repo/view.h"
 
 #define READERS 8
-#define CACHE ((size_t)32 << 20) /* the blocks of all reads in flight, several times */
+#define CACHE ((size_t)16 << 20) /* the blocks of all reads in flight, several times */
 
 struct range {
 	uint64_t from, to;

@@ -170,7 +170,7 @@ static int hf_config_complete(void)
 	"checkpoint=POINT     the default: an id, its first digits, latest, NAME@latest\n"         \
 	"disk=DISK            the default disk of it\n"                                            \
 	"only=true            serve nothing but these\n"                                           \
-	"cache=SIZE           memory for each disk that is open (64MiB)"
+	"cache=SIZE           memory for each disk that is open (32MiB)"
 
 /* ---- life ---- */
 

@@ -16,6 +16,7 @@
 #define LEAVES 256		   /* with our fan-out: of 4 GiB, in 2 MiB of memory */
 #define WINDOW 32		   /* blocks handled at once */
 #define STREAMS 8		   /* of reads, each going on where it was */
+#define READERS 8		   /* at work; each has some 2 MiB */
 #define READ_MAX ((size_t)6 << 20) /* of packs, for one window */
 #define AHEAD_MIN 4		   /* blocks; doubles from read to read, up to WINDOW */
 
@@ -55,7 +56,9 @@ struct view {
 	unsigned fanout;
 	pthread_mutex_t lock; /* of all that follows */
 	pthread_cond_t changed;
+	pthread_cond_t given; /* a reader became idle */
 	struct reader *idle;
+	unsigned n_readers;
 	uint64_t tick;
 	struct leaf leaves[LEAVES];
 	struct stream streams[STREAMS];
@@ -81,6 +84,7 @@ struct view *view_open(struct repo *r, const struct tree *t, size_t cache, struc
 	v->buckets = xcalloc(v->n_pages, sizeof(struct page *));
 	pthread_mutex_init(&v->lock, NULL);
 	pthread_cond_init(&v->changed, NULL);
+	pthread_cond_init(&v->given, NULL);
 	return v;
 }
 
@@ -91,14 +95,20 @@ uint64_t view_size(const struct view *v)
 
 /* ---- readers ---- */
 
+/* A server may have many more threads than there is work for: then they wait. Whoever has a reader
+ * waits for pages only, which others with readers are loading. */
 static struct reader *reader_take(struct view *v)
 {
 	struct reader *r;
 
 	pthread_mutex_lock(&v->lock);
+	while (!v->idle && v->n_readers == READERS)
+		pthread_cond_wait(&v->given, &v->lock);
 	r = v->idle;
 	if (r)
 		v->idle = r->next;
+	else
+		v->n_readers++;
 	pthread_mutex_unlock(&v->lock);
 	if (r)
 		return r;
@@ -114,6 +124,7 @@ static void reader_give(struct view *v, struct reader *r)
 	pthread_mutex_lock(&v->lock);
 	r->next = v->idle;
 	v->idle = r;
+	pthread_cond_signal(&v->given);
 	pthread_mutex_unlock(&v->lock);
 }
 
@@ -144,6 +155,7 @@ void view_free(struct view *v)
 	free(v->buckets);
 	pthread_mutex_destroy(&v->lock);
 	pthread_cond_destroy(&v->changed);
+	pthread_cond_destroy(&v->given);
 	free(v);
 }
 

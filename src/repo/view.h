@@ -14,7 +14,7 @@
 
 struct view;
 
-#define VIEW_CACHE ((size_t)64 << 20)
+#define VIEW_CACHE ((size_t)32 << 20)
 
 /* The content of a map; `cache` bytes of blocks are kept at most. The repository must outlive it.
  * ERR_UNSUPPORTED for a stream. */
