@@ -249,7 +249,7 @@ stage_it() {
 # Pictures of every page, in both themes, are in build-check/screenshots afterwards.
 stage_ui() {
 	say "The dashboard: its types, and Chromium in front of a real server with a real guest"
-	judge web-build tools/web "$out/web" && judge web-check tools/web --check && judge ui-tools tools/web --tests &&
+	judge web-build tools/web "$out/web" && judge web-check tools/web --check && judge ui-tools tools/npm test/ui &&
 		need_asan || return
 	rm -rf "$out/screenshots"
 	HOLDFAST_WEB=$out/web pytests ui test/ui -rP

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real S3 service, and repositories in its buckets."""
+"""Real S3 services, and repositories in their buckets."""
 import itertools
+import re
+import subprocess
 
 import botocore.session
 
-from service import Service
+from service import SCRIPTS, Service
 from target import Repo
+from waiting import wait_until
 
 KEY, SECRET = "TESTACCESSKEY", "TESTSECRETKEY"
 ENV = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
@@ -33,6 +36,36 @@ class Ceph(Service):
         name = f"bucket-{next(self.numbers)}"
         self.client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=lock)
         return name
+
+
+class S3rver:
+    """s3rver from npm, which answers that all is well to headers that it does not know: conditions and locks."""
+
+    key = "S3RVER"  # the only one that it knows; its secret, too
+
+    def __init__(self, folder):
+        self.folder, self.process, self.url = folder, None, None
+
+    def __enter__(self):
+        home, log = SCRIPTS / "s3rver", self.folder / "s3rver.log"
+        subprocess.run([SCRIPTS.parent.parent / "tools" / "npm", home], check=True, timeout=240)
+        with open(log, "wb") as out:
+            self.process = subprocess.Popen(
+                ["node", home / "node_modules/s3rver/bin/s3rver.js", "-d", self.folder, "-a", "127.0.0.1", "-p", "0",
+                 "--no-vhost-buckets", "--configure-bucket", "bucket"], stdout=out, stderr=out)
+        wait_until(lambda: "listening" in log.read_text(), 60, "s3rver is up")
+        self.url = "http://" + re.search(r"listening on (\S+)", log.read_text()).group(1)
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(timeout=30)
+
+    @property
+    def client(self):
+        return botocore.session.get_session().create_client(
+            "s3", endpoint_url=self.url, region_name="us-east-1", aws_access_key_id=self.key,
+            aws_secret_access_key=self.key)
 
 
 class BucketRepo(Repo):

@@ -22,9 +22,10 @@ class Refusal:
 
 
 class Conditions(Proxy):
-    def __init__(self, ceph):
-        super().__init__(ceph.url)
-        self.client, self.turn = ceph.client, threading.Lock()
+    def __init__(self, service, key=KEY, secret=SECRET):
+        super().__init__(service.url)
+        self.client, self.turn = service.client, threading.Lock()
+        self.credentials = botocore.credentials.Credentials(key, secret)
 
     def etag(self, path):
         """Of the object that is there, or None."""
@@ -45,7 +46,7 @@ class Conditions(Proxy):
     def sign_without_conditions(self, method, path, headers, body):
         left = {n: v for n, v in headers.items() if n not in ("if-match", "if-none-match", "authorization")}
         request = botocore.awsrequest.AWSRequest(method, f"http://{self.service}{path}", left, body)
-        botocore.auth.S3SigV4Auth(botocore.credentials.Credentials(KEY, SECRET), "s3", "us-east-1").add_auth(request)
+        botocore.auth.S3SigV4Auth(self.credentials, "s3", "us-east-1").add_auth(request)
         return list(request.headers.items())
 
     def forward(self, method, path, headers, body):

@@ -7,7 +7,7 @@ import botocore.exceptions
 import pytest
 
 import images
-from bucket import BucketRepo, Ceph
+from bucket import BucketRepo, Ceph, S3rver
 from conditions import Conditions
 from fake_s3 import FakeS3
 from images import MIB
@@ -276,8 +276,8 @@ def test_a_bucket_without_object_lock(holdfast, ceph, folder):
 
 @pytest.mark.parametrize("conditions", [True, False])
 def test_a_service_that_forgets_locks(holdfast, folder, conditions):
-    """It takes the headers of a lock, answers that all is well, and keeps nothing, as s3rver does: found out by reading
-    the lock back, and before anything is written that another property could destroy."""
+    """It takes the headers of a lock, answers that all is well, and keeps nothing: found out by reading the lock back, and
+    before anything is written that another property could destroy."""
     with FakeS3(conditions=conditions) as fake:
         repo = BucketRepo(holdfast, folder, fake, "fakebucket").init()
         keys = {k: v for k, v in fake.objects.items() if "/keys/" in k}
@@ -286,6 +286,28 @@ def test_a_service_that_forgets_locks(holdfast, folder, conditions):
         assert keys == {k: v for k, v in fake.objects.items() if "/keys/" in k}
         assert not [k for k in fake.objects if "/points/" in k or "/tmp/" in k]
         assert any("x-amz-object-lock-mode" in headers for _, _, headers, _ in fake.requests)
+
+
+class S3rverRepo(BucketRepo):
+    env = {"AWS_ACCESS_KEY_ID": S3rver.key, "AWS_SECRET_ACCESS_KEY": S3rver.key}
+
+
+def test_s3rver(holdfast, folder):
+    """A real service that forgets conditions and locks: no target as it is. With the proxy that keeps conditions it is
+    one, but nothing can be locked there."""
+    with S3rver(folder) as service:
+        with Conditions(service, S3rver.key, S3rver.key) as proxy:
+            repo = S3rverRepo(holdfast, folder, service, "bucket", proxy.url).init()
+            repo.through = service.url
+            message = repo.protect_stdin("x", b"hello", code="unsupported").error["message"]
+            assert "If-None-Match" in message and not repo.points()
+            repo.through = proxy.url
+            data = images.noise(3 * MIB, 1)
+            point = repo.protect_stdin("x", data)
+            message = repo.protect_stdin("y", b"hello", "--lock", "1d", code="unsupported").error["message"]
+            assert "does not keep it" in message and "Object Lock" in message
+            assert [p["id"] for p in repo.points()] == [point.id] and not repo.sessions()
+            assert repo.run("checkpoint", "cat", point.id, "stdin").out == data
 
 
 def test_conditions_with_versions(holdfast, ceph, folder):
