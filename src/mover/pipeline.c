@@ -76,12 +76,13 @@ struct worker {
  * Is the block what stood here before? Fingerprints say so; but one of HASHED_ALL_THE_SAME such
  * blocks, other ones in every backup, gets its id from its content all the same: what a fault of
  * this machine's memory stored under a wrong fingerprint is so found in time, and stored anew.
+ * Whatever may be stored has its id from its content.
  */
 #define HASHED_ALL_THE_SAME 16
 
 static bool same_print(struct worker *w, const struct pipe_item *it)
 {
-	return !block_id_is_zero(&it->parent.id) &&
+	return !w->careful && !block_id_is_zero(&it->parent.id) &&
 	       block_print_equal(&it->is.print, &it->parent.print) &&
 	       ++w->turn % HASHED_ALL_THE_SAME != 0;
 }
