@@ -261,7 +261,7 @@ int keeping_judge(struct keeping *g, struct db_tx *t, struct zones *zones,
 	const struct policy *p;
 
 	forget(g);
-	g->rules = plan_policy_load(t, zones, g->project, g->policy, draft, e);
+	g->rules = plan_policy_load(t, zones, g->project, g->policy, draft, now_us, e);
 	if (!g->rules)
 		return err_wrap(e, "plan %s", g->id);
 	if (load_scheduled(g, t, e) < 0)

@@ -169,7 +169,7 @@ int plan_schedules_sync(struct core *c, struct db_tx *t, const char *plan, struc
 			*e = why;
 		return -1;
 	}
-	all = plan_policy_load(t, c->zones, p->project, p->policy, NULL, e);
+	all = plan_policy_load(t, c->zones, p->project, p->policy, NULL, clock_wall_us(), e);
 	if (!all || remove_old(t, plan, all->merged, e) < 0 || add_new(c, t, p, all->merged, e) < 0)
 		return -1;
 	return coverage_points(t, c->zones, plan, e);

@@ -161,10 +161,10 @@ void plan_policy_free(struct plan_policy *p)
 }
 
 static struct policy *parse_stored(const char *id, const char *spec, struct zones *zones,
-				   struct err *e)
+				   uint64_t now_us, struct err *e)
 {
 	json_t *document = json_loads(spec, 0, NULL);
-	struct policy *p = policy_parse(document, zones, clock_wall_us(), e);
+	struct policy *p = policy_parse(document, zones, now_us, e);
 
 	json_decref(document);
 	if (!p)
@@ -204,7 +204,7 @@ static int load_mandatory(struct db_tx *t, struct zones *zones, const char *proj
 
 		if (is_draft(draft, id))
 			continue;
-		one = parse_stored(id, db_text(r, 1), zones, e);
+		one = parse_stored(id, db_text(r, 1), zones, p->now_us, e);
 		if (!one)
 			return -1;
 		add_part(p, id, one, one);
@@ -223,18 +223,19 @@ static int load_own(struct db_tx *t, struct zones *zones, const char *id, struct
 	if (have <= 0)
 		return have < 0 ? -1 : no_policy(id, e);
 	snprintf(p->own_id, sizeof(p->own_id), "%s", id);
-	p->own = parse_stored(id, db_text(r, 0), zones, e);
+	p->own = parse_stored(id, db_text(r, 0), zones, p->now_us, e);
 	return p->own ? 0 : -1;
 }
 
 struct plan_policy *plan_policy_load(struct db_tx *t, struct zones *zones, const char *project,
 				     const char *policy, const struct policy_draft *draft,
-				     struct err *e)
+				     uint64_t now_us, struct err *e)
 {
 	AUTO(plan_policy) p = xcalloc(1, sizeof(*p));
 	const char *id = policy ? policy : "";
 	bool of_draft = draft && !draft->mandatory && (!draft->id || is_draft(draft, id));
 
+	p->now_us = now_us;
 	if (load_mandatory(t, zones, project, draft, p, e) < 0)
 		return NULL;
 	/* Its own may be mandatory anyway: then it holds as that. */
@@ -257,7 +258,8 @@ int plan_policy_of(struct db_tx *t, struct zones *zones, const char *plan, struc
 
 	if (have <= 0)
 		return have;
-	p = plan_policy_load(t, zones, db_text(r, 0), db_text_or_null(r, 1), NULL, e);
+	p = plan_policy_load(t, zones, db_text(r, 0), db_text_or_null(r, 1), NULL, clock_wall_us(),
+			     e);
 	if (!p)
 		return err_wrap(e, "plan %s", plan);
 	*ret = p;

@@ -51,13 +51,15 @@ struct plan_policy {
 	struct policy_mandatory *parts;
 	size_t n;
 	struct policy *merged;
+	uint64_t now_us;
 };
 void plan_policy_free(struct plan_policy *p);
 DEFINE_AUTO(plan_policy, plan_policy_free);
-/* `policy`: the plan's own; NULL or "": none. `draft` may be NULL; it must outlive the result. */
+/* `policy`: the plan's own; NULL or "": none. `draft` may be NULL; it must outlive the result.
+ * `now_us`: from when on its schedules fire. */
 struct plan_policy *plan_policy_load(struct db_tx *t, struct zones *zones, const char *project,
 				     const char *policy, const struct policy_draft *draft,
-				     struct err *e);
+				     uint64_t now_us, struct err *e);
 
 /* The same of a plan by its id. *ret stays NULL where there is no such plan any more. */
 int plan_policy_of(struct db_tx *t, struct zones *zones, const char *plan, struct plan_policy **ret,
