@@ -62,7 +62,7 @@ static void check_rights(struct api_call *c, struct input *in, const char *url,
 		return;
 	if (json_is_true(json_object_get(in->object, "shared")))
 		input_wrong(in, "shared", "Only an administrator can share it with all projects.");
-	if (url && strncmp(url, "dir:", 4) == 0)
+	if (url && target_uses_directory(url))
 		input_wrong(in, "url", "Only an administrator can use directories.");
 	if (json_is_true(json_object_get(credentials, "from_host")))
 		input_wrong(in, "credentials", "Only an administrator can use those of a host.");

@@ -41,6 +41,8 @@ struct cli {
 int cli_open_target(struct cli *c, bool create, struct err *e);
 /* Open the target's repository with the key that was given, or ask for a passphrase. */
 int cli_open(struct cli *c, struct err *e);
+/* The same once the target is open. */
+int cli_open_repo(struct cli *c, struct err *e);
 /* The credential that options, environment or a prompt give. */
 struct credential *cli_credential(struct cli *c, struct err *e);
 /* Ask for a new passphrase twice. */
@@ -130,6 +132,7 @@ int cmd_target_init(struct cli *c, struct err *e);
 int cmd_target_show(struct cli *c, struct err *e);
 int cmd_target_verify(struct cli *c, struct err *e);
 int cmd_target_collect(struct cli *c, struct err *e);
+int cmd_target_arbiter(struct cli *c, struct err *e);
 int cmd_target_parity(struct cli *c, struct err *e);
 int cmd_target_repair(struct cli *c, struct err *e);
 int cmd_target_unhide(struct cli *c, struct err *e);

@@ -82,7 +82,10 @@ int cli_delete_point(struct cli *c, const struct point *p, struct err *e)
 	if (!parsed_flag(&c->p, "bypass-governance") || !c->store->locks)
 		return point_delete(c->repo, &p->id, e);
 	point_key_name(&p->id, key);
-	return c->store->locks->remove(c->store, key, e);
+	if (c->store->locks->remove(store_locker(c->store), key, e) < 0)
+		return -1;
+	/* What an arbiter has of it, too. */
+	return c->store->arbitrated ? store_remove(c->store, key, e) : 0;
 }
 
 /* ---- legal holds ---- */
@@ -169,7 +172,7 @@ static int unhide(struct unhiding *u, struct err *e)
 			       "%s: what was removed from a directory is gone: nothing is locked "
 			       "there",
 			       s->url);
-	if (s->locks->unhide(s, on_found, u, e) < 0)
+	if (s->locks->unhide(store_locker(s), on_found, u, e) < 0)
 		return -1;
 	left = json_array_size(u->left);
 	if (u->c->json)

@@ -7,6 +7,7 @@
 #include "base/human.h"
 #include "cmd/cli.h"
 #include "repo/parity.h"
+#include "repo/store_arbiter.h"
 
 /* ---- target init ---- */
 
@@ -70,6 +71,27 @@ int cmd_target_init(struct cli *c, struct err *e)
 		       "keep its key apart from it, and add a second one: 'holdfast target key "
 		       "add'\n",
 		       id, c->store->url);
+	return 0;
+}
+
+/* ---- target arbiter ---- */
+
+int cmd_target_arbiter(struct cli *c, struct err *e)
+{
+	struct repo *r;
+
+	if (cli_open_target(c, true, e) < 0 || cli_open_repo(c, e) < 0 ||
+	    cli_confirm(c, "is every backup and collection of this target ended?", e) < 0)
+		return -1;
+	r = c->repo;
+	if (store_arbiter_take(c->store, keyring_repo_id(repo_keys(r)), repo_parity(r), e) < 0)
+		return -1;
+	if (c->json)
+		cli_json(json_pack("{s:s}", "target", c->store->url));
+	else
+		printf("from now on the arbiter decides what is written to %s: name it wherever "
+		       "this target is written to\n",
+		       c->store->url);
 	return 0;
 }
 

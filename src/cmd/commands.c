@@ -308,10 +308,12 @@ static const struct command commands[] = {
 	 "A target is a directory, local or NFS (dir:PATH), or lies in a bucket of an S3 service: "
 	 "s3:BUCKET/PREFIX at Amazon or at the service that AWS_ENDPOINT_URL_S3 names, else "
 	 "s3:https://HOST:PORT/BUCKET/PREFIX. The bucket must exist. The service must keep the "
-	 "conditions of writes (If-Match, If-None-Match); that is tried before the first backup. "
-	 "Options may follow: ?region=NAME, style=path or style=virtual, retry=TIME (how long to "
+	 "conditions of writes (If-Match, If-None-Match), which is tried first, or there must be "
+	 "an arbiter. Options may follow: ?region=NAME, style=path or style=virtual, retry=TIME "
+	 "(how long to "
 	 "try again what fails, 1m unless told otherwise), part=SIZE (in what parts larger objects "
-	 "are sent, 128M unless told otherwise), joined by '&'. The access key is taken "
+	 "are sent, 128M unless told otherwise), arbiter=TARGET (the last one), joined by '&'. The "
+	 "access key is taken "
 	 "from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN), or from the "
 	 "profile AWS_PROFILE in ~/.aws/credentials, or from the role of a container or of an "
 	 "instance (AWS_CONTAINER_CREDENTIALS_FULL_URI …, AWS_EC2_METADATA_DISABLED); AWS_REGION "
@@ -320,6 +322,12 @@ static const struct command commands[] = {
 	 "changes in a bucket is kept, sealed as it is there, in ~/.cache/holdfast "
 	 "(XDG_CACHE_HOME; /var/cache/holdfast for root), so that it is read once: up to 2 GiB, or "
 	 "HOLDFAST_CACHE_SIZE; 0 keeps nothing.\n\n"
+	 "An arbiter is a small place where what must have a first and a second is decided, for a "
+	 "bucket whose service cannot: arbiter=dir:PATH, a directory that every machine which "
+	 "writes to the target sees (on one machine any, else NFS), or arbiter=s3:…, a bucket "
+	 "elsewhere that takes the same access key. Each target needs its own. It holds nothing "
+	 "that a restore needs: to read, leave it out. If it is lost, no checkpoint is; see "
+	 "'holdfast target arbiter'.\n\n"
 	 "With --parity, whatever is stored from now on gets parity: flipped bits, sectors that "
 	 "cannot be read and a tail that is cut off are then mended by 'holdfast target repair' "
 	 "without another copy, as long as less of a pack is lost than it has parity. What is gone "
@@ -328,7 +336,8 @@ static const struct command commands[] = {
 	 "holdfast target init -t dir:/srv/backup --new-key-file /root/backup.key\n"
 	 "holdfast target init -t dir:/mnt/disk --new-key-file /root/backup.key --parity 5%\n"
 	 "holdfast target init -t dir:/srv/backup\n"
-	 "holdfast target init -t s3:https://s3.example.org/backup/site1\n",
+	 "holdfast target init -t s3:https://s3.example.org/backup/site1\n"
+	 "holdfast target init -t 's3:https://s3.example.org/backup/site2?arbiter=dir:/srv/a2'\n",
 	 init_opts, cmd_target_init},
 	{"target show", "[NAME]", 0, 1, "show a repository, or a target of a server",
 	 "Shows what is in the target: its format, keys, number of checkpoints, and how much it "
@@ -350,6 +359,17 @@ static const struct command commands[] = {
 	 "holdfast target verify -t dir:/srv/backup --max-age 30d --for 2h\n"
 	 "holdfast target verify local --depth content\n",
 	 target_verify_opts, cmd_target_verify, .direct = true, .remote = remote_target_work},
+	{"target arbiter", "", 0, 0, "give a target an arbiter, or another one",
+	 "From now on the arbiter that the target names decides what is written to it: after the "
+	 "one that did was lost, to move it, or when the bucket has come to a service that does "
+	 "not "
+	 "keep the conditions of writes. See 'holdfast help target init'.\n\n"
+	 "First end every backup and collection of the target, on every machine: what is still "
+	 "under way would not hear of it. Afterwards nobody can write with another arbiter, or "
+	 "without.",
+	 "holdfast target arbiter -t "
+	 "'s3:https://s3.example.org/backup/site1?arbiter=dir:/srv/a1'\n",
+	 delete_opts, cmd_target_arbiter},
 	{"target parity", "", 0, 0, "make parity for packs that have none",
 	 "Reads the packs that have no parity, and makes it: see --parity of 'holdfast target "
 	 "init'. A target that was created with --parity needs this only where a backup was killed "

@@ -162,8 +162,11 @@ static struct repo *open_repo(struct cli *c, struct store *s, const struct crede
 int cli_open(struct cli *c, struct err *e)
 {
 	/* Whether there is anything to open is told before a passphrase is asked for. */
-	if (cli_open_target(c, false, e) < 0)
-		return -1;
+	return cli_open_target(c, false, e) < 0 ? -1 : cli_open_repo(c, e);
+}
+
+int cli_open_repo(struct cli *c, struct err *e)
+{
 	c->credential = cli_credential(c, e);
 	c->repo = c->credential ? open_repo(c, c->store, c->credential, e) : NULL;
 	return c->repo ? 0 : -1;

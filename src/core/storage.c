@@ -16,9 +16,42 @@
 
 /* ---- targets ---- */
 
+static bool is_directory(const char *url)
+{
+	return strncmp(url, "dir:/", 5) == 0;
+}
+
+static bool is_bucket(const char *url)
+{
+	return strncmp(url, "s3:", 3) == 0 && url[3];
+}
+
+/* What decides for a bucket, if its URL names that; else NULL. Nothing before it can hold a '='
+ * after these letters. */
+static const char *arbiter_of(const char *url)
+{
+	const char *option = is_bucket(url) ? strstr(url, "arbiter=") : NULL;
+
+	return option ? option + strlen("arbiter=") : NULL;
+}
+
+bool target_uses_directory(const char *url)
+{
+	const char *arbiter = arbiter_of(url);
+
+	return strncmp(arbiter ? arbiter : url, "dir:", 4) == 0;
+}
+
 static int check_url(const char *url, struct err *e)
 {
-	if (strncmp(url, "dir:/", 5) == 0 || (strncmp(url, "s3:", 3) == 0 && url[3]))
+	const char *arbiter = arbiter_of(url);
+
+	if (arbiter && !is_directory(arbiter) && !is_bucket(arbiter))
+		return err_set(e, ERR_INVALID,
+			       "Invalid input for field/attribute target.url. Value: %.100s. Its "
+			       "arbiter is to be dir:/PATH or s3:BUCKET.",
+			       url);
+	if (is_directory(url) || is_bucket(url))
 		return 0;
 	return err_set(e, ERR_INVALID,
 		       "Invalid input for field/attribute target.url. Value: %.100s. Write it as "

@@ -22,6 +22,8 @@ struct target_new {
 	const json_t *options;	   /* {"parity": percent} */
 	const json_t *credentials; /* {"access_key", "secret_key", "session_token"}; NULL: none */
 };
+/* Does it use a directory of a machine, as itself or as its arbiter? */
+bool target_uses_directory(const char *url);
 int target_insert(struct core *c, struct db_tx *t, const struct target_new *n,
 		  char ret_id[UUID_TEXT], struct err *e);
 int target_set_credentials(struct core *c, struct db_tx *t, const char *id,

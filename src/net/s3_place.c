@@ -12,6 +12,7 @@
 #define PART_MIN ((uint64_t)5 << 20)	 /* services take no smaller ones but the last */
 #define PART_MAX ((uint64_t)5 << 30)
 #define RETRY_US ((uint64_t)60 * 1000000)
+#define ARBITER "arbiter="
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 void s3_place_done(struct s3_place *p)
@@ -63,15 +64,31 @@ static int take_option(struct parsing *g, const char *name, const char *value, s
 		return 0;
 	return err_set(e, ERR_INVALID,
 		       "the target's option '%s=%s': write region=NAME, style=path, style=virtual, "
-		       "retry=TIME (like 2m) or part=SIZE (5M to 5G)",
+		       "retry=TIME (like 2m), part=SIZE (5M to 5G) or, last, arbiter=TARGET",
 		       name, value);
+}
+
+/* The option that takes the rest of the text. */
+static bool is_arbiter(const char *option)
+{
+	return strncmp(option, ARBITER, strlen(ARBITER)) == 0;
+}
+
+const char *s3_place_arbiter(const char *url)
+{
+	const char *o = strchr(url, '?');
+
+	while (o && !is_arbiter(o + 1))
+		o = strchr(o + 1, '&');
+	return o ? o + 1 + strlen(ARBITER) : NULL;
 }
 
 static int take_options(struct parsing *g, char *text, struct err *e)
 {
 	char *rest = NULL;
 
-	for (char *o = strtok_r(text, "&", &rest); o; o = strtok_r(NULL, "&", &rest)) {
+	for (char *o = strtok_r(text, "&", &rest); o && !is_arbiter(o);
+	     o = strtok_r(NULL, "&", &rest)) {
 		char *eq = strchr(o, '=');
 
 		if (eq)

@@ -5,7 +5,8 @@
  *   BUCKET[/PREFIX][?OPTION=VALUE&…]                 Amazon's, or AWS_ENDPOINT_URL_S3
  *   http(s)://HOST[:PORT]/BUCKET[/PREFIX][?…]        any other service
  *
- * Options: region=NAME, style=path|virtual, retry=TIME, part=SIZE. Region, endpoint and
+ * Options: region=NAME, style=path|virtual, retry=TIME, part=SIZE, and last arbiter=TARGET, which
+ * takes the rest of the text (repo/store_arbiter.h). Region, endpoint and
  * certificates come from the variables that every S3 client knows, too: AWS_REGION,
  * AWS_DEFAULT_REGION; AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL; AWS_CA_BUNDLE.
  *
@@ -34,5 +35,7 @@ struct s3_place {
 /* Parse what follows "s3:". ERR_INVALID names what is wrong. */
 int s3_place_parse(const char *url, struct s3_place *ret, struct err *e);
 void s3_place_done(struct s3_place *p);
+/* What stands behind "arbiter="; NULL: nothing does. */
+const char *s3_place_arbiter(const char *url);
 
 #endif

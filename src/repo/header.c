@@ -10,6 +10,7 @@
 #include "repo/seal.h"
 
 #define FIRST_LINE "holdfast repository\n"
+#define ARBITER "arbiter" /* the only feature there is */
 #define HASH_LINE "sha256: "
 
 void header_encode(const struct header *h, struct buf *out)
@@ -20,7 +21,12 @@ void header_encode(const struct header *h, struct buf *out)
 	buf_text(out, FIRST_LINE);
 	buf_fmt(out, "version: %d\n", REPO_VERSION);
 	buf_fmt(out, "id: %s\n", uuid_text(&h->id, text));
-	buf_text(out, "needs:\nneeds-to-write:\n");
+	buf_text(out, "needs:\n");
+	if (uuid_is_zero(&h->arbiter))
+		buf_text(out, "needs-to-write:\n");
+	else
+		buf_fmt(out, "needs-to-write: " ARBITER "\narbiter: %s\n",
+			uuid_text(&h->arbiter, text));
 	if (h->parity)
 		buf_fmt(out, "parity: %u\n", h->parity);
 	sha256(out->data, out->len, hash);
@@ -55,7 +61,7 @@ static char *checked_lines(const void *text, size_t n, struct err *e)
 struct lines {
 	struct header h;
 	long version;
-	bool id;
+	bool id, arbitrated;
 };
 
 /* What is beyond what we can do is as if nothing was said. */
@@ -80,7 +86,10 @@ static int take_line(struct lines *l, const char *key, const char *value, struct
 			       "newer version of holdfast",
 			       value);
 	} else if (strcmp(key, "needs-to-write") == 0 && value[0]) {
-		l->h.read_only = true;
+		l->arbitrated = strcmp(value, ARBITER) == 0;
+		l->h.read_only = !l->arbitrated;
+	} else if (strcmp(key, "arbiter") == 0 && !uuid_parse(value, &l->h.arbiter)) {
+		return err_set(e, ERR_CORRUPT, "the header's arbiter '%.40s' is no UUID", value);
 	} else if (strcmp(key, "parity") == 0) {
 		l->h.parity = parity_of(value);
 	}
@@ -114,6 +123,9 @@ int header_decode(const void *text, size_t n, struct header *ret_h, struct err *
 			l.version, REPO_VERSION);
 	if (l.version != REPO_VERSION || !l.id)
 		return err_set(e, ERR_CORRUPT, "the header lacks a version or an id");
+	if (!l.h.read_only && l.arbitrated != !uuid_is_zero(&l.h.arbiter))
+		return err_set(e, ERR_CORRUPT,
+			       "the header names an arbiter and does not need it, or the reverse");
 	*ret_h = l.h;
 	return 0;
 }

@@ -17,6 +17,8 @@
 struct header {
 	struct uuid id;
 	unsigned parity; /* per cent, wanted for every pack; 0: none */
+	struct uuid
+		arbiter; /* who decides what is written (store_arbiter.h); zero: the store itself */
 	bool read_only;	 /* needs a feature for writing that we do not know */
 };
 

@@ -20,12 +20,12 @@ const char *lock_mode_name(enum lock_mode m)
 int lock_get(struct store *s, const char *key, struct store_lock *ret, struct err *e)
 {
 	*ret = (struct store_lock){0};
-	return s->locks && s->locks->possible(s) ? s->locks->get(s, key, ret, e) : 0;
+	return store_can_lock(s) ? store_lock_get(s, key, ret, e) : 0;
 }
 
 bool lock_in_force(struct store *s, const struct store_lock *l)
 {
-	return l->held || (l->mode && l->until_us > s->locks->now_us(s));
+	return l->held || (l->mode && l->until_us > store_lock_now_us(s));
 }
 
 int lock_has(struct store *s, const uint8_t pack[HASH_BYTES], struct err *e)
@@ -64,7 +64,8 @@ int lock_clear(struct store *s, uint64_t *ret_removed, struct err *e)
 	struct store_cleared cleared = {0};
 	struct err why = {0};
 
-	if (s->locks && s->locks->clear(s, &cleared, &why) < 0 && why.kind != ERR_DENIED) {
+	if (s->locks && s->locks->clear(store_locker(s), &cleared, &why) < 0 &&
+	    why.kind != ERR_DENIED) {
 		if (e)
 			*e = why;
 		return -1;
@@ -96,7 +97,7 @@ static int set_lock(struct store *s, const char *key, const struct store_lock *n
 {
 	struct store_lock l = {MAX(now->mode, w->mode), MAX(now->until_us, w->full_us), false};
 
-	return s->locks->set(s, key, &l, now->mode && now->mode != l.mode, e);
+	return store_lock_set(s, key, &l, now->mode && now->mode != l.mode, e);
 }
 
 /* Somebody else may lock it at the same time, and for longer: then ours is refused. */
@@ -108,7 +109,7 @@ int lock_raise(struct store *s, const char *key, const struct lock_want *w, stru
 	char text[LOCK_TEXT];
 
 	for (int tries = 0;; tries++) {
-		if (s->locks->get(s, key, &now, e) < 0)
+		if (store_lock_get(s, key, &now, e) < 0)
 			return -1;
 		if (enough(&now, w))
 			break;
@@ -138,7 +139,7 @@ static int lock_key(void *arg, const char *key, uint64_t size, struct err *e)
 
 	(void)size;
 	return k->want ? lock_raise(k->store, key, k->want, NULL, e)
-		       : k->store->locks->hold(k->store, key, k->hold, e);
+		       : store_lock_hold(k->store, key, k->hold, e);
 }
 
 /* A header that was lost does no harm. */
@@ -176,7 +177,7 @@ static int lock_pack(struct lock_many *m, const uint8_t name[HASH_BYTES], struct
 
 	pack_key_name(name, key);
 	if (!m->want)
-		return m->store->locks->hold(m->store, key, m->hold, e);
+		return store_lock_hold(m->store, key, m->hold, e);
 	if (lock_raise(m->store, key, m->want, &now, e) < 0)
 		return -1;
 	pthread_mutex_lock(&m->lock);

@@ -9,7 +9,7 @@ static int check_holds(struct store *s, struct err *e)
 			       "%s: there are no legal holds in a directory: use a bucket that was "
 			       "made with Object Lock",
 			       s->url);
-	return s->locks->prove(s, e);
+	return store_lock_prove(s, e);
 }
 
 /* Every pack that these checkpoints need. */
@@ -48,8 +48,8 @@ int lock_hold(struct repo *r, const struct point *p, const struct cancel *cancel
 		rc = lock_many(&m, e);
 	pack_set_done(&packs);
 	point_key_name(&p->id, key);
-	if (rc < 0 || lock_roots(&k, e) < 0 || s->locks->hold(s, key, true, e) < 0 ||
-	    s->locks->get(s, key, &now, e) < 0)
+	if (rc < 0 || lock_roots(&k, e) < 0 || store_lock_hold(s, key, true, e) < 0 ||
+	    store_lock_get(s, key, &now, e) < 0)
 		return -1;
 	return now.held ? 0
 			: err_set(e, ERR_UNSUPPORTED,
@@ -69,7 +69,7 @@ static int find_held(struct store *s, const struct point_list *all, const struct
 		char key[STORE_KEY_MAX];
 
 		point_key_name(&p->id, key);
-		if (s->locks->get(s, key, &now, &why) < 0 && why.kind != ERR_NOENT)
+		if (store_lock_get(s, key, &now, &why) < 0 && why.kind != ERR_NOENT)
 			return err_set(e, why.kind, "%s", why.msg);
 		if (now.held && p != but)
 			ret[(*ret_n)++] = p;
@@ -118,5 +118,5 @@ int lock_release(struct repo *r, const struct point_list *all, const struct poin
 	if (n == 0 && lock_roots(&k, e) < 0)
 		return -1;
 	point_key_name(&p->id, key);
-	return s->locks->hold(s, key, false, e);
+	return store_lock_hold(s, key, false, e);
 }

@@ -88,7 +88,7 @@ static void keep_roots(struct keeping *k, const struct point *longest)
 static int keep_mode(struct keeping *k, const struct point_list *l, enum lock_mode mode,
 		     struct err *e)
 {
-	uint64_t now = repo_store(k->repo)->locks->now_us(repo_store(k->repo));
+	uint64_t now = store_lock_now_us(repo_store(k->repo));
 	bool first = true;
 	int rc = 0;
 
@@ -120,7 +120,7 @@ int lock_keep(struct repo *r, const struct cancel *cancel, struct lock_kept *ret
 	int rc;
 
 	*ret = (struct lock_kept){0};
-	if (!repo_store(r)->locks || !repo_store(r)->locks->possible(repo_store(r)))
+	if (!store_can_lock(repo_store(r)))
 		return 0;
 	s = session_begin(r, NULL, e);
 	if (!s || point_list_load(r, &l, e) < 0)

@@ -36,7 +36,7 @@ static uint64_t margin_of(uint64_t for_us)
 static struct lock_want want_now(const struct locker *l)
 {
 	struct store *s = repo_store(l->repo);
-	uint64_t until = DIV_UP(s->locks->now_us(s) + l->ask.for_us, SECOND_US) * SECOND_US;
+	uint64_t until = DIV_UP(store_lock_now_us(s) + l->ask.for_us, SECOND_US) * SECOND_US;
 
 	return (struct lock_want){l->ask.mode, until + l->margin_us / 2, until + l->margin_us};
 }
@@ -67,7 +67,7 @@ struct locker *locker_new(struct repo *r, const struct lock_ask *ask, struct err
 	l->repo = r;
 	l->ask = *ask;
 	l->margin_us = margin_of(ask->for_us);
-	if (s->locks->prove(s, e) < 0)
+	if (store_lock_prove(s, e) < 0)
 		return NULL;
 	want = want_now(l);
 	return lock_roots(&k, e) < 0 ? NULL : steal(&l);
@@ -87,7 +87,7 @@ void locker_begin(struct locker *l, struct store_session *ss)
 	struct lock_want want = want_now(l);
 	struct store_lock packs = {want.mode, want.full_us, false}, point = {0};
 
-	repo_store(l->repo)->locks->session(ss, &packs, &point);
+	store_lock_session(repo_store(l->repo), ss, &packs, &point);
 }
 
 void locker_wrote(struct locker *l, const uint8_t pack[HASH_BYTES])
@@ -160,7 +160,7 @@ int locker_cover(struct locker *l, struct store_session *ss, const struct pack_s
 		return -1;
 	covered = MIN(MIN(covered, m.earliest_us), want.full_us);
 	p->lock = (struct point_lock){want.mode, until, covered};
-	s->locks->session(ss, &pack, &point);
+	store_lock_session(s, ss, &pack, &point);
 	return 0;
 }
 

@@ -9,9 +9,20 @@ struct repo {
 	struct index *index;
 	struct pack_heads *heads;
 	unsigned parity;
-	bool read_only;
+	bool read_only, arbitrated; /* as the header says */
 	char *warning;
 };
+
+/* Can there be writers in this place? Better found out before there is anything in it. */
+static int try_session(struct store *s, struct err *e)
+{
+	struct uuid id = uuid_random();
+	char text[UUID_TEXT];
+	struct store_session *ss = store_session_begin(s, uuid_text(&id, text), "", 0, e);
+
+	store_session_end(ss);
+	return ss ? 0 : -1;
+}
 
 /*
  * If interrupted before the header: keys without a header, which repo_create finishes when it is
@@ -20,12 +31,14 @@ struct repo {
 int repo_create(struct store *s, const struct credential *c, const char *label,
 		const struct repo_options *o, struct err *e)
 {
-	struct header h = {.id = uuid_random(), .parity = o ? o->parity : 0};
+	struct header h = {.id = uuid_random(),
+			   .parity = o ? o->parity : 0,
+			   .arbiter = s->arbitrated ? uuid_random() : (struct uuid){{0}}};
 	AUTO(keyring) k = keyring_new(&h.id, c, label, o ? o->cost : NULL, e);
 	AUTO_BUF header = BUF_INIT;
 	struct err why = {0};
 
-	if (!k)
+	if (!k || try_session(s, e) < 0)
 		return -1;
 	if (keyring_store(k, s, &why) < 0) {
 		AUTO(keyring) there = NULL;
@@ -69,6 +82,7 @@ static int judge_header(struct repo *r, const struct header *h, const struct err
 			       "%s: the header and the keys belong to different repositories",
 			       r->store->url);
 	r->read_only = h->read_only;
+	r->arbitrated = !uuid_is_zero(&h->arbiter);
 	r->parity = h->parity;
 	return 0;
 }
@@ -139,10 +153,20 @@ unsigned repo_parity(const struct repo *r)
 
 int repo_check_writable(const struct repo *r, struct err *e)
 {
-	if (!r->read_only)
-		return 0;
-	return err_set(e, ERR_VERSION,
-		       "%s uses features for writing that this version does not know: use a newer "
-		       "version of holdfast",
-		       r->store->url);
+	if (r->read_only)
+		return err_set(e, ERR_VERSION,
+			       "%s uses features for writing that this version does not know: use "
+			       "a newer version of holdfast",
+			       r->store->url);
+	if (r->arbitrated && !r->store->arbitrated)
+		return err_set(e, ERR_UNSUPPORTED,
+			       "an arbiter decides what is written to %s, and the target does not "
+			       "name it: add it, as in %s?arbiter=dir:PATH",
+			       r->store->url, r->store->url);
+	if (!r->arbitrated && r->store->arbitrated && !r->warning)
+		return err_set(e, ERR_UNSUPPORTED,
+			       "%s was made without an arbiter: leave it out of the target, or let "
+			       "it decide from now on by 'holdfast target arbiter'",
+			       r->store->url);
+	return 0;
 }

@@ -44,7 +44,8 @@ struct pack_heads *repo_heads(const struct repo *r);
 const char *repo_warning(const struct repo *r);
 /* Per cent of parity that packs are to have; 0: none. */
 unsigned repo_parity(const struct repo *r);
-/* -1 with ERR_VERSION when this program may only read it. */
+/* -1 with ERR_VERSION when this program may only read it, ERR_UNSUPPORTED when the target names no
+ * arbiter, or one that it has not. */
 int repo_check_writable(const struct repo *r, struct err *e);
 
 DEFINE_AUTO(repo, repo_free);

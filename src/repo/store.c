@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "repo/store_arbiter.h"
+
 #define SLURP ((size_t)256 << 10) /* most are smaller: one read, and no question for the size */
 
 struct store *store_open(const char *url, bool create, struct err *e)
@@ -18,7 +20,7 @@ struct store *store_open(const char *url, bool create, struct err *e)
 	if (strncmp(url, "dir:", 4) == 0)
 		return store_dir_open(url + 4, create, NULL, NULL, e);
 	if (strncmp(url, "s3:", 3) == 0)
-		return store_s3_open(url + 3, NULL, e);
+		return store_bucket_open(url + 3, NULL, create, e);
 	/* "a/b:c" is a path, "ftp:host" is not. */
 	if (!colon || (slash && slash < colon))
 		return store_dir_open(url, create, NULL, NULL, e);

@@ -140,15 +140,18 @@ struct store_lock_ops {
 struct store {
 	const struct store_ops *ops;
 	const struct store_lock_ops *locks; /* NULL: it cannot lock */
+	struct store *locker;		    /* that `locks` works on; NULL: this one */
 	char *url; /* as people write it: "dir:/srv/backup"; owned by the driver */
 	/* What a revoked session had under way may still arrive, long after: see presence.h. */
 	bool late;
-	bool distant; /* every read takes long: few large ones are better than many small ones */
+	bool distant;	 /* every read takes long: few large ones are better than many small ones */
+	bool arbitrated; /* an arbiter decides what is written: see store_arbiter.h */
 	struct store *behind; /* whose objects this one keeps copies of (store_cache.h); or NULL */
 };
 
 struct store_session {
 	const struct store_session_ops *ops;
+	struct store_session *locker; /* that `locks` knows; NULL: this one */
 };
 
 struct store_upload {
@@ -167,6 +170,12 @@ struct store *store_open(const char *url, bool create, struct err *e);
 static inline struct store *store_behind(struct store *s)
 {
 	return s->behind ? s->behind : s;
+}
+
+/* The store that its `locks` work on. */
+static inline struct store *store_locker(struct store *s)
+{
+	return s->locker ? s->locker : s;
 }
 
 /* NULL is fine for these two. */
@@ -227,10 +236,38 @@ static inline void store_stop_with(struct store *s, const struct cancel *cancel)
 		s->ops->stop_with(s, cancel);
 }
 
-/* Could anything here be locked? */
+/* Locks: as store_lock_ops says; all but the first need `locks`. */
 static inline bool store_can_lock(struct store *s)
 {
-	return s->locks && s->locks->possible(s);
+	return s->locks && s->locks->possible(store_locker(s));
+}
+static inline int store_lock_prove(struct store *s, struct err *e)
+{
+	return s->locks->prove(store_locker(s), e);
+}
+static inline uint64_t store_lock_now_us(struct store *s)
+{
+	return s->locks->now_us(store_locker(s));
+}
+static inline int store_lock_get(struct store *s, const char *key, struct store_lock *ret,
+				 struct err *e)
+{
+	return s->locks->get(store_locker(s), key, ret, e);
+}
+static inline int store_lock_set(struct store *s, const char *key, const struct store_lock *lock,
+				 bool bypass, struct err *e)
+{
+	return s->locks->set(store_locker(s), key, lock, bypass, e);
+}
+static inline int store_lock_hold(struct store *s, const char *key, bool on, struct err *e)
+{
+	return s->locks->hold(store_locker(s), key, on, e);
+}
+static inline void store_lock_session(struct store *s, struct store_session *ss,
+				      const struct store_lock *packs,
+				      const struct store_lock *point)
+{
+	s->locks->session(ss->locker ? ss->locker : ss, packs, point);
 }
 
 /* Remove `n` objects, in any order; `name` tells the name of the i-th. If it fails, some may be
@@ -261,5 +298,8 @@ struct store *store_dir_open(const char *path, bool create, store_dir_step_fn *s
  * net/s3_keys.h says. */
 struct sigv4_key;
 struct store *store_s3_open(const char *url, const struct sigv4_key *key, struct err *e);
+/* Put, remove and commit without conditions, for a service that does not keep them: sessions decide
+ * nothing, and a commit is a PUT. Somebody else decides: see store_arbiter.h. */
+void store_s3_unconditional(struct store *s);
 
 #endif

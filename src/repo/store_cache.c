@@ -25,7 +25,6 @@ struct recent {
 struct cache_store {
 	struct store s;
 	struct store *inner;
-	struct store_lock_ops locks;
 	struct disk_cache *disk;
 	pthread_mutex_t lock;	   /* for what follows; not held during I/O */
 	struct idset points, runs; /* that the last listing showed; see facts below */
@@ -354,85 +353,6 @@ static void cache_free(struct store *s)
 	free(c);
 }
 
-/* ---- locks: the inner store's ---- */
-
-static bool cache_lock_possible(struct store *s)
-{
-	return store_can_lock(of(s)->inner);
-}
-
-static int cache_lock_prove(struct store *s, struct err *e)
-{
-	struct store *inner = of(s)->inner;
-
-	return inner->locks->prove(inner, e);
-}
-
-static uint64_t cache_lock_now_us(struct store *s)
-{
-	struct store *inner = of(s)->inner;
-
-	return inner->locks->now_us(inner);
-}
-
-static int cache_lock_get(struct store *s, const char *key, struct store_lock *ret, struct err *e)
-{
-	struct store *inner = of(s)->inner;
-
-	return inner->locks->get(inner, key, ret, e);
-}
-
-static int cache_lock_set(struct store *s, const char *key, const struct store_lock *lock,
-			  bool bypass, struct err *e)
-{
-	struct store *inner = of(s)->inner;
-
-	return inner->locks->set(inner, key, lock, bypass, e);
-}
-
-static int cache_lock_hold(struct store *s, const char *key, bool on, struct err *e)
-{
-	struct store *inner = of(s)->inner;
-
-	return inner->locks->hold(inner, key, on, e);
-}
-
-static int cache_lock_remove(struct store *s, const char *key, struct err *e)
-{
-	struct store *inner = of(s)->inner;
-
-	return inner->locks->remove(inner, key, e);
-}
-
-static int cache_lock_clear(struct store *s, struct store_cleared *ret, struct err *e)
-{
-	struct store *inner = of(s)->inner;
-
-	return inner->locks->clear(inner, ret, e);
-}
-
-static int cache_lock_unhide(struct store *s,
-			     void (*found)(void *arg, const char *key, const char *why), void *arg,
-			     struct err *e)
-{
-	struct store *inner = of(s)->inner;
-
-	return inner->locks->unhide(inner, found, arg, e);
-}
-
-/* But for `session`: a session is the inner store's own. */
-static const struct store_lock_ops cache_lock_ops = {
-	.possible = cache_lock_possible,
-	.prove = cache_lock_prove,
-	.now_us = cache_lock_now_us,
-	.get = cache_lock_get,
-	.set = cache_lock_set,
-	.hold = cache_lock_hold,
-	.remove = cache_lock_remove,
-	.clear = cache_lock_clear,
-	.unhide = cache_lock_unhide,
-};
-
 static const struct store_ops cache_ops = {
 	.free = cache_free,
 	.get = cache_get,
@@ -455,12 +375,10 @@ struct store *store_cache_new(struct store *inner, struct disk_cache *disk)
 	c->s.url = xstrdup(inner->url);
 	c->s.late = inner->late;
 	c->s.distant = inner->distant;
+	c->s.arbitrated = inner->arbitrated;
+	c->s.locks = inner->locks;
+	c->s.locker = store_locker(inner);
 	c->s.behind = inner;
-	if (inner->locks) {
-		c->locks = cache_lock_ops;
-		c->locks.session = inner->locks->session;
-		c->s.locks = &c->locks;
-	}
 	c->inner = inner;
 	c->disk = disk;
 	pthread_mutex_init(&c->lock, NULL);

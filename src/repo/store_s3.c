@@ -107,7 +107,7 @@ int s3_create(struct s3_store *d, const char *key, const void *data, size_t len,
 	struct s3_put put = {.key = key,
 			     .data = data,
 			     .len = len,
-			     .if_absent = true,
+			     .if_absent = !d->plain,
 			     .ret_version = ret_version};
 	struct err why = {0};
 
@@ -263,6 +263,11 @@ static const struct store_ops s3_ops = {
 	.unfinished = s3_unfinished,
 	.stop_with = s3_store_stop_with,
 };
+
+void store_s3_unconditional(struct store *s)
+{
+	s3_of(s)->plain = true;
+}
 
 struct store *store_s3_open(const char *url, const struct sigv4_key *key, struct err *e)
 {

@@ -6,7 +6,8 @@
  * "points/ID" decides, alone: it is first a mark of exactly S3_MARK bytes, which are random, so
  * that its etag is its own; then the point, or exactly S3_REVOKED bytes, which stay. Every step
  * from the mark on names its etag as a condition. No point is that short. "sessions/ID" holds the
- * session's object, for others to see whether its owner lives; it decides nothing.
+ * session's object, for others to see whether its owner lives; it decides nothing. Of a store that
+ * is `plain` neither is there: a session only sends.
  */
 #ifndef HF_REPO_STORE_S3_PRIV_H
 #define HF_REPO_STORE_S3_PRIV_H
@@ -30,6 +31,7 @@ struct s3_store {
 	struct s3 *s3;
 	pthread_mutex_t lock;
 	bool probed;			/* conditions are known to be kept */
+	bool plain;			/* no conditions: somebody else decides */
 	struct s3_upload_name *uploads; /* that were noted */
 	size_t n_uploads;
 };

@@ -156,11 +156,13 @@ static int probe(struct s3_store *d, struct err *e)
 			       "%s: the service does not keep the conditions of writes "
 			       "(If-None-Match, If-Match)%s, so a backup here could be lost to "
 			       "another one: use a service that does, like Amazon S3 or Ceph, or "
-			       "a directory",
+			       "let an arbiter decide, as in %s?arbiter=dir:PATH ('holdfast help "
+			       "target init')",
 			       d->s.url,
 			       s3_has_versions(d->s3) ? " in a bucket with versions, as older "
 							"versions of Ceph do not"
-						      : "");
+						      : "",
+			       d->s.url);
 	if (rc < 0 && e)
 		*e = why;
 	return rc < 0 ? -1 : 0;
@@ -202,6 +204,8 @@ static int is_ours(struct s3_session *ses, struct err *e)
 	struct s3_info info;
 	struct err why = {0};
 
+	if (ses->d->plain)
+		return 1;
 	if (s3_head(ses->d->s3, ses->point, &info, &why) < 0)
 		return only(ERR_NOENT, &why, e);
 	return strcmp(info.etag, ses->etag) == 0;
@@ -245,8 +249,9 @@ static int send_over(struct s3_upload *up, const char *key, struct err *e)
 
 	if (!up->u.replaces)
 		return send_spooled(up, key, NULL, e);
-	return s3_head(up->ses->d->s3, key, &info, e) < 0 ? -1
-							  : send_spooled(up, key, info.etag, e);
+	if (s3_head(up->ses->d->s3, key, &info, e) < 0)
+		return -1;
+	return send_spooled(up, key, up->ses->d->plain ? NULL : info.etag, e);
 }
 
 static int upload_finish(struct store_upload *u, const char *key, struct err *e)
@@ -329,11 +334,13 @@ static int session_renew(struct store_session *ss, const void *data, size_t len,
 static int session_commit(struct store_session *ss, const void *data, size_t len, struct err *e)
 {
 	struct s3_session *ses = (struct s3_session *)ss;
-	struct s3_put put = {.key = ses->point, .data = data, .len = len, .if_match = ses->etag};
+	struct s3_put put = {.key = ses->point, .data = data, .len = len};
 	struct err why = {0};
 	int ours = 0;
 
 	ses->tried = true;
+	if (!ses->d->plain)
+		put.if_match = ses->etag;
 	if (ses->point_lock.mode)
 		put.lock = &ses->point_lock;
 	if (s3_replace(ses->d, &put, NULL, ses->mark, &why) == 0)
@@ -352,6 +359,10 @@ static void session_end(struct store_session *ss)
 	struct s3_session *ses = (struct s3_session *)ss;
 	int rc = 0;
 
+	if (ses->d->plain) {
+		free(ses);
+		return;
+	}
 	if (ses->tried && !ses->committed)
 		rc = bar(ses->d, ses->point, NULL);
 	else if (!ses->committed && ses->etag[0])
@@ -393,13 +404,15 @@ struct store_session *s3_session_begin(struct store *s, const char *id, const vo
 	struct s3_store *d = s3_of(s);
 	struct s3_session *ses;
 
-	if (probe_once(d, e) < 0)
+	if (!d->plain && probe_once(d, e) < 0)
 		return NULL;
 	ses = xcalloc(1, sizeof(*ses));
 	ses->ss.ops = &session_ops;
 	ses->d = d;
 	s3_name(S3_SESSIONS, id, ses->state);
 	s3_name(S3_POINTS, id, ses->point);
+	if (d->plain)
+		return &ses->ss;
 	if (s3_create(d, ses->state, data, len, NULL, ses->state_version, e) < 0) {
 		free(ses);
 		return NULL;
@@ -418,6 +431,8 @@ int s3_session_revoke(struct store *s, const char *id, struct err *e)
 
 	s3_name(S3_SESSIONS, id, state);
 	s3_name(S3_POINTS, id, point);
+	if (d->plain)
+		return 0;
 	if (probe_once(d, e) < 0 || bar(d, point, e) < 0)
 		return -1;
 	return s3_remove_object(d, state, false, e);

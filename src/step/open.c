@@ -6,6 +6,7 @@
 
 #include "net/fields.h"
 #include "net/sigv4.h"
+#include "repo/store_arbiter.h"
 #include "repo/store_cache.h"
 
 #define KEY_DIGITS 64
@@ -49,7 +50,8 @@ static struct credential *take_key(const struct target_spec *t, const char *wher
 
 /* ---- the store ---- */
 
-static struct store *open_bucket(const struct target_spec *t, const char *where, struct err *e)
+static struct store *open_bucket(const struct target_spec *t, const char *where, bool create,
+				 struct err *e)
 {
 	const char *id = NULL, *secret = NULL, *token = NULL;
 	bool from_host = false;
@@ -67,7 +69,7 @@ static struct store *open_bucket(const struct target_spec *t, const char *where,
 	if (t->credentials && fields_take(t->credentials, name, f, ARRAY_LEN(f), e) < 0)
 		return NULL;
 	if (from_host && !id && !secret && !token)
-		return store_s3_open(t->url + 3, NULL, e);
+		return store_bucket_open(t->url + 3, NULL, create, e);
 	if (!id || !secret || !*id || !*secret || from_host) {
 		err_set(e, ERR_INVALID,
 			"%s: a bucket needs access_key and secret_key, or from_host alone", name);
@@ -76,7 +78,7 @@ static struct store *open_bucket(const struct target_spec *t, const char *where,
 	key.id = xstrdup(id);
 	key.secret = secret_of(secret, strlen(secret));
 	key.token = xstrdup0(token);
-	s = store_s3_open(t->url + 3, &key, e);
+	s = store_bucket_open(t->url + 3, &key, create, e);
 	sigv4_key_done(&key);
 	return s;
 }
@@ -85,7 +87,7 @@ static struct store *open_store(const struct target_spec *t, const char *where, 
 				struct err *e)
 {
 	if (strncmp(t->url, "s3:", 3) == 0)
-		return open_bucket(t, where, e);
+		return open_bucket(t, where, create, e);
 	if (strncmp(t->url, "dir:/", 5) != 0) {
 		err_set(e, ERR_INVALID,
 			"%s.url '%.100s': write dir:/PATH, with the whole path, or s3:BUCKET",

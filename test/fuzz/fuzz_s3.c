@@ -21,12 +21,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct sigv4_key key;
 	AUTO_FREE char *text = xmalloc(size + 1);
 	struct s3_versions versions;
+	struct s3_place place;
 	struct s3_lock lock;
 	struct err e = {0};
 
 	if (size)
 		memcpy(text, data, size);
 	text[size] = 0;
+	s3_place_arbiter(text);
+	if (s3_place_parse(text, &place, &e) == 0)
+		s3_place_done(&place);
 	s3_lock_parse("GOVERNANCE", text, text, &lock);
 	if (s3_versions_parse(data, size, &versions, &e) == 0)
 		s3_versions_done(&versions);

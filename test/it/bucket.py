@@ -121,3 +121,32 @@ class BucketRepo(Repo):
 
     def temporary(self):
         return sorted(self.objects("tmp/"))
+
+
+class S3rverRepo(BucketRepo):
+    env = {"AWS_ACCESS_KEY_ID": S3rver.key, "AWS_SECRET_ACCESS_KEY": S3rver.key}
+
+
+class ArbitratedRepo(BucketRepo):
+    """A repository in a bucket for which an arbiter in a directory decides."""
+
+    def __init__(self, holdfast, folder, ceph, bucket, through=None):
+        super().__init__(holdfast, folder, ceph, bucket, through)
+        self.arbiter = self.folder / "arbiter"
+
+    @property
+    def url(self):
+        return super().url + (f"?arbiter=dir:{self.arbiter}" if self.arbiter else "")
+
+    def decided(self, under):
+        return sorted(p.name for p in (self.arbiter / under).iterdir()) if (self.arbiter / under).exists() else []
+
+    def sessions(self):
+        """And nothing of a session is in the bucket."""
+        return self.decided("sessions") + super().sessions() + ["dead"] * super().dead_sessions()
+
+    def dead_sessions(self):
+        return 0
+
+    def epochs(self):
+        return self.decided("epochs") + super().epochs()

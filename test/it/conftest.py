@@ -15,6 +15,7 @@ import tempfile
 import pytest
 
 import images
+from bucket import Ceph
 from definition import Disk
 from lab import Lab
 from machine import Guest
@@ -91,6 +92,13 @@ def guest_image(session_folder):
     path = session_folder / "guest.qcow2"
     subprocess.run([SCRIPTS / "mkguest.sh", path], check=True, stdout=sys.stderr, timeout=300)
     return path
+
+
+@pytest.fixture(scope="session")
+def ceph(session_folder):
+    """The S3 gateway; each test takes buckets of its own."""
+    with Ceph(session_folder / "ceph") as ceph:
+        yield ceph
 
 
 @pytest.fixture(scope="session")

@@ -61,6 +61,13 @@ class Repo:
         self.holdfast.run("target", "init", "-t", self.url, "--new-key-file", self.key, *options, env=self.env)
         return self
 
+    def refused(self):
+        """Why there can be no repository in this place; and nothing is left of the attempt."""
+        done = self.holdfast.run("target", "init", "-t", self.url, "--new-key-file", self.key, "-o", "json", env=self.env,
+                                 code="unsupported")
+        assert not self.key.exists()
+        return done.error["message"]
+
     def run(self, *args, env=None, **how):
         return self.holdfast.run(*args, *self.where, "-o", "json", env={**self.env, **(env or {})}, **how)
 

@@ -17,19 +17,13 @@ import botocore.credentials
 import pytest
 
 import images
-from bucket import ENV, KEY, SECRET, BucketRepo, Ceph
+from bucket import ENV, KEY, SECRET, BucketRepo
 from chaos import Chaos, assert_tidy
 from fake_s3 import FakeS3
 from images import MIB
 from metadata import Metadata
 from proxy import Fault, Proxy
 from waiting import wait_until
-
-
-@pytest.fixture(scope="module")
-def ceph(session_folder):
-    with Ceph(session_folder / "ceph") as ceph:
-        yield ceph
 
 
 @pytest.fixture
@@ -388,6 +382,8 @@ def test_wrong_places(holdfast, ceph, folder):
     init(f"s3:{ceph.url}/{bucket}", "denied", "InvalidAccessKeyId", env={**ENV, "AWS_ACCESS_KEY_ID": "wrong"})
     init(f"s3:{ceph.url}/{bucket}", "invalid", "AWS_ACCESS_KEY_ID", env={"HOME": "/nonexistent", "AWS_EC2_METADATA_DISABLED": "true"})
     init(f"s3:{ceph.url}/{bucket}?style=round", "invalid", "style=round")
+    for arbiter in ("", "etc", "s3:b?arbiter=dir:/etc"):
+        init(f"s3:{ceph.url}/{bucket}?arbiter={arbiter}", "invalid", f"'{arbiter}'", "arbiter=dir:PATH")
     init("s3:x", "invalid", "'x'", "3 to 63")
     init(f"s3:http://127.0.0.1:1/{bucket}?retry=1s", "unreachable", "127.0.0.1:1")
     done = holdfast.run("target", "show", "-t", f"s3:{ceph.url}/{bucket}", "-k", "/dev/null", "-o", "json", env=ENV,
@@ -520,10 +516,10 @@ def test_certificates(holdfast, folder):
 
 def test_a_service_that_ignores_conditions_is_refused(holdfast, folder):
     with FakeS3(conditions=False) as fake:
-        repo = fake_repo(holdfast, folder, fake).init()
-        done = repo.protect_stdin("x", b"hello", code="unsupported")
-        assert "If-None-Match" in done.error["message"] and "Amazon S3 or Ceph" in done.error["message"]
-        assert not [k for k in fake.objects if "/points/" in k or "/probe-" in k]
+        repo = fake_repo(holdfast, folder, fake)
+        message = repo.refused()
+        assert "If-None-Match" in message and "arbiter=" in message
+        assert not fake.objects
 
 
 def test_signatures_are_those_of_botocore(holdfast, folder):

@@ -49,6 +49,13 @@ static void test_round_trip(void **state)
 	header_encode(&made, &b);
 	OK(decode(&b, &h, e));
 	assert_int_equal(h.parity, 12);
+	assert_true(uuid_is_zero(&h.arbiter));
+	made.arbiter = uuid_random();
+	b.len = 0;
+	header_encode(&made, &b);
+	OK(decode(&b, &h, e));
+	assert_true(uuid_equal(&h.arbiter, &made.arbiter));
+	assert_false(h.read_only);
 }
 
 static void test_text(void **state)
@@ -75,6 +82,8 @@ static void test_accepted(void **state)
 		{FIRST "id:    " ID "\nversion:    1\n", false},
 		{FIRST "colour: blue\nversion: 1\nid: " ID "\nempty:\n", false},
 		{FIRST "version: 1\nid: " ID "\nneeds-to-write: magic\n", true},
+		{FIRST "version: 1\nid: " ID "\nneeds-to-write: arbiter magic\narbiter: " ID "\n",
+		 true},
 		{FIRST "needs-to-write: a b c\nversion: 1\nid: " ID "\nneeds:\n", true},
 	};
 	AUTO_BUF b = BUF_INIT;
@@ -109,6 +118,10 @@ static void test_refused(void **state)
 		{FIRST "version: 1\nid: " ID "0\n", ERR_CORRUPT},
 		{FIRST "version: 1\nid:\n", ERR_CORRUPT},
 		{FIRST "version: 1\nid: " ID "\nno colon\n", ERR_CORRUPT},
+		{FIRST "version: 1\nid: " ID "\narbiter: " ID "\n", ERR_CORRUPT},
+		{FIRST "version: 1\nid: " ID "\nneeds-to-write: arbiter\n", ERR_CORRUPT},
+		{FIRST "version: 1\nid: " ID "\nneeds-to-write: arbiter\narbiter: me\n",
+		 ERR_CORRUPT},
 		{FIRST, ERR_CORRUPT},
 		{"holdfast depository\nversion: 1\nid: " ID "\n", ERR_CORRUPT},
 		{"version: 1\nid: " ID "\n" FIRST, ERR_CORRUPT},

@@ -2,7 +2,7 @@
 /*
  * What every store promises (store.h), run against each of them.
  */
-#include "testing.h"
+#include "store_fixture.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -10,76 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "repo/store_cache.h"
-#include "repo/store_fault.h"
-#include "repo/store_hook.h"
-
-/* A bucket, and nothing else, where HF_TEST_S3 says which: integration tests start a service. */
-enum backend { ON_DIR, ON_MEM, ON_FAULT, ON_HOOK, ON_CACHE, ON_S3, BACKENDS };
-static const char *const backend_names[BACKENDS] = {"dir", "mem", "fault", "hook", "cache", "s3"};
-
-struct fixture {
-	enum backend backend;
-	struct store *s, *inner;
-	char *folder;
-};
-
-static int let(void *arg, enum hook_call call, const char *key, bool after, struct err *e)
-{
-	(void)arg;
-	(void)call;
-	(void)key;
-	(void)after;
-	(void)e;
-	return 0;
-}
-
-static int set_up(void **state)
-{
-	struct fixture *f = xcalloc(1, sizeof(*f));
-
-	f->backend = (enum backend)(uintptr_t)*state;
-	if (f->backend == ON_DIR) {
-		f->folder = test_folder();
-		f->s = store_dir_open(f->folder, false, NULL, NULL, NULL);
-	} else if (f->backend == ON_CACHE) {
-		AUTO_FREE char *root = NULL;
-
-		f->folder = test_folder();
-		root = test_path(f->folder, "c");
-		f->s = store_cache_new(store_mem_new(), disk_cache_open(root, "p", 1 << 20, NULL));
-	} else if (f->backend == ON_S3) {
-		static unsigned number;
-		AUTO_FREE char *url =
-			xasprintf("%s/%d/%u", getenv("HF_TEST_S3"), (int)getpid(), number++);
-
-		f->s = store_open(url, false, NULL);
-	} else if (f->backend == ON_MEM) {
-		f->s = store_mem_new();
-	} else {
-		f->inner = store_mem_new();
-		f->s = f->backend == ON_FAULT ? store_fault_new(f->inner, FAULT_NONE, 0)
-					      : store_hook_new(f->inner, let, NULL, false);
-	}
-	*state = f;
-	return f->s ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	struct fixture *f = *state;
-
-	store_free(f->s);
-	store_free(f->inner);
-	if (f->folder)
-		test_folder_done(f->folder);
-	free(f);
-	return 0;
-}
-
 static struct store *store_of(void **state)
 {
-	return ((struct fixture *)*state)->s;
+	return ((struct store_fixture *)*state)->s;
 }
 
 /* The whole object must be these bytes. */
@@ -476,8 +409,8 @@ static void duellist(void *arg, unsigned number)
 
 static void test_commit_or_revoke(void **state)
 {
-	struct fixture *f = *state;
-	struct duel d = {.s = f->s, .n = f->backend == ON_S3 ? DUELS_S3 : DUELS};
+	struct store_fixture *f = *state;
+	struct duel d = {.s = f->s, .n = store_kind_in_bucket(f->kind) ? DUELS_S3 : DUELS};
 
 	pthread_barrier_init(&d.begin, NULL, 2);
 	pthread_barrier_init(&d.over, NULL, 2);
@@ -485,7 +418,7 @@ static void test_commit_or_revoke(void **state)
 	pthread_barrier_destroy(&d.begin);
 	pthread_barrier_destroy(&d.over);
 	assert_int_equal(d.odd, 0);
-	printf("# %s: %d duels, %d won by the commit\n", backend_names[f->backend], d.n, d.commits);
+	printf("# %s: %d duels, %d won by the commit\n", store_kind_names[f->kind], d.n, d.commits);
 }
 
 struct crowd {
@@ -575,18 +508,18 @@ static const struct {
 
 int main(void)
 {
-	struct CMUnitTest tests[BACKENDS * ARRAY_LEN(conformance) + 1];
+	struct CMUnitTest tests[STORE_KINDS * ARRAY_LEN(conformance) + 1];
 	char names[ARRAY_LEN(tests)][64];
 	size_t n = 0;
 
-	for (unsigned b = 0; b < BACKENDS; b++) {
-		if ((b == ON_S3) != (getenv("HF_TEST_S3") != NULL))
+	for (unsigned b = 0; b < STORE_KINDS; b++) {
+		if (store_kind_in_bucket(b) != (getenv("HF_TEST_S3") != NULL))
 			continue;
 		for (size_t i = 0; i < ARRAY_LEN(conformance); i++, n++) {
-			snprintf(names[n], sizeof(names[n]), "%s: %s", backend_names[b],
+			snprintf(names[n], sizeof(names[n]), "%s: %s", store_kind_names[b],
 				 conformance[i].name);
-			tests[n] = (struct CMUnitTest){names[n], conformance[i].fn, set_up,
-						       tear_down, (void *)(uintptr_t)b};
+			tests[n] = (struct CMUnitTest){names[n], conformance[i].fn, store_set_up,
+						       store_tear_down, (void *)(uintptr_t)b};
 		}
 	}
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_mem_damage);
