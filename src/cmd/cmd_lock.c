@@ -85,7 +85,7 @@ int cli_delete_point(struct cli *c, const struct point *p, struct err *e)
 	if (c->store->locks->remove(store_locker(c->store), key, e) < 0)
 		return -1;
 	/* What an arbiter has of it, too. */
-	return c->store->arbitrated ? store_remove(c->store, key, e) : 0;
+	return c->store->arbiter ? store_remove(c->store, key, e) : 0;
 }
 
 /* ---- legal holds ---- */

@@ -89,9 +89,9 @@ int cmd_target_arbiter(struct cli *c, struct err *e)
 	if (c->json)
 		cli_json(json_pack("{s:s}", "target", c->store->url));
 	else
-		printf("from now on the arbiter decides what is written to %s: name it wherever "
-		       "this target is written to\n",
-		       c->store->url);
+		printf("from now on %s decides what is written to %s: name it wherever this "
+		       "target is written to\n",
+		       c->store->arbiter, c->store->url);
 	return 0;
 }
 
@@ -149,18 +149,21 @@ int cmd_target_show(struct cli *c, struct err *e)
 	uuid_text(keyring_repo_id(k), id);
 	if (c->json) {
 		cli_json(json_pack(
-			"{s:s,s:s,s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i,s:I}", "id", id,
-			"target", c->store->url, "format", 1, "key_slots", (json_int_t)slots,
-			"key_generation", (json_int_t)keyring_generation(k), "checkpoints",
-			(json_int_t)u.points, "packs", (json_int_t)u.packs, "pack_bytes",
-			(json_int_t)u.pack_bytes, "index_bytes", (json_int_t)u.index_bytes,
-			"blocks", (json_int_t)entries, "damaged_runs", (json_int_t)damaged,
-			"sessions", (json_int_t)u.sessions, "parity_percent",
-			(int)repo_parity(c->repo), "parity_bytes", (json_int_t)u.parity_bytes));
+			"{s:s,s:s,s:s?,s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i,s:I}", "id", id,
+			"target", c->store->url, "arbiter", c->store->arbiter, "format", 1,
+			"key_slots", (json_int_t)slots, "key_generation",
+			(json_int_t)keyring_generation(k), "checkpoints", (json_int_t)u.points,
+			"packs", (json_int_t)u.packs, "pack_bytes", (json_int_t)u.pack_bytes,
+			"index_bytes", (json_int_t)u.index_bytes, "blocks", (json_int_t)entries,
+			"damaged_runs", (json_int_t)damaged, "sessions", (json_int_t)u.sessions,
+			"parity_percent", (int)repo_parity(c->repo), "parity_bytes",
+			(json_int_t)u.parity_bytes));
 		return 0;
 	}
 	cli_field("repository", "%s", id);
 	cli_field("target", "%s", c->store->url);
+	if (c->store->arbiter)
+		cli_field("arbiter", "%s", c->store->arbiter);
 	cli_field("format", "version 1");
 	cli_field("keys", "%zu slot%s, generation %u", slots, slots == 1 ? "" : "s",
 		  keyring_generation(k));

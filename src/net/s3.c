@@ -165,7 +165,7 @@ static bool may_pass(struct s3 *s, const struct s3_call *c)
 		return set_clock(s, r);
 	if (is_code(c, "ExpiredToken"))
 		return s3_keys_expired(s->keys);
-	return r->status >= 500 || r->status == 429 || r->status == 408 ||
+	return (r->status >= 500 && r->status != 501) || r->status == 429 || r->status == 408 ||
 	       is_code(c, "ConditionalRequestConflict") || is_code(c, "OperationAborted") ||
 	       is_code(c, "RequestTimeout") || is_code(c, "SlowDown");
 }

@@ -33,7 +33,7 @@ int repo_create(struct store *s, const struct credential *c, const char *label,
 {
 	struct header h = {.id = uuid_random(),
 			   .parity = o ? o->parity : 0,
-			   .arbiter = s->arbitrated ? uuid_random() : (struct uuid){{0}}};
+			   .arbiter = s->arbiter ? uuid_random() : (struct uuid){{0}}};
 	AUTO(keyring) k = keyring_new(&h.id, c, label, o ? o->cost : NULL, e);
 	AUTO_BUF header = BUF_INIT;
 	struct err why = {0};
@@ -158,12 +158,12 @@ int repo_check_writable(const struct repo *r, struct err *e)
 			       "%s uses features for writing that this version does not know: use "
 			       "a newer version of holdfast",
 			       r->store->url);
-	if (r->arbitrated && !r->store->arbitrated)
+	if (r->arbitrated && !r->store->arbiter)
 		return err_set(e, ERR_UNSUPPORTED,
 			       "an arbiter decides what is written to %s, and the target does not "
 			       "name it: add it, as in %s?arbiter=dir:PATH",
 			       r->store->url, r->store->url);
-	if (!r->arbitrated && r->store->arbitrated && !r->warning)
+	if (!r->arbitrated && r->store->arbiter && !r->warning)
 		return err_set(e, ERR_UNSUPPORTED,
 			       "%s was made without an arbiter: leave it out of the target, or let "
 			       "it decide from now on by 'holdfast target arbiter'",

@@ -144,8 +144,8 @@ struct store {
 	char *url; /* as people write it: "dir:/srv/backup"; owned by the driver */
 	/* What a revoked session had under way may still arrive, long after: see presence.h. */
 	bool late;
-	bool distant;	 /* every read takes long: few large ones are better than many small ones */
-	bool arbitrated; /* an arbiter decides what is written: see store_arbiter.h */
+	bool distant; /* every read takes long: few large ones are better than many small ones */
+	const char *arbiter;  /* who decides what is written (store_arbiter.h); NULL: the store */
 	struct store *behind; /* whose objects this one keeps copies of (store_cache.h); or NULL */
 };
 

@@ -490,7 +490,7 @@ struct store *store_arbiter_new(struct store *bucket, struct store *arbiter)
 	x->s.url = xstrdup(bucket->url);
 	x->s.late = bucket->late;
 	x->s.distant = bucket->distant;
-	x->s.arbitrated = true;
+	x->s.arbiter = arbiter->url;
 	x->s.locks = bucket->locks;
 	x->s.locker = store_locker(bucket);
 	x->bucket = bucket;
@@ -573,7 +573,7 @@ int store_arbiter_take(struct store *s, const struct uuid *id, unsigned parity, 
 	struct arbiter_store *x = of(store_behind(s));
 	AUTO_BUF header = BUF_INIT;
 
-	if (!s->arbitrated)
+	if (!s->arbiter)
 		return err_set(e, ERR_INVALID,
 			       "the target %s names no arbiter: add one, as in "
 			       "s3:BUCKET?arbiter=dir:PATH",

@@ -375,7 +375,7 @@ struct store *store_cache_new(struct store *inner, struct disk_cache *disk)
 	c->s.url = xstrdup(inner->url);
 	c->s.late = inner->late;
 	c->s.distant = inner->distant;
-	c->s.arbitrated = inner->arbitrated;
+	c->s.arbiter = inner->arbiter;
 	c->s.locks = inner->locks;
 	c->s.locker = store_locker(inner);
 	c->s.behind = inner;

@@ -23,6 +23,7 @@ def test_a_service_without_conditions(holdfast, folder):
         repo = Repo(holdfast, folder, service, "bucket").init()
         first = repo.protect_stdin("x", one + three)
         second = repo.protect_stdin("y", two + one)
+        assert repo.run("target", "show").json["arbiter"] == f"dir:{repo.arbiter}"
         assert second.stored < 5 * MIB
         # What is in the bucket is enough to restore.
         arbiter, repo.arbiter = repo.arbiter, None

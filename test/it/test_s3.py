@@ -609,6 +609,7 @@ def test_stopped_while_the_service_is_busy(holdfast, folder):
     ((400, {}, b"<Error><Code>AuthorizationHeaderMalformed</Code><Region>ap-southeast-3</Region></Error>"), "invalid",
      "ap-southeast-3"),
     ((503, {}, b"<Error><Code>SlowDown</Code><Message>Reduce\x20your rate</Message></Error>"), "io", "SlowDown: Reduce"),
+    ((501, {}, b"<Error><Code>NotImplemented</Code></Error>"), "io", "NotImplemented"),
     ((403, {}, b"<Error><Code>QuotaExceeded</Code></Error>"), "no-space", "QuotaExceeded"),
     ((403, {}, b"<Error><Code>AccessDenied</Code><Message>\xc2\x9b31mNo</Message></Error>"), "denied", "AccessDenied"),
     ((200, {}, b"<html>Welcome to our portal</html>"), None, ""),
@@ -617,11 +618,12 @@ def test_stopped_while_the_service_is_busy(holdfast, folder):
 def test_answers(holdfast, folder, answer, code, word):
     with FakeS3() as fake:
         repo = fake_repo(holdfast, folder, fake, "?retry=1s").init()
-        fake.answer_all = answer
+        fake.answer_all, before = answer, len(fake.requests)
         done = holdfast.start("checkpoint", "list", *repo.where, "-o", "json", env=ENV)
         out, err = done.process.communicate(timeout=60)
         text = err.decode()
         assert "Sanitizer" not in text and done.process.returncode not in (0, 18, 99), (out, text)
         assert word in text and "\x9b" not in text
+        assert answer[0] != 501 or len(fake.requests) == before + 1, "what a service cannot do it cannot do later"
         if code:
             assert f'"kind": "{code}"' in text or f'"{code}"' in text
