@@ -16,42 +16,25 @@
 
 /* ---- targets ---- */
 
-static bool is_directory(const char *url)
-{
-	return strncmp(url, "dir:/", 5) == 0;
-}
+#define ARBITER "arbiter="
 
-static bool is_bucket(const char *url)
-{
-	return strncmp(url, "s3:", 3) == 0 && url[3];
-}
-
-/* What decides for a bucket, if its URL names that; else NULL. Nothing before it can hold a '='
- * after these letters. */
-static const char *arbiter_of(const char *url)
-{
-	const char *option = is_bucket(url) ? strstr(url, "arbiter=") : NULL;
-
-	return option ? option + strlen("arbiter=") : NULL;
-}
-
+/* However it is written: what reads the URL may see less in it, not more. */
 bool target_uses_directory(const char *url)
 {
-	const char *arbiter = arbiter_of(url);
-
-	return strncmp(arbiter ? arbiter : url, "dir:", 4) == 0;
+	return strncmp(url, "dir:", 4) == 0 || strstr(url, ARBITER "dir:") != NULL;
 }
 
 static int check_url(const char *url, struct err *e)
 {
-	const char *arbiter = arbiter_of(url);
+	bool bucket = strncmp(url, "s3:", 3) == 0 && url[3];
 
-	if (arbiter && !is_directory(arbiter) && !is_bucket(arbiter))
+	if (bucket && strstr(url, ARBITER) && !strstr(url, ARBITER "dir:/") &&
+	    !strstr(url, ARBITER "s3:"))
 		return err_set(e, ERR_INVALID,
 			       "Invalid input for field/attribute target.url. Value: %.100s. Its "
 			       "arbiter is to be dir:/PATH or s3:BUCKET.",
 			       url);
-	if (is_directory(url) || is_bucket(url))
+	if (bucket || strncmp(url, "dir:/", 5) == 0)
 		return 0;
 	return err_set(e, ERR_INVALID,
 		       "Invalid input for field/attribute target.url. Value: %.100s. Write it as "

@@ -17,9 +17,9 @@
 struct header {
 	struct uuid id;
 	unsigned parity; /* per cent, wanted for every pack; 0: none */
-	struct uuid
-		arbiter; /* who decides what is written (store_arbiter.h); zero: the store itself */
-	bool read_only;	 /* needs a feature for writing that we do not know */
+	/* Who decides what is written (store_arbiter.h); zero: the store itself. */
+	struct uuid arbiter;
+	bool read_only; /* needs a feature for writing that we do not know */
 };
 
 void header_encode(const struct header *h, struct buf *out);

@@ -524,7 +524,7 @@ struct store *store_bucket_open(const char *url, const struct sigv4_key *key, bo
 		return steal(&bucket);
 	arbiter = open_arbiter(place, key, create, e);
 	if (!arbiter) {
-		err_wrap(e, "the arbiter of the target");
+		err_wrap(e, "the arbiter of the target, which only writers need");
 		return NULL;
 	}
 	store_s3_unconditional(bucket);

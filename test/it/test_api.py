@@ -194,6 +194,7 @@ def test_what_touches_hosts(server, plan):
     nothing = "00000000-0000-0000-0000-000000000000"
     for path, body in [("targets", {"target": {"name": "t", "url": "dir:/etc"}}),
                        ("targets", {"target": {"name": "t", "url": "s3:b/x?region=r&arbiter=dir:/etc"}}),
+                       ("targets", {"target": {"name": "t", "url": "s3:b/x?region=arbiter=s3:b&arbiter=dir:/etc"}}),
                        ("targets", {"target": {"name": "t", "url": "s3:b", "credentials": {"from_host": True}}}),
                        ("targets", {"target": {"name": "t", "url": "s3:b/x", "shared": True}}),
                        ("platforms", {"platform": {"name": "p", "kind": "libvirt",
